@@ -1,0 +1,141 @@
+// Package pool knows the IDE hosts and the other balancers: from the config
+// file, from gossip, from health checks and from operators. It judges which
+// hosts form the ring and publishes that as immutable snapshots.
+//
+// # Who is in the ring
+//
+// A host is in the ring when it is ready, doesn't announce that it is leaving,
+// and has passed its checks at least once. Failing checks alone don't take it
+// out again: its keys go to their heirs, and come back with it. It is taken out
+// when gossip has lost it and its checks fail, both for a while. A host from the
+// config file isn't known by gossip, so only an operator takes it out.
+//
+// When more than half of the ring fails its checks, the ring is frozen: nothing
+// joins, nothing is removed as lost, and the keys of the hosts that vanished are
+// answered by nobody. A partition is likelier than so many deaths, and two
+// hosts serving one key are worse than none.
+//
+// # Who decides
+//
+// One goroutine, in Pool.Run, owns all state. Gossip, checks and operators only
+// leave it notes; readers get a Snapshot, which nobody changes any more.
+package pool
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// A State is what an operator wants of a host.
+type State string
+
+// The states. A host about which no operator has decided is ready.
+const (
+	Ready State = "ready" // serves
+	Drain State = "drain" // no new sessions; those that live stay
+	Maint State = "maint" // nothing
+)
+
+// Valid reports whether s is one of the states.
+func (s State) Valid() bool { return s == Ready || s == Drain || s == Maint }
+
+// A Verdict is what the health checks say about a host.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Unchecked Verdict = iota // nothing yet, or nothing since the address changed
+	Up
+	Down
+)
+
+// String returns "unchecked", "up" or "down".
+func (v Verdict) String() string {
+	switch v {
+	case Up:
+		return "up"
+	case Down:
+		return "down"
+	}
+	return "unchecked"
+}
+
+// A Contact is what gossip says about a host.
+type Contact uint8
+
+// The contacts.
+const (
+	NoGossip Contact = iota // from the config file: gossip has no say
+	Alive
+	Lost
+)
+
+// String returns "none", "alive" or "lost".
+func (c Contact) String() string {
+	switch c {
+	case Alive:
+		return "alive"
+	case Lost:
+		return "lost"
+	}
+	return "none"
+}
+
+// Gauges are the live numbers of one host. The proxy changes them. There is one
+// per host name, and it outlives snapshots, changes of address and absences.
+type Gauges struct {
+	Sessions      atomic.Int64  // open tunnels
+	InFlight      atomic.Int64  // requests being forwarded, tunnels not among them
+	Requests      atomic.Uint64 // requests sent to the host
+	ConnectErrors atomic.Uint64 // connections that couldn't be opened
+	Resets        atomic.Uint64 // connections that ended in mid-exchange
+}
+
+// busy reports whether somebody still uses the host.
+func (g *Gauges) busy() bool { return g.Sessions.Load() != 0 || g.InFlight.Load() != 0 }
+
+// A Host is one IDE host as of one snapshot. Nobody changes it, only what Gauges
+// points to.
+type Host struct {
+	Name    string // its identity
+	ID      uint32 // a stable number, 0 for none
+	Address string // host:port of its service
+	Weight  int    // its share in relation to the others
+	Zone    string
+	Version string // of the agent's software, "" for a host from the config file
+
+	State  State     // by operators' decision
+	Reason string    // the operator's words
+	By     string    // the operator
+	Since  time.Time // of the decision; zero if there is none
+
+	Leaving bool    // the host says that it is about to go
+	Static  bool    // from the config file
+	Contact Contact // what gossip says
+
+	Verdict    Verdict
+	CheckError string    // why the last check failed, "" if it passed
+	CheckedAt  time.Time // when the last check ended; zero before the first. May lag a second behind
+
+	InRing bool    // it belongs in the table (which may lag behind: Snapshot.Rebuilding)
+	WhyNot string  // why it isn't in the ring: one of the constant texts below; "" if it is
+	Share  float64 // of the slots of the table, 0..1
+
+	Gauges *Gauges
+}
+
+// Why a host isn't in the ring.
+const (
+	WhyMaint     = "in maintenance"
+	WhyDrain     = "draining"
+	WhyUnchecked = "not checked yet"
+	WhyFailing   = "has never passed its checks"
+	WhyLeaving   = "leaving"
+	WhyLost      = "lost by gossip and checks"
+	WhyFrozen    = "the ring is frozen"
+	WhyWeight    = "weight 0"
+)
+
+// Serving reports whether h may get new requests now: it is in the ring and its
+// last verdict is Up.
+func (h *Host) Serving() bool { return h.InRing && h.Verdict == Up }
