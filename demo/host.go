@@ -5,10 +5,20 @@ package demo
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log"
 	"net"
+	"net/http"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
+)
+
+const (
+	defaultLinger = 2 * time.Minute
+	stopGrace     = 3 * time.Second // what plain requests get to finish when the host stops
 )
 
 // HostConfig says what one demo host is.
@@ -19,9 +29,9 @@ type HostConfig struct {
 	// listener that isn't loopback. Without it, and where the system has no
 	// shell, terminals answer a few built-in commands.
 	Shell bool
-	// Stop is called, at most once and in a goroutine that Serve waits for,
-	// when somebody presses the page's stop button. It should end Serve's
-	// context. Nil: there is no button.
+	// Stop is called, at most once, when somebody presses the page's stop
+	// button. It should end Serve's context, and must not wait for Serve to
+	// return. Nil: there is no button.
 	Stop func()
 	// Linger is how long a shell outlives its last connection; 0 is 2 minutes.
 	Linger time.Duration
@@ -29,16 +39,130 @@ type HostConfig struct {
 	Logger zerolog.Logger
 }
 
-// Host is one demo IDE host.
+// Host is one demo IDE host. Its methods are safe for concurrent use.
 type Host struct {
-	cfg HostConfig
+	cfg     HostConfig
+	guard   guard
+	shells  *shells
+	started time.Time
+	busy    sync.WaitGroup // handlers, those of hijacked connections included
+	stop    sync.Once
 }
 
 // NewHost returns a host that waits for Serve.
-func NewHost(cfg HostConfig) *Host { return &Host{cfg: cfg} }
+func NewHost(cfg HostConfig) *Host {
+	if cfg.Linger == 0 {
+		cfg.Linger = defaultLinger
+	}
+	h := &Host{cfg: cfg, started: time.Now()}
+	shell := ""
+	if cfg.Shell {
+		shell = findShell()
+	}
+	h.guard = guard{loopbackOnly: cfg.Shell}
+	h.shells = newShells(cfg.Linger, func() (program, error) {
+		if shell != "" {
+			return startShell(shell, cfg.Name)
+		}
+		return newBuiltin(cfg.Name, h.started, h.shells.count), nil
+	})
+	return h
+}
 
-// Serve answers ln's connections until ctx ends.
+// Serve answers ln's connections until ctx ends, and owns ln. When ctx ends it
+// closes the terminals, gives plain requests a few seconds, ends every shell,
+// and returns nil once all of it is over. A host may be served once.
 func (h *Host) Serve(ctx context.Context, ln net.Listener) error {
+	if h.cfg.Shell && !loopback(ln.Addr()) {
+		_ = ln.Close()
+		return fmt.Errorf("demo host %s: a real shell is only served on loopback, not on %s", h.cfg.Name, ln.Addr())
+	}
+	ctx, end := context.WithCancel(ctx)
+	base, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	srv := &http.Server{
+		Handler:           h.handler(ctx),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       5 * time.Minute,
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ErrorLog:          log.New(h.cfg.Logger, "", 0),
+	}
+	served := make(chan error, 1)
+	go func() { defer end(); served <- srv.Serve(ln) }()
+	h.cfg.Logger.Info().Str("host", h.cfg.Name).Str("address", ln.Addr().String()).Msg("demo host serves")
+
 	<-ctx.Done()
-	return ln.Close()
+	h.shutDown(srv, cut)
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("demo host %s: %w", h.cfg.Name, err)
+	}
+	return nil
+}
+
+// shutDown ends what srv serves; cut ends the requests that outlive the grace.
+func (h *Host) shutDown(srv *http.Server, cut context.CancelFunc) {
+	grace, done := context.WithTimeout(context.Background(), stopGrace)
+	defer done()
+	if srv.Shutdown(grace) != nil {
+		cut()
+		_ = srv.Close() // Shutdown has closed the listener; this cuts connections.
+	}
+	h.busy.Wait()
+	h.shells.wait()
+	h.cfg.Logger.Info().Str("host", h.cfg.Name).Msg("demo host has stopped")
+}
+
+// handler routes requests; ctx is Serve's: when it ends, terminals close.
+func (h *Host) handler(ctx context.Context) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", h.page)
+	mux.HandleFunc("GET /demo/{file}", asset)
+	mux.HandleFunc("POST /demo/stop", h.serveStop)
+	mux.HandleFunc("GET /environment/websocket", func(w http.ResponseWriter, r *http.Request) { h.webSocket(ctx, w, r) })
+	mux.HandleFunc("GET /whoami", h.whoami)
+	mux.HandleFunc("GET /blob", blob)
+	mux.HandleFunc("GET /slow", h.slow)
+	mux.HandleFunc("POST /upload", h.upload)
+
+	all := http.NewServeMux()
+	all.HandleFunc("GET /healthz", healthz)
+	all.Handle("/", h.guarded(mux))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.busy.Add(1)
+		defer h.busy.Done()
+		all.ServeHTTP(w, r)
+	})
+}
+
+// guarded refuses what the guard refuses and sets the fields every answer has.
+func (h *Host) guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if why := h.guard.refuseHost(r.Host); why != "" {
+			http.Error(w, why, http.StatusForbidden)
+			return
+		}
+		head := w.Header()
+		head.Set("X-Content-Type-Options", "nosniff")
+		head.Set("Referrer-Policy", "no-referrer") // the page's own URL holds the token
+		head.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// serveStop is the page's stop button. It names the host it means, because a
+// request may reach another one after the first has gone.
+func (h *Host) serveStop(w http.ResponseWriter, r *http.Request) {
+	origin := r.Header.Get("Origin")
+	switch {
+	case h.cfg.Stop == nil:
+		http.Error(w, "this host can't be stopped from here", http.StatusNotFound)
+	case origin == "" || !sameOrigin(origin, r.Host):
+		http.Error(w, "only the host's own page may stop it", http.StatusForbidden)
+	case r.URL.Query().Get("host") != h.cfg.Name:
+		writeJSON(w, http.StatusConflict, map[string]string{"host": h.cfg.Name})
+	default:
+		writeJSON(w, http.StatusAccepted, map[string]string{"host": h.cfg.Name})
+		h.cfg.Logger.Info().Str("host", h.cfg.Name).Msg("stop button pressed")
+		h.stop.Do(h.cfg.Stop)
+	}
 }

@@ -1,0 +1,96 @@
+package demo
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+)
+
+const hangUpGrace = time.Second // from SIGHUP to SIGKILL
+
+// findShell returns the user's shell, or one that most systems have, or "".
+func findShell() string {
+	for _, path := range []string{os.Getenv("SHELL"), "/bin/bash", "/bin/sh"} {
+		if path == "" {
+			continue
+		}
+		if _, err := exec.LookPath(path); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+// ptyShell is a shell in a pseudo-terminal. It leads a session and a process
+// group of its own.
+type ptyShell struct {
+	cmd   *exec.Cmd
+	tty   *os.File
+	close sync.Once
+}
+
+func startShell(path, host string) (program, error) {
+	cmd := exec.Command(path)
+	cmd.Env = append(os.Environ(), "TERM=xterm-256color", "TOKENRING_HOST="+host)
+	if home, err := os.UserHomeDir(); err == nil {
+		if st, err := os.Stat(home); err == nil && st.IsDir() {
+			cmd.Dir = home
+		}
+	}
+	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: 80, Rows: 24})
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", path, err)
+	}
+	return &ptyShell{cmd: cmd, tty: tty}, nil
+}
+
+func (s *ptyShell) Read(p []byte) (int, error)  { return s.tty.Read(p) }
+func (s *ptyShell) Write(p []byte) (int, error) { return s.tty.Write(p) }
+
+// Resize tells the shell its size; nonsense is ignored.
+func (s *ptyShell) Resize(cols, rows uint16) {
+	if cols > 0 && rows > 0 && cols <= 1000 && rows <= 1000 {
+		_ = pty.Setsize(s.tty, &pty.Winsize{Cols: cols, Rows: rows}) // fails only once it's closed
+	}
+}
+
+// Close hangs up: the shell, its process group, and through the closed terminal
+// what runs in its foreground get SIGHUP; what is left of the group is killed.
+func (s *ptyShell) Close() error {
+	s.close.Do(s.hangUp)
+	return nil
+}
+
+func (s *ptyShell) hangUp() {
+	pid := s.cmd.Process.Pid
+	_ = syscall.Kill(-pid, syscall.SIGHUP)
+	_ = s.tty.Close()
+	exited := make(chan struct{})
+	go func() {
+		defer close(exited)
+		awaitExit(pid)
+	}()
+	grace := time.NewTimer(hangUpGrace)
+	defer grace.Stop()
+	select {
+	case <-exited:
+	case <-grace.C:
+	}
+	// Until Wait the pid stays the shell's, even if it has exited: this can't
+	// hit a stranger.
+	_ = syscall.Kill(-pid, syscall.SIGKILL)
+	<-exited
+	_ = s.cmd.Wait() // how it ended is the user's business
+}
+
+// awaitExit returns when the child has exited, and leaves it to be reaped.
+func awaitExit(pid int) {
+	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+}
