@@ -6,9 +6,11 @@ package health
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,6 +58,21 @@ func (c Config) CheckPath() string {
 		return defaultPath
 	}
 	return *c.Path
+}
+
+// ValidPath reports what is wrong with a path for HTTP checks, nil if nothing
+// is. The empty path is right: it asks for a TCP connect.
+func ValidPath(path string) error {
+	if path == "" {
+		return nil
+	}
+	if path[0] != '/' {
+		return errors.New("must begin with a slash, or be empty for a TCP connect")
+	}
+	if _, err := url.ParseRequestURI(path); err != nil {
+		return errors.New("isn't a path that a request could carry")
+	}
+	return nil
 }
 
 // A Target is a host to check. Its identity is the name: the same name with

@@ -61,7 +61,7 @@ func (w *watcher) wait(ctx context.Context, next time.Time) bool {
 			nudge = nil
 			timer.Reset(time.Until(earliest))
 		case <-timer.C:
-			clear1(w.nudge)
+			forget(w.nudge)
 			return true
 		}
 	}
@@ -117,7 +117,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-func clear1(c <-chan struct{}) {
+// forget takes a notice away if there is one.
+func forget(c <-chan struct{}) {
 	select {
 	case <-c:
 	default:

@@ -1,0 +1,463 @@
+package health
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// A region is a set of hosts in memory. It answers a monitor's dials.
+type region struct {
+	mu      sync.Mutex
+	answers map[string]string // by address: raw answer, or one of the words below
+	asked   map[string][]time.Time
+	open    int // connections that the monitor hasn't closed
+	most    int // most of them at once, of one address
+}
+
+const (
+	refuses = "refuses"
+	hangs   = "hangs"
+	starved = "starved" // our own machine is out of files
+	ok200   = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+	bad503  = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+)
+
+func newRegion() *region {
+	return &region{answers: map[string]string{}, asked: map[string][]time.Time{}}
+}
+
+func (r *region) set(address, answer string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answers[address] = answer
+}
+
+func (r *region) times(address string) []time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]time.Time(nil), r.asked[address]...)
+}
+
+func (r *region) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked[address] = append(r.asked[address], time.Now())
+	answer := r.answers[address]
+	switch answer {
+	case refuses:
+		return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	case starved:
+		return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}
+	}
+	ours, theirs := net.Pipe()
+	r.open++
+	r.most = max(r.most, r.open)
+	go r.serve(theirs, answer)
+	return ours, nil
+}
+
+func (r *region) serve(conn net.Conn, answer string) {
+	_, err := http.ReadRequest(bufio.NewReader(conn))
+	if err == nil && answer != hangs {
+		io.WriteString(conn, answer)
+		conn.Close()
+	}
+	io.Copy(io.Discard, conn)
+	conn.Close()
+	r.mu.Lock()
+	r.open--
+	r.mu.Unlock()
+}
+
+// A log of statuses by name.
+type book struct {
+	mu   sync.Mutex
+	seen map[string][]Status
+}
+
+func (b *book) report(name string, s Status) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.seen[name] = append(b.seen[name], s)
+}
+
+func (b *book) all(name string) []Status {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]Status(nil), b.seen[name]...)
+}
+
+func (b *book) last(name string) Status {
+	all := b.all(name)
+	if len(all) == 0 {
+		return Status{}
+	}
+	return all[len(all)-1]
+}
+
+// inBubble runs story with a running monitor over r, and ends the monitor.
+func inBubble(t *testing.T, cfg Config, story func(*Monitor, *region, *book)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r, b := newRegion(), &book{seen: map[string][]Status{}}
+		m := New(cfg, zerolog.Nop(), b.report)
+		m.dial = r.dial
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- m.Run(ctx) }()
+		story(m, r, b)
+		cancel()
+		start := time.Now()
+		if err := <-ended; err != nil {
+			t.Errorf("Run returned %v", err)
+		}
+		if d := time.Since(start); d != 0 {
+			t.Errorf("Run took %v to end", d)
+		}
+		synctest.Wait()
+		if r.open != 0 {
+			t.Errorf("%d connections left open", r.open)
+		}
+	})
+}
+
+func TestFirstResultComesAtOnceAndDecides(t *testing.T) {
+	inBubble(t, Config{}, func(m *Monitor, r *region, b *book) {
+		r.set("good:1", ok200)
+		r.set("bad:1", refuses)
+		start := time.Now()
+		m.Watch([]Target{{"good", "good:1"}, {"bad", "bad:1"}})
+		synctest.Wait()
+		if s := b.last("good"); !s.Known || !s.Up || s.Error != "" || !s.Since.Equal(start) {
+			t.Errorf("good: got %+v", s)
+		}
+		if s := b.last("bad"); !s.Known || s.Up || s.Error != "connection refused" {
+			t.Errorf("bad: got %+v", s)
+		}
+		if ok, failed := m.Counts(); ok != 1 || failed != 1 {
+			t.Errorf("got counts %d and %d, want 1 and 1", ok, failed)
+		}
+	})
+}
+
+func TestHostGoesDownAfterFallFailuresAndBackUpAfterRise(t *testing.T) {
+	inBubble(t, Config{Interval: 2 * time.Second}, func(m *Monitor, r *region, b *book) {
+		r.set("h:1", ok200)
+		m.Watch([]Target{{"h", "h:1"}})
+		time.Sleep(time.Second)
+		r.set("h:1", bad503)
+		time.Sleep(1600 * time.Millisecond) // failures at 1.8–2.2 s, 2.25–2.75 s and 2.7–3.3 s
+		if s := b.last("h"); !s.Up || s.Error != "status 503" {
+			t.Errorf("after 2.6 s: got %+v, want up with its first failures shown", s)
+		}
+		time.Sleep(800 * time.Millisecond)
+		down := b.last("h")
+		if down.Up || time.Since(down.Since) > time.Second {
+			t.Errorf("after 3.4 s: got %+v, want down for less than a second", down)
+		}
+		r.set("h:1", ok200)
+		time.Sleep(4 * time.Second)
+		if s := b.last("h"); !s.Up || s.Error != "" || !s.Since.After(down.Since) {
+			t.Errorf("after 7.4 s: got %+v, want up again", s)
+		}
+	})
+}
+
+func TestEveryResultIsReported(t *testing.T) {
+	inBubble(t, Config{Interval: time.Second}, func(m *Monitor, r *region, b *book) {
+		r.set("h:1", ok200)
+		m.Watch([]Target{{"h", "h:1"}})
+		time.Sleep(20 * time.Second)
+		all := b.all("h")
+		if len(all) < 18 || len(all) > 23 {
+			t.Errorf("got %d reports in 20 s, want about 20", len(all))
+		}
+		for _, s := range all {
+			if !s.Since.Equal(all[0].At) {
+				t.Fatalf("Since moved from %v to %v without a change", all[0].At, s.Since)
+			}
+		}
+	})
+}
+
+func TestSuspicionBringsTheCheckForward(t *testing.T) {
+	inBubble(t, Config{Interval: time.Minute}, func(m *Monitor, r *region, b *book) {
+		r.set("h:1", ok200)
+		m.Watch([]Target{{"h", "h:1"}})
+		time.Sleep(time.Second)
+		m.Suspect("h")
+		m.Suspect("nobody")
+		synctest.Wait()
+		if n := len(r.times("h:1")); n != 2 {
+			t.Errorf("got %d checks, want a second one at once", n)
+		}
+	})
+}
+
+func TestFloodOfSuspicionsIsNoStormOfChecks(t *testing.T) {
+	inBubble(t, Config{Interval: time.Minute}, func(m *Monitor, r *region, b *book) {
+		r.set("h:1", ok200)
+		m.Watch([]Target{{"h", "h:1"}})
+		time.Sleep(time.Second)
+		for range 2000 {
+			m.Suspect("h")
+			time.Sleep(time.Millisecond)
+		}
+		times := r.times("h:1")
+		if n := len(times); n < 15 || n > 22 {
+			t.Errorf("got %d checks in 2 s of suspicion, want about 20", n)
+		}
+		for i := 1; i < len(times); i++ {
+			if d := times[i].Sub(times[i-1]); d < minSpacing {
+				t.Errorf("checks %d and %d are %v apart", i-1, i, d)
+			}
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.most != 1 {
+			t.Errorf("%d checks of one target at once", r.most)
+		}
+	})
+}
+
+func TestSlowHostTimesOut(t *testing.T) {
+	inBubble(t, Config{Timeout: 300 * time.Millisecond}, func(m *Monitor, r *region, b *book) {
+		r.set("h:1", hangs)
+		m.Watch([]Target{{"h", "h:1"}})
+		time.Sleep(time.Second)
+		if s := b.all("h")[0]; s.Up || s.Error != "timeout after 300ms" || s.Latency != 300*time.Millisecond {
+			t.Errorf("got %+v", s)
+		}
+	})
+}
+
+func TestRemovedTargetIsLeftAlone(t *testing.T) {
+	inBubble(t, Config{Interval: time.Second}, func(m *Monitor, r *region, b *book) {
+		r.set("a:1", ok200)
+		r.set("b:1", hangs)
+		m.Watch([]Target{{"a", "a:1"}, {"b", "b:1"}})
+		time.Sleep(100 * time.Millisecond) // b's check is in flight
+		m.Watch([]Target{{"a", "a:1"}})
+		synctest.Wait()
+		time.Sleep(10 * time.Second)
+		if n := len(b.all("b")); n != 0 {
+			t.Errorf("got %d reports for a target that was removed during its first check", n)
+		}
+		if n := len(r.times("b:1")); n != 1 {
+			t.Errorf("it was asked %d times", n)
+		}
+		if n := len(r.times("a:1")); n < 9 {
+			t.Errorf("the other was asked %d times, want it undisturbed", n)
+		}
+	})
+}
+
+func TestMovedHostKeepsItsVerdictUntilTheNewAddressAnswers(t *testing.T) {
+	inBubble(t, Config{Timeout: time.Second}, func(m *Monitor, r *region, b *book) {
+		r.set("old:1", ok200)
+		r.set("new:1", hangs)
+		m.Watch([]Target{{"h", "old:1"}})
+		time.Sleep(time.Second)
+		up := b.last("h")
+		m.Watch([]Target{{"h", "new:1"}})
+		time.Sleep(500 * time.Millisecond)
+		if s := b.last("h"); s != up {
+			t.Errorf("before the new address answered: got %+v, want %+v", s, up)
+		}
+		time.Sleep(600 * time.Millisecond)
+		if s := b.last("h"); !s.Known || s.Up {
+			t.Errorf("after it failed: got %+v, want down by this one result", s)
+		}
+		if n := len(r.times("old:1")); n != 1 {
+			t.Errorf("the old address was asked %d times, want 1", n)
+		}
+	})
+}
+
+func TestMovedHostThatAnswersDoesNotChange(t *testing.T) {
+	inBubble(t, Config{}, func(m *Monitor, r *region, b *book) {
+		r.set("old:1", ok200)
+		r.set("new:1", ok200)
+		m.Watch([]Target{{"h", "old:1"}})
+		time.Sleep(time.Second)
+		since := b.last("h").Since
+		m.Watch([]Target{{"h", "new:1"}})
+		time.Sleep(time.Second)
+		if s := b.last("h"); !s.Up || !s.Since.Equal(since) {
+			t.Errorf("got %+v, want up since %v", s, since)
+		}
+	})
+}
+
+func TestOurOwnShortageBlamesNobody(t *testing.T) {
+	inBubble(t, Config{Interval: time.Second}, func(m *Monitor, r *region, b *book) {
+		r.set("h:1", ok200)
+		m.Watch([]Target{{"h", "h:1"}})
+		time.Sleep(500 * time.Millisecond)
+		r.set("h:1", starved)
+		r.set("new:1", starved)
+		m.Watch([]Target{{"h", "h:1"}, {"new", "new:1"}})
+		time.Sleep(20 * time.Second)
+		if s := b.last("h"); !s.Up || s.Error != "out of local sockets or files" {
+			t.Errorf("got %+v, want up, with the shortage shown", s)
+		}
+		if s := b.last("new"); s.Known || s.Error == "" {
+			t.Errorf("a host that couldn't be asked: got %+v, want not known", s)
+		}
+	})
+}
+
+func TestManyTargetsAreAllCheckedWithinAnInterval(t *testing.T) {
+	inBubble(t, Config{Interval: time.Second}, func(m *Monitor, r *region, b *book) {
+		var targets []Target
+		for i := range 300 {
+			name := "h" + string(rune('a'+i/26)) + string(rune('a'+i%26))
+			r.set(name+":1", ok200)
+			targets = append(targets, Target{name, name + ":1"})
+		}
+		m.Watch(targets)
+		time.Sleep(time.Second)
+		for _, target := range targets {
+			if !b.last(target.Name).Up {
+				t.Fatalf("%s hasn't been checked", target.Name)
+			}
+		}
+	})
+}
+
+func TestMonitorWithoutTargetsEnds(t *testing.T) {
+	inBubble(t, Config{}, func(m *Monitor, _ *region, _ *book) { m.Watch(nil) })
+}
+
+func TestAnswers(t *testing.T) {
+	for name, row := range map[string]struct{ answer, want string }{
+		"success":             {ok200, ""},
+		"no content":          {"HTTP/1.1 204 No Content\r\n\r\n", ""},
+		"redirect":            {"HTTP/1.1 302 Found\r\nLocation: https://elsewhere/\r\nContent-Length: 0\r\n\r\n", ""},
+		"old protocol":        {"HTTP/1.0 200 OK\r\n\r\nok", ""},
+		"interim first":       {"HTTP/1.1 103 Early Hints\r\n\r\n" + ok200, ""},
+		"long body":           {"HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("x", 3*maxAnswer), ""},
+		"body cut short":      {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", ""},
+		"client error":        {"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "status 404"},
+		"server error":        {bad503, "status 503"},
+		"switching protocols": {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "status 101"},
+		"another protocol":    {"SSH-2.0-OpenSSH_9.2 token=secret\r\n", "not an HTTP answer"},
+		"endless head":        {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 3*maxAnswer), "closed without an answer"},
+		"nothing":             {"", "closed without an answer"},
+		"half a head":         {"HTTP/1.1 200 OK\r\nContent", "not an HTTP answer"},
+		"an endless chain":    {strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", maxAnswer), "not an HTTP answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRegion()
+				r.set("h:1", row.answer)
+				m := New(Config{}, zerolog.Nop(), nil)
+				m.dial = r.dial
+				if got := m.check(t.Context(), "h:1"); got.err != row.want || got.ours {
+					t.Errorf("got %+v, want %q", got, row.want)
+				}
+			})
+		})
+	}
+}
+
+func TestHostFieldIsTheConfiguredOneOrTheAddress(t *testing.T) {
+	for host, want := range map[string]string{"": "10.0.0.1:4000", "ide.example.com": "ide.example.com"} {
+		var got *http.Request
+		ours, theirs := net.Pipe()
+		m := New(Config{Host: host}, zerolog.Nop(), nil)
+		m.dial = func(context.Context, string, string) (net.Conn, error) { return ours, nil }
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			got, _ = http.ReadRequest(bufio.NewReader(theirs))
+			theirs.Close()
+		}()
+		m.check(t.Context(), "10.0.0.1:4000")
+		<-done
+		if got == nil || got.Host != want || got.URL.Path != "/healthz" || got.Method != "GET" || !got.Close {
+			t.Errorf("host %q: the host got %+v", host, got)
+		}
+	}
+}
+
+func TestErrorsAreConstantTexts(t *testing.T) {
+	m := New(Config{}, zerolog.Nop(), nil)
+	for _, row := range []struct {
+		err  error
+		want result
+	}{
+		{syscall.ECONNREFUSED, result{err: "connection refused"}},
+		{syscall.ECONNRESET, result{err: "connection reset"}},
+		{syscall.EPIPE, result{err: "connection reset"}},
+		{syscall.EHOSTUNREACH, result{err: "no route to host"}},
+		{syscall.ENETUNREACH, result{err: "network is unreachable"}},
+		{syscall.ETIMEDOUT, result{err: "timeout after 1s"}},
+		{context.DeadlineExceeded, result{err: "timeout after 1s"}},
+		{&net.DNSError{Err: "no such host", Name: "ide-1", IsNotFound: true}, result{err: "name doesn't resolve"}},
+		{io.EOF, result{err: "closed without an answer"}},
+		{errNotHTTP, result{err: "not an HTTP answer"}},
+		{errors.New("something with a secret"), result{err: "can't be reached"}},
+		{syscall.EMFILE, result{err: "out of local sockets or files", ours: true}},
+		{syscall.EADDRNOTAVAIL, result{err: "out of local sockets or files", ours: true}},
+	} {
+		if got := m.explain(&net.OpError{Op: "dial", Err: row.err}); got != row.want {
+			t.Errorf("%v: got %+v, want %+v", row.err, got, row.want)
+		}
+	}
+}
+
+// The rest is over real sockets, for what a pipe can't show.
+
+func TestConnectCheckAsksOnlyForAConnection(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := ""
+	m := New(Config{Path: &none}, zerolog.Nop(), nil)
+	if got := m.check(t.Context(), ln.Addr().String()); got.err != "" {
+		t.Errorf("open port: got %q", got.err)
+	}
+	ln.Close()
+	if got := m.check(t.Context(), ln.Addr().String()); got.err != "connection refused" {
+		t.Errorf("closed port: got %q, want connection refused", got.err)
+	}
+}
+
+func TestResetAndSilenceOverRealSockets(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		http.ReadRequest(bufio.NewReader(conn))
+		conn.(*net.TCPConn).SetLinger(0)
+		conn.Close()
+	}()
+	m := New(Config{Timeout: 200 * time.Millisecond}, zerolog.Nop(), nil)
+	if got := m.check(t.Context(), ln.Addr().String()); got.err != "connection reset" {
+		t.Errorf("reset: got %q", got.err)
+	}
+	if got := m.check(t.Context(), ln.Addr().String()); got.err != "timeout after 200ms" {
+		t.Errorf("a connection nobody accepts: got %q", got.err)
+	}
+}
