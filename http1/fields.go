@@ -1,0 +1,262 @@
+package http1
+
+import "math"
+
+// facts are what the special fields of a head say, gathered while its fields
+// are parsed.
+type facts struct {
+	hosts   int
+	host    []byte
+	lengths int
+	length  int64 // -1 without Content-Length
+	codings int   // Transfer-Encoding fields, each of them exactly "chunked"
+
+	close, keepAlive, upgrade bool // what Connection says
+	named                     int  // other options of Connection
+	connections               int
+	options                   [maxConnections][]byte // the values of its fields
+
+	upgrades  int
+	webSocket bool // the last Upgrade was exactly "websocket"
+
+	expects    bool // Expect: 100-continue
+	expectsBad bool // any other Expect
+
+	keys, versions  int // Sec-WebSocket-Key, -Version
+	goodKey, good13 bool
+}
+
+var (
+	errFields      = &Error{431, "too many field lines (RFC 6585 §5)"}
+	errFold        = &Error{400, "a field line begins with white space (RFC 9112 §5.2)"}
+	errNoName      = &Error{400, "a field line without a name (RFC 9112 §5)"}
+	errName        = &Error{400, "a bad character in a field name, or no colon (RFC 9112 §5)"}
+	errColon       = &Error{400, "white space before a field's colon (RFC 9112 §5.1)"}
+	errBareCR      = &Error{400, "a CR without LF (RFC 9112 §2.2)"}
+	errValue       = &Error{400, "a control character in a field value (RFC 9110 §5.5)"}
+	errLength      = &Error{400, "a Content-Length that isn't a plain number (RFC 9110 §8.6)"}
+	errLengthTwice = &Error{400, "more than one Content-Length (RFC 9112 §6.3)"}
+	errCoding      = &Error{400, "a Transfer-Encoding other than chunked (RFC 9112 §6.1)"}
+	errCodingTwice = &Error{400, "more than one Transfer-Encoding (RFC 9112 §6.1)"}
+	errCodingAndCL = &Error{400, "both Transfer-Encoding and Content-Length (RFC 9112 §6.3)"}
+	errCodingIn10  = &Error{400, "Transfer-Encoding in HTTP/1.0 (RFC 9112 §6.1)"}
+	errOption      = &Error{400, "a Connection option that isn't a token (RFC 9110 §7.6.1)"}
+	errManyOptions = &Error{400, "too many Connection options"}
+)
+
+// Bounds of the Connection fields and of the names in them, for each name is
+// compared with all fields of the message.
+const (
+	maxConnections = 4
+	maxNamed       = 32
+)
+
+// parseFields appends the fields in b, which is a section with its empty
+// line, to dst, and gathers the facts.
+func (r *Reader) parseFields(dst []Field, b []byte) ([]Field, *Error) {
+	f := &r.facts
+	*f = facts{length: -1}
+	for len(b) > 2 {
+		if len(dst) == r.lim.Fields {
+			return dst, errFields
+		}
+		field, rest, err := parseField(b)
+		if err != nil {
+			return dst, err
+		}
+		b = rest
+		if t := lookUp(field.Name); t != nil {
+			field.Kind, field.Hop = t.kind, t.hop
+			if err := f.note(field.Kind, field.Value); err != nil {
+				return dst, err
+			}
+		}
+		dst = append(dst, field)
+	}
+	f.dropNamed(dst)
+	return dst, nil
+}
+
+// parseField parses the first line of b, which has one that ends in CRLF.
+func parseField(b []byte) (field Field, rest []byte, err *Error) {
+	colon := span(b, inToken)
+	if b[colon] != ':' || colon == 0 {
+		return Field{}, nil, nameError(b, colon)
+	}
+	value := b[colon+1:]
+	n := valueSpan(value)
+	if value[n] != '\r' {
+		return Field{}, nil, errValue
+	}
+	if value[n+1] != '\n' {
+		return Field{}, nil, errBareCR
+	}
+	field.Name = b[:colon:colon]
+	field.Value = trim(value[:n:n])
+	return field, value[n+2:], nil
+}
+
+// nameError says what is wrong with a line whose name ends at b[end].
+func nameError(b []byte, end int) *Error {
+	blank := b[end] == ' ' || b[end] == '\t'
+	switch {
+	case blank && end == 0:
+		return errFold
+	case b[end] == ':':
+		return errNoName
+	case blank:
+		return errColon
+	case b[end] == '\r' && b[end+1] != '\n':
+		return errBareCR
+	}
+	return errName
+}
+
+// note gathers what one special field says, and refuses what is wrong in
+// every message.
+func (f *facts) note(k Kind, value []byte) *Error {
+	switch k {
+	case KindHost:
+		f.hosts++
+		f.host = value
+	case KindContentLength:
+		return f.noteLength(value)
+	case KindTransferEncoding:
+		return f.noteCoding(value)
+	case KindConnection:
+		return f.noteOptions(value)
+	case KindUpgrade:
+		f.upgrades++
+		f.webSocket = EqualFold(value, "websocket")
+	case KindExpect:
+		if EqualFold(value, "100-continue") {
+			f.expects = true
+		} else {
+			f.expectsBad = true
+		}
+	case KindSecWebSocketKey:
+		f.keys++
+		f.goodKey = validKey(value)
+	case KindSecWebSocketVersion:
+		f.versions++
+		f.good13 = string(value) == "13"
+	}
+	return nil
+}
+
+func (f *facts) noteLength(value []byte) *Error {
+	if f.lengths++; f.lengths > 1 {
+		return errLengthTwice
+	}
+	n, ok := parseLength(value)
+	if !ok {
+		return errLength
+	}
+	f.length = n
+	return nil
+}
+
+// parseLength parses one to nineteen digits that fit an int64.
+func parseLength(value []byte) (int64, bool) {
+	if len(value) == 0 || len(value) > 19 || span(value, inDigit) < len(value) {
+		return 0, false
+	}
+	var n uint64 // nineteen digits fit
+	for _, c := range value {
+		n = n*10 + uint64(c-'0')
+	}
+	return int64(n), n <= math.MaxInt64
+}
+
+func (f *facts) noteCoding(value []byte) *Error {
+	if f.codings++; f.codings > 1 {
+		return errCodingTwice
+	}
+	if !EqualFold(value, "chunked") {
+		return errCoding
+	}
+	return nil
+}
+
+func (f *facts) noteOptions(list []byte) *Error {
+	if f.connections == maxConnections {
+		return errManyOptions
+	}
+	f.options[f.connections] = list
+	f.connections++
+	for len(list) > 0 {
+		var option []byte
+		option, list = nextElement(list)
+		switch {
+		case len(option) == 0: // RFC 9110 §5.6.1.2
+		case !isToken(option):
+			return errOption
+		case EqualFold(option, "close"):
+			f.close = true
+		case EqualFold(option, "keep-alive"):
+			f.keepAlive = true
+		case EqualFold(option, "upgrade"):
+			f.upgrade = true
+		default:
+			f.named++
+		}
+	}
+	if f.named > maxNamed {
+		return errManyOptions
+	}
+	return nil
+}
+
+// dropNamed marks the fields that Connection names, but for those that are
+// end-to-end whatever it says.
+func (f *facts) dropNamed(fields []Field) {
+	if f.named == 0 {
+		return
+	}
+	for _, list := range f.options[:f.connections] {
+		for len(list) > 0 {
+			var option []byte
+			option, list = nextElement(list)
+			if len(option) > 0 && lookUp(option) == nil {
+				drop(fields, option)
+			}
+		}
+	}
+}
+
+func drop(fields []Field, name []byte) {
+	for i := range fields {
+		if sameFold(fields[i].Name, name) {
+			fields[i].Hop = true
+		}
+	}
+}
+
+// framing decides how a body that may be there ends. Without any field that
+// says so, it is NoBody.
+func (f *facts) framing(minor int) (Framing, *Error) {
+	switch {
+	case f.codings > 0 && minor == 0:
+		return NoBody, errCodingIn10
+	case f.codings > 0 && f.lengths > 0:
+		return NoBody, errCodingAndCL
+	case f.codings > 0:
+		return Chunked, nil
+	case f.lengths > 0:
+		return Length, nil
+	}
+	return NoBody, nil
+}
+
+// closes reports whether the connection ends after the message (RFC 9112 §9.3).
+func (f *facts) closes(minor int) bool {
+	return f.close || minor == 0 && !f.keepAlive
+}
+
+// validKey reports whether key is sixteen bytes in base64 (RFC 6455 §4.2.1).
+func validKey(key []byte) bool {
+	if len(key) != 24 || string(key[22:]) != "==" {
+		return false
+	}
+	return span(key[:22], inBase64) == 22
+}

@@ -1,0 +1,260 @@
+package http1
+
+import (
+	"bytes"
+	"net/netip"
+)
+
+var (
+	errRequestLine = &Error{400, "a malformed request line (RFC 9112 §3)"}
+	errVersion     = &Error{400, "a malformed HTTP version (RFC 9112 §2.3)"}
+	errOldNew      = &Error{505, "an HTTP version other than 1.0 and 1.1 (RFC 9110 §15.6.6)"}
+	errConnect     = &Error{501, "CONNECT isn't supported (RFC 9110 §9.3.6)"}
+	errTargetByte  = &Error{400, "a bad character in the request target (RFC 9112 §3.2)"}
+	errTargetForm  = &Error{400, "a request target of no known form (RFC 9112 §3.2)"}
+	errEscape      = &Error{400, "a bad percent-encoding in the path (RFC 3986 §2.1)"}
+	errScheme      = &Error{400, "a target scheme other than http and https (RFC 9112 §3.2.2)"}
+	errAuthority   = &Error{400, "a target authority that differs from Host (RFC 9112 §3.2.2)"}
+	errNoHost      = &Error{400, "no Host (RFC 9112 §3.2)"}
+	errHosts       = &Error{400, "more than one Host (RFC 9112 §3.2)"}
+	errHost        = &Error{400, "a malformed Host (RFC 9110 §7.2)"}
+	errExpect      = &Error{417, "an expectation other than 100-continue (RFC 9110 §10.1.1)"}
+	errWSMethod    = &Error{400, "a WebSocket handshake needs GET in HTTP/1.1 (RFC 6455 §4.2.1)"}
+	errWSBody      = &Error{400, "a WebSocket handshake with a body (RFC 6455 §4.2.1)"}
+	errWSKey       = &Error{400, "a WebSocket handshake needs one Sec-WebSocket-Key of 16 bytes (RFC 6455 §4.2.1)"}
+	errWSNoVersion = &Error{400, "a WebSocket handshake needs one Sec-WebSocket-Version (RFC 6455 §4.2.1)"}
+	errWSVersion   = &Error{426, "a WebSocket version other than 13 (RFC 6455 §4.2.2)"}
+)
+
+// firstFields is the room that a Request or Response starts with.
+const firstFields = 16
+
+// parseRequest parses a whole head, which the section ends with its empty line.
+func (r *Reader) parseRequest(req *Request, head []byte) *Error {
+	fields := req.Fields[:0]
+	if fields == nil {
+		fields = make([]Field, 0, firstFields)
+	}
+	*req = Request{Fields: fields}
+	n := bytes.IndexByte(head, '\n') + 1
+	if err := req.parseLine(head[:n-2]); err != nil {
+		return err
+	}
+	var err *Error
+	if req.Fields, err = r.parseFields(fields, head[n:]); err != nil {
+		return err
+	}
+	f := &r.facts
+	authority, err := req.parseTarget()
+	if err != nil {
+		return err
+	}
+	if err := req.setHost(f, authority); err != nil {
+		return err
+	}
+	if req.Framing, err = f.framing(req.Minor); err != nil {
+		return err
+	}
+	req.Length = max(f.length, 0)
+	req.Close = f.closes(req.Minor)
+	if err := req.setExpect(f); err != nil {
+		return err
+	}
+	return req.setWebSocket(f)
+}
+
+// parseLine parses "method SP request-target SP HTTP-version".
+func (req *Request) parseLine(line []byte) *Error {
+	sp := span(line, inToken)
+	if sp == 0 || sp == len(line) || line[sp] != ' ' {
+		return errRequestLine
+	}
+	req.Method = line[:sp:sp]
+	rest := line[sp+1:]
+	n := span(rest, inTarget)
+	if n == len(rest) || n == 0 {
+		return errRequestLine
+	}
+	if rest[n] != ' ' {
+		return errTargetByte
+	}
+	req.Target = rest[:n:n]
+	minor, err := parseVersion(rest[n+1:])
+	req.Minor = minor
+	return err
+}
+
+// parseVersion parses HTTP-name "/" DIGIT "." DIGIT.
+func parseVersion(v []byte) (minor int, err *Error) {
+	switch {
+	case string(v) == "HTTP/1.1":
+		return 1, nil
+	case string(v) == "HTTP/1.0":
+		return 0, nil
+	case len(v) == 8 && string(v[:5]) == "HTTP/" && v[6] == '.' &&
+		classes[v[5]]&classes[v[7]]&inDigit != 0:
+		return 0, errOldNew
+	}
+	return 0, errVersion
+}
+
+// parseTarget sets Path and Query and returns the authority of an
+// absolute-form target, else nil.
+func (req *Request) parseTarget() (authority []byte, err *Error) {
+	switch t := req.Target; {
+	case string(req.Method) == "CONNECT":
+		return nil, errConnect
+	case t[0] == '/':
+		return nil, req.setPath(t)
+	case string(t) == "*" && string(req.Method) == "OPTIONS":
+		req.Path = t
+		return nil, nil
+	default:
+		return req.parseAbsolute(t)
+	}
+}
+
+// The paths that stand for an absolute-form target without one.
+var (
+	rootPath     = []byte("/")
+	asteriskPath = []byte("*")
+)
+
+// parseAbsolute parses scheme "://" authority, path and query.
+func (req *Request) parseAbsolute(target []byte) (authority []byte, err *Error) {
+	i := bytes.Index(target, []byte("://"))
+	if i < 0 {
+		return nil, errTargetForm
+	}
+	if s := target[:i]; !EqualFold(s, "http") && !EqualFold(s, "https") {
+		return nil, errScheme
+	}
+	rest := target[i+3:]
+	end := bytes.IndexAny(rest, "/?")
+	if end < 0 {
+		end = len(rest)
+	}
+	if err := req.setPath(rest[end:]); err != nil {
+		return nil, err
+	}
+	switch {
+	case len(req.Path) > 0:
+	case string(req.Method) == "OPTIONS" && !req.HasQuery:
+		req.Path = asteriskPath
+	default:
+		req.Path = rootPath
+	}
+	return rest[:end:end], nil
+}
+
+// setPath splits path and query. The query is left as it is. In the path a
+// backslash, which some take for a slash, and escapes that don't decode are
+// refused.
+func (req *Request) setPath(t []byte) *Error {
+	req.Path = t
+	for i, c := range t {
+		switch {
+		case c == '?':
+			req.Path, req.Query, req.HasQuery = t[:i:i], t[i+1:], true
+			return nil
+		case c == '\\':
+			return errTargetByte
+		case c == '%' && (len(t) < i+3 || classes[t[i+1]]&classes[t[i+2]]&inHex == 0):
+			return errEscape
+		}
+	}
+	return nil
+}
+
+// setHost decides on the one host that the request is for.
+func (req *Request) setHost(f *facts, authority []byte) *Error {
+	switch {
+	case f.hosts > 1:
+		return errHosts
+	case f.hosts == 1 && authority != nil && !sameFold(f.host, authority):
+		return errAuthority
+	case f.hosts == 1:
+		req.Host = f.host
+	case req.Minor > 0:
+		return errNoHost
+	case authority == nil:
+		return nil
+	default:
+		req.Host = authority
+	}
+	if !validHost(req.Host) {
+		return errHost
+	}
+	return nil
+}
+
+// maxHost is the length of the longest name in DNS, with a port.
+const maxHost = 255 + len(":65535")
+
+// validHost checks uri-host [ ":" port ] (RFC 9110 §7.2). Of reg-name it takes
+// unreserved characters only: no name in use has others, and escapes or
+// delimiters could be read in two ways further on.
+func validHost(h []byte) bool {
+	if len(h) == 0 || len(h) > maxHost {
+		return false
+	}
+	if h[0] == '[' {
+		end := bytes.IndexByte(h, ']')
+		return end > 0 && validIPv6(h[1:end]) && validPort(h[end+1:])
+	}
+	n := span(h, inHost)
+	return n > 0 && validPort(h[n:])
+}
+
+// validIPv6 checks an address without a zone. Unlike all else that a request
+// may hold, such a Host costs an allocation.
+func validIPv6(b []byte) bool {
+	a, err := netip.ParseAddr(string(b))
+	return err == nil && a.Is6() && a.Zone() == ""
+}
+
+// validPort checks nothing, or a colon and a port number, which may be left
+// out (RFC 3986 §3.2.3).
+func validPort(b []byte) bool {
+	if len(b) == 0 {
+		return true
+	}
+	n := 0
+	for _, c := range b[1:] {
+		n = n*10 + int(c-'0')
+	}
+	return b[0] == ':' && len(b) <= len(":65535") && span(b[1:], inDigit) == len(b)-1 && n <= 65535
+}
+
+// setExpect: in HTTP/1.0 100-continue has to be ignored, and without a body
+// there is nothing to wait for (RFC 9110 §10.1.1).
+func (req *Request) setExpect(f *facts) *Error {
+	if f.expectsBad {
+		return errExpect
+	}
+	body := req.Framing == Chunked || req.Length > 0
+	req.Expect100 = f.expects && req.Minor > 0 && body
+	return nil
+}
+
+// setWebSocket recognises an opening handshake, and refuses one that no host
+// could accept. Any other Upgrade is a hop-by-hop field that ends here.
+func (req *Request) setWebSocket(f *facts) *Error {
+	if !f.upgrade || f.upgrades != 1 || !f.webSocket {
+		return nil
+	}
+	switch {
+	case string(req.Method) != "GET" || req.Minor == 0:
+		return errWSMethod
+	case req.Framing == Chunked || req.Length > 0:
+		return errWSBody
+	case f.keys != 1 || !f.goodKey:
+		return errWSKey
+	case f.versions != 1:
+		return errWSNoVersion
+	case !f.good13:
+		return errWSVersion
+	}
+	req.WebSocket = true
+	return nil
+}
