@@ -1,0 +1,95 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"tokenring/balancer"
+	"tokenring/pool"
+	"tokenring/tlsterm"
+)
+
+// DefaultAddress is where the admin endpoint listens unless the config says
+// otherwise: on loopback, because whoever reaches it and knows the token rules
+// the region.
+const DefaultAddress = "127.0.0.1:7000"
+
+// Config is the admin section of lb.yaml.
+type Config struct {
+	Address   string `yaml:"address"`    // host:port to listen on; empty: DefaultAddress
+	TokenFile string `yaml:"token_file"` // holds the bearer token, on one line
+}
+
+// WithDefaults returns c with its empty fields filled in. TokenFile has no
+// default: without it there is no admin endpoint.
+func (c Config) WithDefaults() Config {
+	if c.Address == "" {
+		c.Address = DefaultAddress
+	}
+	return c
+}
+
+// Region is what operators look at and steer: the hosts and balancers that
+// this balancer knows. *pool.Pool is one.
+type Region interface {
+	// Snapshot returns the state in force; never nil, not to be modified.
+	Snapshot() *pool.Snapshot
+	// Decide makes an operator's decision known to all balancers and returns
+	// when it is in force here.
+	Decide(context.Context, pool.Decision) error
+}
+
+// Deps is what a Server needs from the rest of the program. Region, Digester,
+// Metrics and Token are required; a nil func stands for "none" or "always".
+type Deps struct {
+	Region   Region
+	Sessions func(key []byte) (host string, tunnels int) // the live session of a key
+	Digester balancer.Digester                           // short names for users' tokens
+	Hash     balancer.Config                             // what the tables are built from; only shown
+	Metrics  prometheus.Gatherer
+	Token    string // the bearer token, the operator's password
+
+	Name, Version string
+	Address       string // as configured; a host name in it may appear in the Host field of requests
+
+	Certificates func() []tlsterm.Expiry
+	Ready        func() error // nil error: this balancer takes traffic
+	Logger       zerolog.Logger
+}
+
+func (d Deps) check() error {
+	switch {
+	case d.Region == nil:
+		return errors.New("admin: no region")
+	case d.Metrics == nil:
+		return errors.New("admin: no metrics")
+	case d.Token == "":
+		return errors.New("admin: the token is empty")
+	}
+	return nil
+}
+
+func (d Deps) withDefaults() Deps {
+	if d.Sessions == nil {
+		d.Sessions = func([]byte) (string, int) { return "", 0 }
+	}
+	if d.Certificates == nil {
+		d.Certificates = func() []tlsterm.Expiry { return nil }
+	}
+	if d.Ready == nil {
+		d.Ready = func() error { return nil }
+	}
+	return d
+}
+
+// when turns the zero time into nil, which JSON leaves out.
+func when(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
