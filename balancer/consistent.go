@@ -47,12 +47,9 @@ func (p *consistentPolicy) place(hosts []Host) (layout, error) {
 	if err != nil {
 		return layout{}, err
 	}
-	if err := p.follow(members); err != nil {
+	owners, err := p.owners(members, hostOf)
+	if err != nil {
 		return layout{}, err
-	}
-	owners := make([]uint16, p.cfg.Partitions)
-	for i := range owners {
-		owners[i] = hostOf[p.ring.GetPartitionOwner(i).String()]
 	}
 	return layout{owners: owners, heirs: ring.heirs(owners)}, nil
 }
@@ -73,16 +70,26 @@ func membersOf(hosts []Host) ([]member, map[string]uint16) {
 	return members, hostOf
 }
 
-// follow makes the kept instance hold exactly the members want. It turns a panic
-// of the library into an error, and then keeps nothing, since an instance that
-// has panicked may be half changed.
-func (p *consistentPolicy) follow(want []member) (err error) {
+// owners returns the host of each partition as the library has it. It turns a
+// panic of the library into an error, and then keeps nothing, since an instance
+// that has panicked may be half changed.
+func (p *consistentPolicy) owners(members []member, hostOf map[string]uint16) (owners []uint16, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			p.ring, p.members = nil, nil
 			err = fmt.Errorf("consistent: %v", cause)
 		}
 	}()
+	p.follow(members)
+	owners = make([]uint16, p.cfg.Partitions)
+	for i := range owners {
+		owners[i] = hostOf[p.ring.GetPartitionOwner(i).String()]
+	}
+	return owners, nil
+}
+
+// follow makes the kept instance hold exactly the members want.
+func (p *consistentPolicy) follow(want []member) {
 	gone, added := without(p.members, want), without(want, p.members)
 	if p.ring == nil || len(gone)+len(added) > len(want)/2 {
 		p.ring = p.fresh(want)
@@ -95,7 +102,6 @@ func (p *consistentPolicy) follow(want []member) (err error) {
 		}
 	}
 	p.members = want
-	return nil
 }
 
 // fresh returns an instance with these members.

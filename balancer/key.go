@@ -63,7 +63,7 @@ func (r *KeyRule) fromPair(pair *ast.MappingValueNode) error {
 	}
 	name, ok := pair.Value.(*ast.StringNode)
 	if !ok || name.Value == "" {
-		return ruleError(pair.Value, fmt.Sprintf("%s needs a name", source))
+		return ruleError(pair.Key, fmt.Sprintf("%s needs a name that is a text", source))
 	}
 	*r = KeyRule{Source: source, Name: name.Value}
 	return nil

@@ -1,13 +1,14 @@
 package balancer
 
 import (
+	"cmp"
 	"math/bits"
 
 	"github.com/cespare/xxhash/v2"
 )
 
-// A rank is what a host brings into a weighted rendezvous: every host draws a
-// number for the key, and the lowest price wins (Thaler and Ravishankar, "Using
+// A rank is what a host brings into a weighted rendezvous: every host makes an
+// offer for the key, and the lowest wins (Thaler and Ravishankar, "Using
 // name-based mappings to increase hit rates", 1998; with weights, the host that
 // maximises -w/ln(h) for a hash h in (0,1), which is the one that minimises
 // -log2(h)/w). When a host goes, only its keys move, and they spread over the
@@ -15,8 +16,8 @@ import (
 //
 // The price is integer arithmetic throughout. math.Log may differ in its last
 // bit between machines, since some have it in assembly and some fuse a multiply
-// with an add; two balancers that differ once in a while would be two
-// hosts for one user.
+// with an add; two balancers that differ once in a while would be two hosts for
+// one user.
 type rank struct {
 	seed   uint64
 	weight uint64
@@ -31,27 +32,33 @@ func newRank(h Host) rank {
 // first wins.
 func best(ranks []rank, hash uint64, up []bool, avoid int) int {
 	winner := -1
+	var lowest offer
 	for i, r := range ranks {
-		if serves(i, up, avoid) && (winner < 0 || r.compare(ranks[winner], hash) < 0) {
-			winner = i
+		if !serves(i, up, avoid) {
+			continue
+		}
+		if o := r.offer(hash); winner < 0 || o.compare(lowest) < 0 {
+			winner, lowest = i, o
 		}
 	}
 	return winner
 }
 
-// compare returns -1 if r is better than other for a key with this hash, +1 if
-// it is worse. It compares the prices a/v and b/w as a*w and b*v: a price is
-// below 2^54 and a weight at most 2^8, so the products fit.
-func (r rank) compare(other rank, hash uint64) int {
-	a := negLog2(mix(hash^r.seed)) * other.weight
-	b := negLog2(mix(hash^other.seed)) * r.weight
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return +1
-	}
-	return 0
+// An offer is what a host asks for a key: price/weight.
+type offer struct {
+	price, weight uint64
+}
+
+// offer returns the host's offer for a key with this hash.
+func (r rank) offer(hash uint64) offer {
+	return offer{price: negLog2(mix(hash ^ r.seed)), weight: r.weight}
+}
+
+// compare returns -1 if o is lower than other, +1 if it is higher. It compares
+// the fractions crosswise: a price is at most 64<<48 and a weight at most 2^8,
+// so the products fit.
+func (o offer) compare(other offer) int {
+	return cmp.Compare(o.price*other.weight, other.price*o.weight)
 }
 
 // mix scatters all bits of x over all bits of the result; it is a bijection

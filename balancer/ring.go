@@ -102,8 +102,8 @@ func (r *ring) owners() []uint16 {
 // heirs returns for each partition the host that would have it if its owner
 // were not on the ring; nobody if the owner is the only host. A host that isn't
 // there is one without room, so the absence of each host is one more
-// distribution over the same points: hosts × partitions steps in all, which is
-// 0.2 s for 1,000 hosts.
+// distribution over the same points: hosts × partitions steps in all, which at
+// the default parameters is 0.06 s for 1,000 hosts.
 func (r *ring) heirs(owners []uint16) []uint16 {
 	heirs := slices.Repeat([]uint16{nobody}, len(owners))
 	room := make([]uint32, len(r.members))

@@ -132,7 +132,7 @@ func (t *Table) Candidates(key []byte) []int {
 	}
 	hash := xxhash.Sum64(key)
 	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(place(a), place(b)), t.ranks[a].compare(t.ranks[b], hash), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(place(a), place(b)), t.ranks[a].offer(hash).compare(t.ranks[b].offer(hash)), cmp.Compare(a, b))
 	})
 	return order
 }
