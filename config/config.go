@@ -4,6 +4,10 @@
 package config
 
 import (
+	"fmt"
+	"os"
+	"reflect"
+
 	"tokenring/admin"
 	"tokenring/balancer"
 	"tokenring/health"
@@ -12,10 +16,15 @@ import (
 	"tokenring/tlsterm"
 )
 
+const (
+	defaultStateDir = "/var/lib/lb"
+	maxBytes        = 1 << 20 // of lb.yaml
+)
+
 // Config is the whole of lb.yaml. What Load and Parse return has every default
-// filled in; do not change it afterwards, parts share it.
+// filled in and every path resolved; do not change it, the parts share it.
 type Config struct {
-	Name            string               `yaml:"name"`
+	Name            string               `yaml:"name"` // default: the machine's host name
 	Listen          []proxy.ListenConfig `yaml:"listen"`
 	TLS             tlsterm.Config       `yaml:"tls"`
 	Hash            balancer.Config      `yaml:"hash"`
@@ -23,10 +32,10 @@ type Config struct {
 	Peers           pool.PeersConfig     `yaml:"peers"`
 	Health          health.Config        `yaml:"health"`
 	Timeouts        proxy.Timeouts       `yaml:"timeouts"`
-	TrustedNetworks []string             `yaml:"trusted_networks"`
+	TrustedNetworks []string             `yaml:"trusted_networks"` // prefixes whose X-Forwarded-* are believed
 	Admin           admin.Config         `yaml:"admin"`
 	Log             LogConfig            `yaml:"log"`
-	StateDir        string               `yaml:"state_dir"`
+	StateDir        string               `yaml:"state_dir"` // default /var/lib/lb; need not exist yet
 }
 
 // LogConfig says what is logged and how.
@@ -37,9 +46,33 @@ type LogConfig struct {
 }
 
 // Load reads the file at path. Relative paths in it are resolved against its
-// directory. The error is an Errors unless the file itself couldn't be read.
-func Load(path string) (*Config, error) { return nil, nil }
+// directory. The error is an Errors, unless the file itself can't be read.
+func Load(path string) (*Config, error) {
+	if err := readable(path); err != nil {
+		return nil, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration %w", err)
+	}
+	return Parse(path, data)
+}
 
-// Parse reads data, which errors call name; the directory part of name is what
-// relative paths in it are resolved against.
-func Parse(name string, data []byte) (*Config, error) { return nil, nil }
+// Parse reads data. Errors call it name, and the directory of name is what
+// relative paths in it are resolved against. The error is an Errors. The files
+// that the configuration names are looked at, and none is changed.
+func Parse(name string, data []byte) (*Config, error) {
+	d := newDocument(name, data)
+	cfg := &Config{}
+	if root := d.parse(data); root != nil {
+		d.decode("", root, reflect.ValueOf(cfg).Elem())
+	}
+	if !d.broken {
+		cfg.setDefaults(d)
+		cfg.check(d)
+	}
+	if errs := d.errors(); len(errs) > 0 {
+		return nil, errs
+	}
+	return cfg, nil
+}

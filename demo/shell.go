@@ -47,7 +47,28 @@ func startShell(path, host string) (program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", path, err)
 	}
-	return &ptyShell{cmd: cmd, tty: tty}, nil
+	s := &ptyShell{cmd: cmd, tty: tty}
+	if s.tty, err = pollable(tty); err != nil {
+		s.tty = tty
+		_ = s.Close()
+		return nil, fmt.Errorf("start %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// pollable returns tty as a file whose Close interrupts its Read, and closes
+// tty. What the pty package returns is in blocking mode.
+func pollable(tty *os.File) (*os.File, error) {
+	fd, err := unix.FcntlInt(tty.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	_ = tty.Close()
+	return os.NewFile(uintptr(fd), tty.Name()), nil
 }
 
 func (s *ptyShell) Read(p []byte) (int, error)  { return s.tty.Read(p) }
@@ -55,9 +76,16 @@ func (s *ptyShell) Write(p []byte) (int, error) { return s.tty.Write(p) }
 
 // Resize tells the shell its size; nonsense is ignored.
 func (s *ptyShell) Resize(cols, rows uint16) {
-	if cols > 0 && rows > 0 && cols <= 1000 && rows <= 1000 {
-		_ = pty.Setsize(s.tty, &pty.Winsize{Cols: cols, Rows: rows}) // fails only once it's closed
+	if cols == 0 || rows == 0 || cols > 1000 || rows > 1000 {
+		return
 	}
+	raw, err := s.tty.SyscallConn()
+	if err != nil {
+		return // it's closed
+	}
+	_ = raw.Control(func(fd uintptr) {
+		_ = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Col: cols, Row: rows})
+	})
 }
 
 // Close hangs up: the shell, its process group, and through the closed terminal

@@ -1,0 +1,186 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"tokenring/health"
+	"tokenring/pool"
+)
+
+// check finds what no part can see alone, and puts the parts' own findings at
+// their places in the file.
+func (c *Config) check(d *document) {
+	c.checkName(d)
+	c.checkListen(d)
+	c.checkOverlaps(d)
+	c.checkTLS(d)
+	c.checkHash(d)
+	c.checkPool(d)
+	c.checkPeers(d)
+	c.checkHealth(d)
+	c.checkAdmin(d)
+	c.checkRest(d)
+}
+
+func (c *Config) checkName(d *document) {
+	err := pool.CheckName(c.Name)
+	if err == nil {
+		return
+	}
+	if d.has("name") {
+		d.fail("name", err.Error(), "write a name such as lb-1")
+		return
+	}
+	d.fail("name", "this machine's host name can't be used: "+err.Error(), "set name, such as lb-1")
+}
+
+func (c *Config) checkListen(d *document) {
+	if len(c.Listen) == 0 {
+		d.fail("listen", "there is nothing to listen on", `write for example listen: [{address: ":443", tls: true}]`)
+	}
+	for i, l := range c.Listen {
+		path := item("listen", i)
+		if l.Address == "" {
+			d.fail(path+".address", "the address is missing", `write for example address: ":443"`)
+		} else {
+			d.checkListenAddress(path+".address", l.Address)
+		}
+		if l.TLS && l.RedirectHTTPS {
+			d.fail(path+".redirect_https", "a listener with tls: true can't redirect to https as well", "redirect from a plain listener, such as "+`{address: ":80", redirect_https: true}`)
+		}
+		if l.TLS && len(c.TLS.Certificates) == 0 && c.TLS.ACME == nil && !d.silent("tls.certificates") && !d.silent("tls.acme") {
+			d.fail(path+".tls", "this listener has no certificate to show", "add tls.certificates, or tls.acme")
+		}
+	}
+}
+
+// checkListenAddress wants host:port; the host may be missing.
+func (d *document) checkListenAddress(path, address string) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		d.fail(path, fmt.Sprintf("the address %q is not host:port", address), `write for example ":443", "10.0.0.2:443" or "[fd00::2]:443"`)
+		return
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 || strings.HasPrefix(port, "+") {
+		d.fail(path, fmt.Sprintf("%q is no port", port), "ports go from 1 to 65535; 0 is any free one")
+		return
+	}
+	if host != "" && !hostLike(host) {
+		d.fail(path, fmt.Sprintf("%q is neither an IP address nor a host name", host), "leave it out to listen on all addresses")
+	}
+}
+
+// hostLike tells whether text can be an IP address or a host's name.
+func hostLike(text string) bool {
+	if _, err := netip.ParseAddr(text); err == nil {
+		return true
+	}
+	last := text[strings.LastIndexByte(text, '.')+1:]
+	if last != "" && strings.Trim(last, "0123456789") == "" {
+		return false // all digits: an IP address with a slip in it, not a name
+	}
+	for _, label := range strings.Split(strings.TrimSuffix(text, "."), ".") {
+		if label == "" || len(label) > 63 || strings.Trim(strings.ToLower(label), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return false
+		}
+	}
+	return len(text) <= 253
+}
+
+// checkOverlaps finds two listeners that can't both have their address.
+func (c *Config) checkOverlaps(d *document) {
+	type listener struct{ path, address string }
+	var all []listener
+	for i, l := range c.Listen {
+		all = append(all, listener{item("listen", i) + ".address", l.Address})
+	}
+	all = append(all, listener{"pool.bind", c.Pool.Bind}, listener{"peers.bind", c.Peers.Bind}, listener{"admin.address", c.Admin.Address})
+	for i, l := range all {
+		for _, other := range all[:i] {
+			if overlap(l.address, other.address) {
+				d.fail(l.path, fmt.Sprintf("%s is taken: %s is %s", l.address, other.path, other.address), "give each its own port")
+				break
+			}
+		}
+	}
+}
+
+func overlap(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA != portB || portA == "0" {
+		return false
+	}
+	return strings.EqualFold(hostA, hostB) || unspecified(a) || unspecified(b)
+}
+
+// checkHash places what the balancer package finds. Its messages have the
+// remedy behind a semicolon or a colon.
+func (c *Config) checkHash(d *document) {
+	for _, p := range c.Hash.Validate() {
+		message, hint, _ := strings.Cut(p.Message, "; ")
+		d.fail("hash."+p.Path, message, hint)
+	}
+}
+
+func (c *Config) checkHealth(d *document) {
+	if err := health.ValidPath(c.Health.CheckPath()); err != nil {
+		d.fail("health.path", "the path "+err.Error(), `write for example /healthz, or "" for a TCP connect only`)
+	}
+	if c.Health.Rise < 1 {
+		d.fail("health.rise", "a host needs at least 1 good check to be up", "the default is 2")
+	}
+	if c.Health.Fall < 1 {
+		d.fail("health.fall", "a host needs at least 1 bad check to be down", "the default is 3")
+	}
+	if c.Health.Timeout > c.Health.Interval {
+		path := "health.timeout"
+		if !d.has(path) {
+			path = "health.interval"
+		}
+		d.fail(path, fmt.Sprintf("the timeout (%s) is longer than the interval (%s): checks would overlap", c.Health.Timeout, c.Health.Interval), "make the timeout shorter or the interval longer")
+	}
+	if h := c.Health.Host; h != "" && strings.Trim(h, "[]:") == "" || strings.ContainsAny(h, " \t\r\n/?#@") {
+		d.fail("health.host", fmt.Sprintf("%q can't be a Host field", h), "write for example ide.example.com")
+	}
+}
+
+func (c *Config) checkAdmin(d *document) {
+	d.checkListenAddress("admin.address", c.Admin.Address)
+	d.checkFile("admin.token_file", &c.Admin.TokenFile)
+	if c.Admin.TokenFile == "" && !loopback(c.Admin.Address) {
+		d.fail("admin.address", "an admin endpoint that others can reach needs a token", "set admin.token_file, or listen on loopback: "+`"127.0.0.1:7000"`)
+	}
+}
+
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip, ipErr := netip.ParseAddr(host)
+	return err == nil && (strings.EqualFold(host, "localhost") || ipErr == nil && ip.Unmap().IsLoopback())
+}
+
+func (c *Config) checkRest(d *document) {
+	for i, network := range c.TrustedNetworks {
+		d.checkNetwork(item("trusted_networks", i), network)
+	}
+	d.checkWord("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	d.checkWord("log.format", c.Log.Format, "json", "console")
+	d.checkDirectory("state_dir", &c.StateDir)
+}
+
+func (d *document) checkNetwork(path, network string) {
+	if _, err := pool.ParseNetworks([]string{network}); err != nil {
+		d.fail(path, fmt.Sprintf("%q is no network", network), "write for example 10.0.0.0/8 or 10.0.0.7")
+	}
+}
+
+func (d *document) checkWord(path, word string, known ...string) {
+	if !slices.Contains(known, word) {
+		d.fail(path, fmt.Sprintf("%q is not known here", word), "use one of: "+strings.Join(known, ", "))
+	}
+}

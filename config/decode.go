@@ -1,0 +1,301 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+)
+
+var (
+	durationType    = reflect.TypeFor[time.Duration]()
+	unmarshalerType = reflect.TypeFor[yaml.NodeUnmarshaler]()
+)
+
+// decode fills v, which stands at path, from node. It goes on after an error,
+// so that all of them are found; the library's own decoder stops at the first.
+func (d *document) decode(path string, node ast.Node, v reflect.Value) {
+	d.values[path] = begin(node)
+	switch node.(type) {
+	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode, *ast.MergeKeyNode:
+		d.fail(path, "anchors, aliases and tags are not supported", "write the value itself")
+		return
+	case *ast.NullNode:
+		delete(d.values, path) // a key without a value leaves the default in force
+		return
+	}
+	switch {
+	case v.Addr().Type().Implements(unmarshalerType):
+		d.decodeItself(path, node, v)
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.decode(path, node, v.Elem())
+	case v.Kind() == reflect.Struct:
+		d.decodeStruct(path, node, v)
+	case v.Kind() == reflect.Slice:
+		d.decodeSlice(path, node, v)
+	default:
+		d.decodeScalar(path, node, v)
+	}
+}
+
+// decodeItself lets a type read its own YAML.
+func (d *document) decodeItself(path string, node ast.Node, v reflect.Value) {
+	d.index(path, node)
+	err := v.Addr().Interface().(yaml.NodeUnmarshaler).UnmarshalYAML(node)
+	if err == nil {
+		return
+	}
+	d.failed[path] = true
+	var at yaml.Error
+	if !errors.As(err, &at) {
+		d.report(begin(node), path, err.Error(), "")
+		return
+	}
+	message, hint, _ := strings.Cut(at.GetMessage(), "; ")
+	d.report(where(at.GetToken()), path, message, hint)
+}
+
+// index notes the places of the keys in a mapping that reads itself.
+func (d *document) index(path string, node ast.Node) {
+	for _, pair := range pairs(node) {
+		sub := under(path, pair.Key.GetToken().Value)
+		d.keys[sub] = where(pair.Key.GetToken())
+		d.values[sub] = begin(pair.Value)
+	}
+}
+
+func (d *document) decodeStruct(path string, node ast.Node, v reflect.Value) {
+	if _, ok := node.(ast.MapNode); !ok {
+		d.fail(path, describe(node)+" where keys and values belong", "known keys here: "+strings.Join(keysOf(v.Type()), ", "))
+		return
+	}
+	seen := map[string]spot{}
+	for _, pair := range pairs(node) {
+		key, at := pair.Key.GetToken().Value, where(pair.Key.GetToken())
+		if pair.Key.IsMergeKey() || pair.Key.Type() != ast.StringType {
+			d.report(at, path, "only plain words can be keys here", "known keys here: "+strings.Join(keysOf(v.Type()), ", "))
+			continue
+		}
+		sub := under(path, key)
+		if first, twice := seen[key]; twice {
+			d.report(at, sub, "the key is here twice", fmt.Sprintf("the first is in line %d; one of them must go", first.line))
+			continue
+		}
+		seen[key] = at
+		field := slices.Index(keysOf(v.Type()), key)
+		if field < 0 {
+			d.unknown(path, pair, v.Type())
+			continue
+		}
+		d.keys[sub] = at
+		d.decode(sub, pair.Value, v.Field(field))
+	}
+}
+
+// unknown reports a key that v's type doesn't have. Its value isn't shown if it
+// could be a secret.
+func (d *document) unknown(path string, pair *ast.MappingValueNode, t reflect.Type) {
+	key, at := pair.Key.GetToken().Value, where(pair.Key.GetToken())
+	if looksSecret(key) {
+		d.maskNode(pair.Value)
+	}
+	hint := "known keys here: " + strings.Join(keysOf(t), ", ")
+	if near := nearest(key, keysOf(t)); near != "" {
+		hint = fmt.Sprintf("did you mean `%s`?", near)
+		d.failed[under(path, near)] = true // that this one is missing follows
+	} else if home := homeOf(key); home != "" {
+		hint = fmt.Sprintf("did you mean `%s`?", home)
+	}
+	d.report(at, under(path, key), "unknown key", hint)
+}
+
+// maskNode keeps a value out of all errors, all its lines.
+func (d *document) maskNode(node ast.Node) {
+	at := begin(node)
+	d.mask(at)
+	if _, block := node.(*ast.LiteralNode); block || strings.Contains(node.String(), "\n") {
+		for line := at.line + 1; line <= len(d.lines) && (d.lines[line-1] == "" || d.lines[line-1][0] == ' '); line++ {
+			d.mask(spot{line, 1})
+		}
+	}
+}
+
+func (d *document) decodeSlice(path string, node ast.Node, v reflect.Value) {
+	list, ok := node.(*ast.SequenceNode)
+	if !ok {
+		d.fail(path, describe(node)+" where a list belongs", "write it in brackets: [ … ]")
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values)))
+	for i, one := range list.Values {
+		sub := item(path, i)
+		d.keys[sub] = begin(one)
+		if one.Type() == ast.NullType {
+			d.fail(sub, "an empty item in a list", "leave it out")
+			continue
+		}
+		d.decode(sub, one, v.Index(i))
+	}
+}
+
+func (d *document) decodeScalar(path string, node ast.Node, v reflect.Value) {
+	text, isText := textOf(node)
+	want, ok := "", true
+	switch {
+	case v.Type() == durationType:
+		d.decodeDuration(path, node, v)
+		return
+	case v.Kind() == reflect.String:
+		want, ok = "a text", isText || isNumber(node)
+		v.SetString(text)
+	case v.Kind() == reflect.Bool:
+		var b *ast.BoolNode
+		want = "true or false"
+		if b, ok = node.(*ast.BoolNode); ok {
+			v.SetBool(b.Value)
+		}
+	case v.Kind() == reflect.Float64:
+		var n float64
+		want = "a number"
+		n, ok = numberOf(node)
+		v.SetFloat(n)
+	default:
+		want, ok = "a whole number", setInteger(node, v)
+		if isNumber(node) && !ok {
+			want = fmt.Sprintf("a whole number of this size (%s)", v.Type())
+		}
+	}
+	switch {
+	case !ok:
+		d.fail(path, describe(node)+" where "+want+" belongs", "")
+	case v.IsZero() && isNumber(node) && v.Kind() != reflect.String:
+		d.fail(path, "this can't be 0", "leave the key out for the default")
+	}
+}
+
+// decodeDuration reads 500ms, 2s, 1h30m. There is no duration in lb.yaml that
+// could be zero or less.
+func (d *document) decodeDuration(path string, node ast.Node, v reflect.Value) {
+	const forms = "write it like 500ms, 2s, 1m30s or 1h"
+	text, isText := textOf(node)
+	length, err := time.ParseDuration(text)
+	switch {
+	case isNumber(node):
+		d.fail(path, text+" has no unit", fmt.Sprintf("write %ss for seconds, or %sms", text, text))
+	case !isText || err != nil:
+		d.fail(path, describe(node)+" is no duration", forms)
+	case length <= 0:
+		d.fail(path, text+" is no time at all: a duration is more than zero", "leave the key out for the default")
+	default:
+		v.SetInt(int64(length))
+	}
+}
+
+// setInteger sets v, an integer of any kind, and reports whether the node is
+// one that fits.
+func setInteger(node ast.Node, v reflect.Value) bool {
+	n, ok := node.(*ast.IntegerNode)
+	if !ok {
+		return false
+	}
+	var value int64
+	switch i := n.Value.(type) {
+	case int64:
+		value = i
+	case uint64:
+		if i > math.MaxInt64 {
+			return false
+		}
+		value = int64(i)
+	}
+	if v.CanUint() {
+		if value < 0 || v.OverflowUint(uint64(value)) {
+			return false
+		}
+		v.SetUint(uint64(value))
+		return true
+	}
+	if v.OverflowInt(value) {
+		return false
+	}
+	v.SetInt(value)
+	return true
+}
+
+func isNumber(node ast.Node) bool {
+	return node.Type() == ast.IntegerType || node.Type() == ast.FloatType
+}
+
+func numberOf(node ast.Node) (float64, bool) {
+	text, _ := textOf(node)
+	n, err := strconv.ParseFloat(strings.ReplaceAll(text, "_", ""), 64)
+	return n, err == nil && isNumber(node)
+}
+
+// textOf returns a scalar as it is written, and whether it is a text.
+func textOf(node ast.Node) (text string, isText bool) {
+	switch n := node.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.LiteralNode:
+		return n.Value.Value, true
+	}
+	return node.GetToken().Value, false
+}
+
+// describe names what a node is, for errors.
+func describe(node ast.Node) string {
+	text, _ := textOf(node)
+	switch node.Type() {
+	case ast.StringType:
+		return "the text " + strconv.Quote(text)
+	case ast.LiteralType:
+		return "a block of text"
+	case ast.IntegerType, ast.FloatType, ast.InfinityType, ast.NanType:
+		return "the number " + text
+	case ast.BoolType:
+		return "the word " + text
+	case ast.SequenceType:
+		return "a list"
+	default:
+		return "a mapping"
+	}
+}
+
+// pairs returns the keys and values of a mapping, block or flow.
+func pairs(node ast.Node) []*ast.MappingValueNode {
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		return n.Values
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}
+	}
+	return nil
+}
+
+// begin is where a node begins: a block mapping at its first key.
+func begin(node ast.Node) spot {
+	first := node.GetToken()
+	all := pairs(node)
+	if m, ok := node.(*ast.MappingNode); len(all) > 0 && !(ok && m.IsFlowStyle) {
+		first = all[0].Key.GetToken()
+	}
+	return where(first)
+}
+
+// keysOf returns the keys of a struct's fields, in their order.
+func keysOf(t reflect.Type) []string {
+	keys := make([]string, t.NumField())
+	for i := range keys {
+		keys[i], _, _ = strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+	}
+	return keys
+}

@@ -1,0 +1,214 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+const maxDepth = 32 // of nested brackets and blocks; lb.yaml needs five
+
+// A spot is a place in the file; lines and columns count from 1.
+type spot struct{ line, column int }
+
+// A document is one lb.yaml on its way into a Config: where its keys and values
+// stand, and what was found to be wrong.
+type document struct {
+	name   string
+	dir    string
+	lines  []string
+	keys   map[string]spot // by path, such as pool.hosts[0].address; items of lists stand where they begin
+	values map[string]spot
+	masked map[int]int     // line → the column from which on it isn't shown
+	failed map[string]bool // paths about which something has been said
+	broken bool            // no YAML at all: there is nothing more to check
+	found  []Error
+}
+
+func newDocument(name string, data []byte) *document {
+	text := strings.ReplaceAll(strings.ReplaceAll(string(data), "\r\n", "\n"), "\r", "\n")
+	return &document{
+		name: name, dir: filepath.Dir(name), lines: strings.Split(text, "\n"),
+		keys: map[string]spot{}, values: map[string]spot{}, masked: map[int]int{}, failed: map[string]bool{},
+	}
+}
+
+// parse returns the document's root, nil if it is empty or broken.
+func (d *document) parse(data []byte) (root ast.Node) {
+	defer func() {
+		if recover() != nil { // the YAML library meets input that it can't cope with
+			root = nil
+			d.syntax(nil, "this is no YAML that can be read")
+		}
+	}()
+	if len(data) > maxBytes {
+		d.syntax(nil, fmt.Sprintf("the file has %d bytes, at most %d are possible", len(data), maxBytes))
+		return nil
+	}
+	tokens := lexer.Tokenize(string(data))
+	if tk := tooDeep(tokens); tk != nil {
+		d.syntax(tk, "this is nested too deeply")
+		return nil
+	}
+	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		d.syntaxError(err)
+		return nil
+	}
+	return d.root(file)
+}
+
+func (d *document) root(file *ast.File) ast.Node {
+	var root ast.Node
+	for _, doc := range file.Docs {
+		if doc == nil || doc.Body == nil || doc.Body.Type() == ast.NullType {
+			continue
+		}
+		if root != nil {
+			d.syntax(doc.Body.GetToken(), "a second document begins here; there may be only one")
+			return nil
+		}
+		root = doc.Body
+	}
+	return root
+}
+
+// tooDeep returns the token at which nesting exceeds what the recursive parser
+// should be trusted with, nil if none does.
+func tooDeep(tokens token.Tokens) *token.Token {
+	brackets, dashes, line := 0, 0, 0
+	for _, tk := range tokens {
+		if tk.Position.Line != line {
+			line, dashes = tk.Position.Line, 0
+		}
+		switch tk.Type {
+		case token.MappingStartType, token.SequenceStartType:
+			brackets++
+		case token.MappingEndType, token.SequenceEndType:
+			brackets--
+		case token.SequenceEntryType, token.MappingKeyType, token.TagType, token.AnchorType:
+			dashes++
+		}
+		if brackets > maxDepth || dashes > maxDepth || tk.Position.IndentNum > 8*maxDepth {
+			return tk
+		}
+	}
+	return nil
+}
+
+func (d *document) syntaxError(err error) {
+	var at yaml.Error
+	if errors.As(err, &at) {
+		d.syntax(at.GetToken(), at.GetMessage())
+		return
+	}
+	d.syntax(nil, err.Error())
+}
+
+func (d *document) syntax(tk *token.Token, message string) {
+	d.broken = true
+	d.report(where(tk), "", message, "")
+}
+
+// where returns a token's place; the first one if it has none.
+func where(tk *token.Token) spot {
+	if tk == nil || tk.Position == nil {
+		return spot{1, 1}
+	}
+	return spot{max(1, tk.Position.Line), max(1, tk.Position.Column)}
+}
+
+// report notes an error at a place of the file.
+func (d *document) report(at spot, key, message, hint string) {
+	at.line = min(at.line, len(d.lines))
+	at.column = min(at.column, len([]rune(d.lines[at.line-1]))+1)
+	d.found = append(d.found, Error{File: d.name, Line: at.line, Column: at.column, Key: key, Message: message, Hint: hint})
+}
+
+// fail reports an error about the value at path or, if there is none, where it
+// would belong. What follows from an error already reported is not reported.
+func (d *document) fail(path, message, hint string) {
+	if d.silent(path) {
+		return
+	}
+	d.failed[path] = true
+	at := spot{1, 1}
+	for p := path; p != ""; p = parent(p) {
+		if v, ok := d.values[p]; ok && p == path {
+			at = v
+			break
+		}
+		if k, ok := d.keys[p]; ok {
+			at = k
+			break
+		}
+	}
+	d.report(at, path, message, hint)
+}
+
+// silent tells whether path, or what holds it, has already failed.
+func (d *document) silent(path string) bool {
+	for p := path; p != ""; p = parent(p) {
+		if d.failed[p] {
+			return true
+		}
+	}
+	return false
+}
+
+// has tells whether the file gives path a value.
+func (d *document) has(path string) bool {
+	_, ok := d.values[path]
+	return ok
+}
+
+// parent is the path of what holds path: a.b[0] → a.b → a → "".
+func parent(path string) string {
+	return path[:max(0, strings.LastIndexAny(path, ".["))]
+}
+
+// under is the path of a key of what path holds.
+func under(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func item(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
+
+// mask keeps the rest of a line, and with it maybe a secret, out of all errors.
+func (d *document) mask(at spot) {
+	if from, ok := d.masked[at.line]; !ok || at.column < from {
+		d.masked[at.line] = at.column
+	}
+}
+
+// errors returns what was found, in the order of lines, each thing once.
+func (d *document) errors() Errors {
+	slices.SortStableFunc(d.found, func(a, b Error) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	errs := Errors(slices.Compact(d.found))
+	for i := range errs {
+		errs[i].Excerpt = printable(d.excerpt(errs[i].Line))
+	}
+	return errs
+}
+
+func (d *document) excerpt(line int) string {
+	text := []rune(d.lines[line-1])
+	if from, ok := d.masked[line]; ok {
+		return string(text[:min(from-1, len(text))]) + "…"
+	}
+	return string(text)
+}

@@ -1,0 +1,80 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Error is one thing that is wrong with a configuration.
+type Error struct {
+	File         string
+	Line, Column int    // from 1; columns count characters
+	Excerpt      string // the line itself, without what could be a secret
+	Key          string // such as pool.hosts[1].weight; empty for the whole file
+	Message      string // what is wrong
+	Hint         string // what would be right; may be empty
+}
+
+// Error returns the message in several lines:
+//
+//	lb.yaml:12:11: hash.policy: there is no policy "ringo"
+//	   12 |   policy: ringo
+//	      |           ^
+//	   known: consistent
+func (e Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s:%d:%d: ", e.File, e.Line, e.Column)
+	if e.Key != "" {
+		b.WriteString(e.Key + ": ")
+	}
+	b.WriteString(e.Message)
+	number := strconv.Itoa(e.Line)
+	margin := strings.Repeat(" ", len(number))
+	fmt.Fprintf(&b, "\n   %s | %s\n   %s | %s^", number, e.Excerpt, margin, indent(e.Excerpt, e.Column))
+	if e.Hint != "" {
+		b.WriteString("\n   " + e.Hint)
+	}
+	return b.String()
+}
+
+// indent is the white space under what is left of the column. Tabs stay tabs,
+// so that the caret stands right whatever their width.
+func indent(line string, column int) string {
+	var b strings.Builder
+	for _, r := range line {
+		if column--; column <= 0 {
+			break
+		}
+		if r != '\t' {
+			r = ' '
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// Errors is everything that is wrong with a configuration, in the order of its
+// lines; never empty.
+type Errors []Error
+
+// Error returns all messages, with an empty line between two.
+func (e Errors) Error() string {
+	texts := make([]string, len(e))
+	for i, one := range e {
+		texts[i] = one.Error()
+	}
+	return strings.Join(texts, "\n\n")
+}
+
+// printable makes a line of the file fit for a terminal.
+func printable(line string) string {
+	clean := func(r rune) rune {
+		if r == '\t' || r >= ' ' && r != 0x7f && (r < 0x80 || r >= 0xa0) && r != utf8.RuneError {
+			return r
+		}
+		return '·'
+	}
+	return strings.Map(clean, line)
+}

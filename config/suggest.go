@@ -1,0 +1,95 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+)
+
+// looksSecret tells whether a key's value may be a secret.
+func looksSecret(key string) bool {
+	key = strings.ToLower(key)
+	for _, part := range []string{"secret", "password", "passwd", "passphrase", "token", "key", "credential"} {
+		if strings.Contains(key, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// nearest returns the known key that was probably meant by key, "" if none is
+// near enough: another spelling, a beginning, or up to two slips.
+func nearest(key string, known []string) string {
+	plain := func(s string) string { return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(s)) }
+	best, least := "", min(2, len(key)/3)+1
+	for _, k := range known {
+		if plain(k) == plain(key) {
+			return k
+		}
+		if n := slips(plain(key), plain(k)); n < least {
+			best, least = k, n
+		}
+	}
+	if best != "" || len(key) < 3 {
+		return best
+	}
+	for _, k := range known {
+		if strings.HasPrefix(plain(k), plain(key)) || strings.HasPrefix(plain(key), plain(k)) && len(k) > 2 {
+			return k
+		}
+	}
+	return ""
+}
+
+// slips counts the letters to insert, remove, replace or swap with their
+// neighbour to get from a to b (optimal string alignment).
+func slips(a, b string) int {
+	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row := make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last = last, row
+	}
+	return last[len(b)]
+}
+
+// homeOf returns the path of a key that exists elsewhere in lb.yaml, "" if it
+// exists nowhere or in several places.
+func homeOf(key string) string {
+	found := homes("", key, reflect.TypeFor[Config]())
+	if len(found) != 1 {
+		return ""
+	}
+	return found[0]
+}
+
+func homes(path, key string, t reflect.Type) (found []string) {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		if t.Kind() == reflect.Slice {
+			path += "[]"
+		}
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(unmarshalerType) {
+		return nil
+	}
+	for i, k := range keysOf(t) {
+		if k == key {
+			found = append(found, under(path, k))
+		}
+		found = append(found, homes(under(path, k), key, t.Field(i).Type)...)
+	}
+	return found
+}
