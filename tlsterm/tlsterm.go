@@ -6,19 +6,27 @@ package tlsterm
 import (
 	"context"
 	"crypto/tls"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/crypto/acme"
 )
 
 // Config says which certificates to serve and how.
 type Config struct {
-	// Certificates are PEM pairs. The first is also the default, for clients
-	// that name no server or one that no certificate covers.
+	// Certificates are PEM pairs. The first is also for clients that name no
+	// server, or one that no certificate covers. Several for one name should
+	// differ in the kind of key.
 	Certificates []Pair `yaml:"certificates"`
 	// ACME, if not nil, gets further certificates from an ACME directory.
 	ACME *ACME `yaml:"acme"`
-	// MaxHandshakes bounds concurrent handshakes (see Gate); 0 means 1024.
+	// MaxHandshakes bounds concurrent handshakes (see Gate); 0 means
+	// DefaultHandshakes.
 	MaxHandshakes int `yaml:"max_handshakes"`
 	// MinVersion is "1.2", which is also the default, or "1.3".
 	MinVersion string `yaml:"min_version"`
@@ -30,20 +38,26 @@ type Pair struct {
 	Key  string `yaml:"key"`
 }
 
-// ACME says where certificates come from and for which names.
-type ACME struct {
-	// Domains are the names to get a certificate for, one each.
-	Domains []string `yaml:"domains"`
-	// Email is where the directory's operator may write to; may be empty.
-	Email string `yaml:"email"`
-	// Directory is the URL of the ACME directory. There is no default: a
-	// mistake must not use up a production directory's rate limit.
-	Directory string `yaml:"directory"`
-	// Cache is a local directory for the account key and the certificates.
-	Cache string `yaml:"cache"`
-	// RootCAs is a PEM file with the roots to trust a private directory by;
-	// the system's if empty.
-	RootCAs string `yaml:"root_cas"`
+// WithDefaults returns c with every field that has its zero value filled in.
+func (c Config) WithDefaults() Config {
+	if c.MaxHandshakes == 0 {
+		c.MaxHandshakes = DefaultHandshakes
+	}
+	if c.MinVersion == "" {
+		c.MinVersion = "1.2"
+	}
+	return c
+}
+
+// ParseVersion returns the TLS version that MinVersion names.
+func ParseVersion(v string) (uint16, error) {
+	switch v {
+	case "", "1.2":
+		return tls.VersionTLS12, nil
+	case "1.3":
+		return tls.VersionTLS13, nil
+	}
+	return 0, errors.New(`must be "1.2" or "1.3"`)
 }
 
 // An Expiry tells how long a certificate lasts, and what is wrong with it.
@@ -51,38 +65,175 @@ type Expiry struct {
 	Names    []string
 	NotAfter time.Time // zero: there is no certificate for the names yet
 	File     string    // the certificate's file, or where it is cached
-	Problem  string    // "" or why the newest file or order isn't in use
+	Problem  string    // why there is none, or why a newer one isn't in use; "" is well
 }
 
+// ChallengeProto is what ALPN has agreed on after the handshake of an ACME
+// server that checks a domain (RFC 8737 §4). Such a connection has done its
+// work and must be closed without reading from it.
+const ChallengeProto = acme.ALPNProto
+
+// pollFiles is how often certificate files are looked at.
+const pollFiles = 2 * time.Second
+
+var errNoCertificate = errors.New("tlsterm: there is no certificate yet")
+
 // A Source has the certificates. Safe for concurrent use.
-type Source struct{}
+type Source struct {
+	log     zerolog.Logger
+	version uint16
+	issuer  *issuer // nil without ACME
+	config  *tls.Config
+	table   atomic.Pointer[table]
 
-// New loads all certificates of cfg.
-func New(cfg Config, log zerolog.Logger) (*Source, error) { return &Source{}, nil }
+	mu    sync.Mutex
+	pairs []*pairState
+	acme  []*domainState
+}
 
-// Run keeps the certificates fresh until ctx ends.
-func (s *Source) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+// New loads all certificate files of cfg and makes the ACME cache directory,
+// but asks no directory for anything: Run does. The error holds one error per
+// file that can't be used.
+func New(cfg Config, log zerolog.Logger) (*Source, error) {
+	version, err := ParseVersion(cfg.MinVersion)
+	if err != nil {
+		return nil, fmt.Errorf("min_version: %w", err)
+	}
+	if len(cfg.Certificates) == 0 && cfg.ACME == nil {
+		return nil, errors.New("TLS needs certificates or acme")
+	}
+	s := &Source{log: log, version: version}
+	errs := make([]error, 0, len(cfg.Certificates)+1)
+	for _, p := range cfg.Certificates {
+		state, err := newPairState(p, log)
+		s.pairs = append(s.pairs, state)
+		errs = append(errs, err)
+	}
+	errs = append(errs, s.useACME(cfg.ACME))
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	s.rebuildLocked()
+	s.config = s.newTLSConfig()
+	return s, nil
+}
 
-// TLSConfig returns the configuration for all TLS listeners.
-func (s *Source) TLSConfig() *tls.Config { return nil }
+func (s *Source) useACME(cfg *ACME) error {
+	if cfg == nil {
+		return nil
+	}
+	var err error
+	if s.issuer, err = newIssuer(*cfg, s.log, s.issued); err != nil {
+		return fmt.Errorf("acme: %w", err)
+	}
+	for _, domain := range s.issuer.domains {
+		s.acme = append(s.acme, &domainState{domain: domain, problem: "not issued yet"})
+	}
+	return nil
+}
 
-// Expiries lists the certificates in use.
-func (s *Source) Expiries() []Expiry { return nil }
+// Run looks after the certificates until ctx ends, and then returns nil: it
+// reloads files that changed, and gets and renews those of ACME. The ACME
+// server asks our TLS listeners for a proof, so they should accept before Run
+// is called. It must be called once; ending takes a few seconds if an order is
+// under way.
+func (s *Source) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	if s.issuer != nil {
+		running.Go(func() { s.issuer.run(ctx) })
+	}
+	tick := time.NewTicker(pollFiles)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			s.look()
+		}
+	}
+}
 
-// SelfSigned makes a certificate.
-func SelfSigned(names ...string) (certPEM, keyPEM []byte, err error) { return nil, nil, nil }
+// TLSConfig returns the configuration for all TLS listeners. It is shared, so
+// that a session ticket of one is good for the others; don't change it.
+func (s *Source) TLSConfig() *tls.Config { return s.config }
 
-// A Gate bounds how many handshakes run at once.
-type Gate struct{}
+func (s *Source) newTLSConfig() *tls.Config {
+	protos := []string{"http/1.1"}
+	if s.issuer != nil {
+		protos = append(protos, ChallengeProto)
+	}
+	return &tls.Config{GetCertificate: s.getCertificate, MinVersion: s.version, NextProtos: protos}
+}
 
-// NewGate returns a gate.
-func NewGate(n int) *Gate { return &Gate{} }
+// Expiries lists the certificates in use, and the names that still lack one.
+func (s *Source) Expiries() []Expiry {
+	return slices.Clone(s.table.Load().expiries)
+}
 
-// Enter waits.
-func (g *Gate) Enter(ctx context.Context) error { return nil }
+// getCertificate answers from the table, or proves to an ACME server that a
+// domain is ours. It never waits for an ACME directory.
+func (s *Source) getCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if s.issuer != nil && isChallenge(hello) {
+		return s.issuer.answer(hello)
+	}
+	if c := s.table.Load().find(hello); c != nil {
+		return c, nil
+	}
+	return nil, errNoCertificate
+}
 
-// Leave leaves.
-func (g *Gate) Leave() {}
+// look reloads the pairs whose files changed.
+func (s *Source) look() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed := false
+	for _, p := range s.pairs {
+		changed = p.refresh(s.log) || changed
+		p.warn(s.log)
+	}
+	if changed {
+		s.rebuildLocked()
+	}
+}
 
-// Waiting counts.
-func (g *Gate) Waiting() int { return 0 }
+// issued hears from the issuer what has become of a domain: a certificate, a
+// problem, or both when the certificate should have been renewed.
+func (s *Source) issued(domain string, cert *tls.Certificate, problem string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.acme {
+		if d.domain == domain && d.hear(cert, problem, s.issuer.file(domain)) {
+			s.rebuildLocked()
+		}
+	}
+}
+
+// rebuildLocked puts a table of what there is now in force. ACME's come before
+// the files' for the same name: those may be a makeshift until the first order
+// is done.
+func (s *Source) rebuildLocked() {
+	var all []*certificate
+	var expiries []Expiry
+	var standard *certificate
+	for _, d := range s.acme {
+		if d.cert != nil {
+			all = append(all, d.cert)
+		}
+		expiries = append(expiries, d.expiry(s.issuer.file(d.domain)))
+	}
+	if len(all) > 0 {
+		standard = all[0]
+	}
+	for i, p := range s.pairs {
+		if i == 0 {
+			standard = p.cert
+		}
+		all = append(all, p.cert)
+		expiries = append(expiries, Expiry{Names: p.cert.names, NotAfter: p.cert.Leaf.NotAfter, File: p.cert.file, Problem: p.problem})
+	}
+	t := newTable(all, standard)
+	t.expiries = expiries
+	s.table.Store(t)
+}

@@ -1,0 +1,95 @@
+package tlsterm
+
+import (
+	"cmp"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/tls"
+	"slices"
+	"strings"
+)
+
+// A table finds the certificate for a client. It is immutable.
+type table struct {
+	exact    map[string][]*certificate // by name, the preferred kind of key first
+	wild     map[string][]*certificate // by what follows "*."
+	standard []*certificate            // for all other names
+	expiries []Expiry
+}
+
+// newTable makes a table in which, for one name, the earlier of certificates
+// with the same kind of key comes first, and standard serves where no name
+// matches.
+func newTable(all []*certificate, standard *certificate) *table {
+	t := &table{exact: map[string][]*certificate{}, wild: map[string][]*certificate{}}
+	for _, c := range all {
+		for _, name := range c.names {
+			if parent, ok := strings.CutPrefix(name, "*."); ok {
+				t.wild[parent] = append(t.wild[parent], c)
+			} else {
+				t.exact[name] = append(t.exact[name], c)
+			}
+		}
+		if standard != nil && (c == standard || sharesName(c, standard)) {
+			t.standard = append(t.standard, c)
+		}
+	}
+	for _, lists := range []map[string][]*certificate{t.exact, t.wild, {"": t.standard}} {
+		for _, list := range lists {
+			slices.SortStableFunc(list, func(a, b *certificate) int { return cmp.Compare(a.rank(), b.rank()) })
+		}
+	}
+	return t
+}
+
+// sharesName tells whether b is for the same site as a, with another key.
+func sharesName(a, b *certificate) bool {
+	return slices.ContainsFunc(a.names, func(name string) bool { return slices.Contains(b.names, name) })
+}
+
+// rank orders kinds of keys by what a handshake costs us: a signature by ECDSA
+// P-256 takes a thirtieth of one by RSA 2048. Hardly any browser takes Ed25519.
+func (c *certificate) rank() int {
+	switch c.Leaf.PublicKey.(type) {
+	case *ecdsa.PublicKey:
+		return 0
+	case ed25519.PublicKey:
+		return 1
+	}
+	return 2
+}
+
+// find returns the certificate for a client: for the exact name that it asks
+// for, or a wildcard one label deep (RFC 6125 §6.4.3), or the standard one; of
+// each, the first whose key the client can verify. If it can verify none, the
+// first is returned, so that the handshake ends with the right alert. It
+// returns nil only from an empty table.
+func (t *table) find(hello *tls.ClientHelloInfo) *tls.Certificate {
+	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
+	_, parent, _ := strings.Cut(name, ".")
+	for _, list := range [][]*certificate{t.exact[name], t.wild[parent]} {
+		if c := supported(list, hello); c != nil {
+			return c
+		}
+	}
+	anyName := *hello
+	anyName.ServerName = "" // SupportsCertificate would insist on it
+	if c := supported(t.standard, &anyName); c != nil {
+		return c
+	}
+	for _, list := range [][]*certificate{t.exact[name], t.wild[parent], t.standard} {
+		if len(list) > 0 {
+			return list[0].Certificate
+		}
+	}
+	return nil
+}
+
+func supported(list []*certificate, hello *tls.ClientHelloInfo) *tls.Certificate {
+	for _, c := range list {
+		if hello.SupportsCertificate(c.Certificate) == nil {
+			return c.Certificate
+		}
+	}
+	return nil
+}
