@@ -28,9 +28,10 @@ type policy interface {
 }
 
 // A Builder makes the tables of one Config. It keeps what it needs to follow
-// small changes cheaply: with 1,000 hosts the first table takes about ten
-// seconds, a table for one host more or less well under one. It isn't safe for
-// concurrent use.
+// small changes cheaply: with 1,000 hosts at the default parameters, a table for
+// one host more or less takes about 0.1 s, but the first one, and one that
+// differs in more than half of its hosts, 10 to 15 s (0.4 s with 200 hosts). A
+// Builder isn't safe for concurrent use.
 type Builder struct {
 	policy policy
 }

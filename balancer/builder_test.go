@@ -141,6 +141,30 @@ func TestSameHostsGiveTheSameTableWhateverTheHistory(t *testing.T) {
 	}
 }
 
+// TestSmallChangesAreMadeToTheKeptInstance guards the cost: with 1,000 hosts a
+// new instance takes a hundred times as long as one change.
+func TestSmallChangesAreMadeToTheKeptInstance(t *testing.T) {
+	policy := &consistentPolicy{cfg: small.WithDefaults().Consistent}
+	builder := &Builder{policy: policy}
+	rebuild(t, builder, fleet(8)...)
+	for _, row := range []struct {
+		hosts []Host
+		kept  bool
+	}{
+		{fleet(8), true},
+		{fleet(7), true},
+		{fleet(9), true},
+		{fleet(30), false},
+		{fleet(10), false},
+	} {
+		before := policy.ring
+		rebuild(t, builder, row.hosts...)
+		if kept := policy.ring == before; kept != row.kept {
+			t.Errorf("with %d hosts now: instance kept is %v, want %v", len(row.hosts), kept, row.kept)
+		}
+	}
+}
+
 // FuzzHistory does the same for histories of the fuzzer's choice.
 func FuzzHistory(f *testing.F) {
 	f.Add(uint64(1), uint64(2), uint8(9))

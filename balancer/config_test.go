@@ -52,6 +52,8 @@ func TestValidateNamesTheKeyAndWhatWouldBeRight(t *testing.T) {
 		{consistent(ConsistentConfig{Load: math.Inf(1)}), "consistent.load: +Inf is not in 1.05..10: a host may own at most this multiple of its fair share"},
 		{rules(KeyRule{KeyQuery, "a&b"}), `key[0].query: no query can have the name "a&b"`},
 		{rules(KeyRule{KeyHeader, "X Token"}), `key[0].header: no header can have the name "X Token"`},
+		{rules(KeyRule{KeyHeader, "X:Token"}), `key[0].header: no header can have the name "X:Token"`},
+		{rules(KeyRule{KeyHeader, "X{Token"}), `key[0].header: no header can have the name "X{Token"`},
 		{rules(KeyRule{KeyCookie, ""}), `key[0].cookie: no cookie can have the name ""`},
 		{rules(KeyRule{KeyClient, ""}, KeyRule{KeyClient, ""}), `key[1]: the same rule is in the list twice`},
 		{rules(KeyRule{"body", "x"}), `key[0]: keys can't be found by "body"; want query, cookie, header or source`},

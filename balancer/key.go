@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -105,10 +106,12 @@ func validName(s KeySource, name string) bool {
 		return false
 	}
 	for _, c := range []byte(name) {
-		if s == KeyQuery && (c == '&' || c == '=' || c == '#') {
+		switch {
+		case c <= ' ' || c >= 0x7f:
 			return false
-		}
-		if s != KeyQuery && !tokenChar(c) || c <= ' ' || c >= 0x7f {
+		case s == KeyQuery && (c == '&' || c == '=' || c == '#'):
+			return false
+		case s != KeyQuery && !tokenChar(c):
 			return false
 		}
 	}
@@ -118,11 +121,9 @@ func validName(s KeySource, name string) bool {
 // tokenChar reports whether c may be in the name of a field or a cookie
 // (RFC 9110 §5.6.2).
 func tokenChar(c byte) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		return true
-	}
-	return bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), c) >= 0
+	letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+	digit := '0' <= c && c <= '9'
+	return letter || digit || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }
 
 // QueryValue returns the raw value of the first parameter that is called
