@@ -108,7 +108,7 @@ func TestTailKeepsWholeLines(t *testing.T) {
 	for _, row := range []struct{ in, want string }{
 		{"short", "short"},
 		{"0123456789", "0123456789"},
-		{"abc\ndefgh\nij", "defgh\nij"},            // of the last ten bytes, the line that was cut goes too
+		{"abc\ndefgh\nij", "defgh\nij"},     // of the last ten bytes, the line that was cut goes too
 		{"no line end in it", " end in it"}, // nothing to cut at
 	} {
 		if got := string(tail([]byte(row.in), 10)); got != row.want {

@@ -17,6 +17,7 @@ const (
 	maxEcho   = 1 << 20  // bytes in one message to be echoed
 	beatEvery = 30 * time.Second
 	writeTime = 10 * time.Second
+	byeTime   = time.Second // for a client to answer a close frame
 )
 
 // webSocket serves /environment/websocket. With mode=echo it first sends
@@ -55,21 +56,23 @@ func (h *Host) webSocket(ctx context.Context, w http.ResponseWriter, r *http.Req
 // echo sends messages back until the client goes or ctx ends.
 func (h *Host) echo(ctx context.Context, conn *websocket.Conn) {
 	conn.SetReadLimit(maxEcho)
-	closed := make(chan struct{})
+	reading, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	said := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		defer close(closed)
-		_ = conn.Close(websocket.StatusGoingAway, "this host stops")
+		defer close(said)
+		goodbye(conn, cut, nil)
 	})
 	defer func() {
 		if !stop() {
-			<-closed
+			<-said
 		}
 	}()
 	err := h.introduce(ctx, conn)
 	for err == nil {
 		var kind websocket.MessageType
 		var msg []byte
-		if kind, msg, err = conn.Read(context.WithoutCancel(ctx)); err == nil {
+		if kind, msg, err = conn.Read(reading); err == nil {
 			err = write(ctx, conn, kind, msg)
 		}
 	}
@@ -87,15 +90,17 @@ func (h *Host) terminal(ctx context.Context, conn *websocket.Conn, token string)
 		_ = conn.Close(websocket.StatusTryAgainLater, "this host has no shell to spare")
 		return
 	}
+	reading, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
 	typed := make(chan struct{})
 	go func() {
 		defer close(typed)
 		defer v.cancel(nil)
-		readKeys(context.WithoutCancel(ctx), conn, s.program)
+		readKeys(reading, conn, s.program)
 	}()
 	h.show(conn, v)
 	s.leave(v)
-	_ = conn.Close(closing(context.Cause(v.ctx)))
+	goodbye(conn, cut, context.Cause(v.ctx))
 	<-typed
 }
 
@@ -176,6 +181,14 @@ func ping(ctx context.Context, conn *websocket.Conn) error {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
 	defer done()
 	return conn.Ping(ctx)
+}
+
+// goodbye closes conn in order. A client that doesn't answer within a second is
+// cut off: cut must end the context of the connection's reader.
+func goodbye(conn *websocket.Conn, cut context.CancelFunc, cause error) {
+	late := time.AfterFunc(byeTime, cut)
+	defer late.Stop()
+	_ = conn.Close(closing(cause)) // fails only when the client has gone
 }
 
 // closing is how a WebSocket ends for the given cause.
