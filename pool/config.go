@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -80,6 +81,10 @@ type Options struct {
 	StateDir string // for decisions.json; "" keeps decisions in memory only
 	Hash     balancer.Config
 	Logger   zerolog.Logger
+	// Settle is how long a host must be lost to gossip and checks before it
+	// leaves the ring. It should exceed the time by which checks may notice the
+	// same event differently: interval, times fall, and a timeout. Default 5 s.
+	Settle time.Duration
 	// OnSnapshot, if not nil, is called with each snapshot, the first included,
 	// one call after the other, from Run's goroutine. It must not block.
 	OnSnapshot func(*Snapshot)

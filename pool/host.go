@@ -129,7 +129,7 @@ const (
 	WhyMaint     = "in maintenance"
 	WhyDrain     = "draining"
 	WhyUnchecked = "not checked yet"
-	WhyFailing   = "has never passed its checks"
+	WhyFailing   = "failing its checks"
 	WhyLeaving   = "leaving"
 	WhyLost      = "lost by gossip and checks"
 	WhyFrozen    = "the ring is frozen"

@@ -1,33 +1,301 @@
 package pool
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 )
 
-var ErrUnknownHost = errors.New("no host of that name is known")
+// What Decide may return, besides the errors of a disk.
+var (
+	ErrUnknownHost = errors.New("no host of that name is known")
+	ErrDecision    = errors.New("decision refused")
+	ErrStopped     = errors.New("the pool has stopped")
+)
 
-type Pool struct{}
+// settleLimit is how long after its start a Pool waits for verdicts and seeds.
+const settleLimit = 10 * time.Second
 
-func New(cfg Config, peers PeersConfig, o Options) (*Pool, error) { return &Pool{}, nil }
+// A Pool keeps the hosts and their ring. Its methods are safe for concurrent
+// use.
+type Pool struct {
+	o      Options
+	log    zerolog.Logger
+	static []StaticHost
+	self   meta // as balancers and hosts see us
 
-func (p *Pool) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+	patience patience
+	roster   *roster
+	gossip   *gossip // nil: only hosts of the config file
+	peers    *peers
+	builder  *builder
+	keeper   *keeper // Run's, once it runs
 
-func (p *Pool) Snapshot() *Snapshot { return NewSnapshot(nil, nil) }
+	current  atomic.Pointer[Snapshot]
+	settled  chan struct{}
+	stopped  chan struct{}
+	requests chan request
 
-func (p *Pool) Settled() <-chan struct{} { return nil }
+	heardNote chan struct{} // room for one: there is something in heard
+	mu        sync.Mutex
+	heard     map[string]hearing // the newest by host
+}
 
-func (p *Pool) Hear(host string, v Verdict, why string, at time.Time) {}
+// A hearing is what Hear was told.
+type hearing struct {
+	verdict Verdict
+	why     string
+	at      time.Time
+}
 
-func (p *Pool) Decide(ctx context.Context, d Decision) error { return nil }
+// A request is an operator's decision on its way to Run.
+type request struct {
+	decision Decision
+	done     chan error // room for one
+}
 
-func (p *Pool) GossipAddr() string { return "" }
+// New returns a Pool for configurations that get their defaults here. It reads
+// the decisions in o.StateDir and, with cfg.Bind or peers.Bind, opens the sockets
+// of the gossip and answers on them; it calls nobody before Run, which must
+// follow, for it closes them.
+func New(cfg Config, peers PeersConfig, o Options) (*Pool, error) {
+	return newPool(cfg, peers, o, lanPace)
+}
 
-func (p *Pool) PeersAddr() string { return "" }
+func newPool(cfg Config, pc PeersConfig, o Options, pace pace) (*Pool, error) {
+	cfg, pc = cfg.WithDefaults(), pc.WithDefaults()
+	if err := CheckName(o.Name); err != nil {
+		return nil, fmt.Errorf("balancer %q: %w", o.Name, err)
+	}
+	door, err := checkHosts(cfg)
+	if err != nil {
+		return nil, err
+	}
+	builder, err := newBuilder(o.Hash)
+	if err != nil {
+		return nil, err
+	}
+	self := meta{Role: roleLB, Name: o.Name, Version: printable(o.Version)}
+	p := &Pool{
+		o:         o,
+		log:       o.Logger,
+		static:    cfg.Hosts,
+		self:      self,
+		patience:  defaultPatience,
+		roster:    newRoster(self.node(), door, o.Logger),
+		peers:     newPeers(self, o.Logger),
+		builder:   builder,
+		settled:   make(chan struct{}),
+		stopped:   make(chan struct{}),
+		requests:  make(chan request),
+		heardNote: make(chan struct{}, 1),
+		heard:     map[string]hearing{},
+	}
+	if o.Settle > 0 {
+		p.patience.settle = o.Settle
+	}
+	decided, err := p.load()
+	if err != nil {
+		return nil, err
+	}
+	p.begin(decided)
+	if err := p.open(cfg, pc, pace); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
 
-func RunAgent(ctx context.Context, cfg AgentConfig, log zerolog.Logger) error { return nil }
+// begin puts the first snapshot in force: the hosts of the config file, of whom
+// nobody serves yet.
+func (p *Pool) begin(decided registers) {
+	p.keeper = newKeeper(p, decided)
+	p.peers.hold(decided)
+	now := time.Now()
+	p.keeper.judge(now)
+	p.current.Store(p.keeper.snapshot(NewSnapshot(nil, nil), now))
+}
 
-func ReadSecret(path string) ([]byte, error) { return nil, nil }
+// checkHosts refuses unusable hosts of the config file, and returns the doorman
+// for those of the gossip.
+func checkHosts(cfg Config) (doorman, error) {
+	networks, err := ParseNetworks(cfg.AllowedNetworks)
+	if err != nil {
+		return doorman{}, fmt.Errorf("allowed networks: %w", err)
+	}
+	door := doorman{static: map[string]struct{}{}, networks: networks, spare: maxWeights}
+	for _, h := range cfg.Hosts {
+		if err := h.check(); err != nil {
+			return doorman{}, fmt.Errorf("host %q: %w", h.Name, err)
+		}
+		if _, twice := door.static[h.Name]; twice {
+			return doorman{}, fmt.Errorf("host %q is there twice", h.Name)
+		}
+		door.static[h.Name] = struct{}{}
+		door.spare -= h.Weight
+	}
+	return door, nil
+}
+
+// printable replaces what metadata can't hold.
+func printable(version string) string {
+	clean := []byte(version)
+	for i, c := range clean {
+		if c < ' ' || c > '~' {
+			clean[i] = '?'
+		}
+	}
+	return string(clean[:min(len(clean), maxVersion)])
+}
+
+// load reads the decisions of earlier runs. Without them a host in maintenance
+// would serve; but without the balancer nobody would, and the peers know them
+// too. So a corrupt file is put aside and an alarm logged.
+func (p *Pool) load() (registers, error) {
+	if p.o.StateDir == "" {
+		return registers{}, nil
+	}
+	decided, err := loadDecisions(p.o.StateDir)
+	if errors.Is(err, errCorrupt) {
+		p.log.Error().Err(err).Msg("operators' decisions are lost, unless a peer knows them")
+		return decided, nil
+	}
+	return decided, err
+}
+
+// open opens the sockets of both gossips.
+func (p *Pool) open(cfg Config, pc PeersConfig, pace pace) error {
+	if cfg.Bind != "" {
+		g := gossipConfig{bind: cfg.Bind, advertise: cfg.Advertise, join: cfg.Join, secretFile: cfg.SecretFile, label: cfg.Label, pace: pace}
+		g.log = p.log.With().Str("gossip", "pool").Logger()
+		v := new(voice)
+		err := v.say(p.self)
+		if err == nil {
+			p.gossip, err = openGossip(g, p.roster, v, v)
+		}
+		if err != nil {
+			return fmt.Errorf("pool: %w", err)
+		}
+	}
+	if pc.Bind == "" {
+		return nil
+	}
+	g := gossipConfig{bind: pc.Bind, advertise: pc.Advertise, join: pc.Join, secretFile: pc.SecretFile, label: pc.Label, pace: pace}
+	g.log = p.log.With().Str("gossip", "peers").Logger()
+	if err := p.openPeers(g); err != nil {
+		p.close()
+		return fmt.Errorf("peers: %w", err)
+	}
+	return nil
+}
+
+func (p *Pool) openPeers(cfg gossipConfig) error {
+	if err := p.peers.say(p.self); err != nil {
+		return err
+	}
+	g, err := openGossip(cfg, p.peers.roster, &p.peers.voice, p.peers)
+	if err != nil {
+		return err
+	}
+	p.peers.gossip = g
+	if p.gossip != nil && bytes.Equal(g.secret, p.gossip.secret) {
+		return errors.New("the secret is the pool's, which hosts know too; balancers need their own")
+	}
+	return nil
+}
+
+// close closes the sockets of a Pool that never ran.
+func (p *Pool) close() {
+	for _, g := range []*gossip{p.gossip, p.peers.gossip} {
+		if g != nil {
+			g.shutdown()
+		}
+	}
+}
+
+// GossipAddr returns the ip:port that the pool's gossip advertises, "" without
+// gossip. It is known once New has returned, even with port 0.
+func (p *Pool) GossipAddr() string { return p.gossip.addr() }
+
+// PeersAddr is GossipAddr for the balancers' own gossip.
+func (p *Pool) PeersAddr() string { return p.peers.gossip.addr() }
+
+// Run keeps the ring until ctx ends. Then it takes leave of the gossip, which may
+// take some seconds, and returns nil when all that it started has ended. It may
+// be called once.
+func (p *Pool) Run(ctx context.Context) error {
+	defer close(p.stopped)
+	var parts errgroup.Group
+	parts.Go(func() error { p.builder.run(ctx); return nil })
+	parts.Go(func() error { p.peers.run(ctx, p.self); return nil })
+	if p.gossip != nil {
+		parts.Go(func() error {
+			p.gossip.run(ctx)
+			p.gossip.leave(p.self, 0)
+			return nil
+		})
+	}
+	p.keeper.run(ctx)
+	return parts.Wait()
+}
+
+// Snapshot returns what is known now; never nil.
+func (p *Pool) Snapshot() *Snapshot { return p.current.Load() }
+
+// Settled is closed when the first attempts to join are over, every known host
+// has a verdict, and their table is in force; if hosts can only come by gossip,
+// one must have come. It is closed in any case ten seconds after Run has begun,
+// and stays open if Run ends before.
+func (p *Pool) Settled() <-chan struct{} { return p.settled }
+
+// Hear takes a verdict of the health checks into account. why is the reason of
+// Down and holds no foreign bytes; at is when the check ended. It never blocks,
+// and of verdicts that come faster than they are looked at only the last counts.
+func (p *Pool) Hear(host string, v Verdict, why string, at time.Time) {
+	p.mu.Lock()
+	p.heard[host] = hearing{v, why, at}
+	p.mu.Unlock()
+	select {
+	case p.heardNote <- struct{}{}:
+	default:
+	}
+}
+
+// overheard returns what Hear was told since the last call.
+func (p *Pool) overheard() map[string]hearing {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := p.heard
+	p.heard = map[string]hearing{}
+	return all
+}
+
+// Decide takes an operator's decision: Host, State, Reason and By; At and Origin
+// are set here. It returns when the snapshot with it and with the table that
+// follows from it is in force, or ctx ends; in the latter case the decision may
+// still have been taken. Errors are ErrUnknownHost and ErrDecision (wrapped), or
+// say that the decision is in force but not on disk or not in the table.
+func (p *Pool) Decide(ctx context.Context, d Decision) error {
+	r := request{d, make(chan error, 1)}
+	select {
+	case p.requests <- r:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-p.stopped:
+		return ErrStopped
+	}
+	select {
+	case err := <-r.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-p.stopped:
+		return ErrStopped
+	}
+}

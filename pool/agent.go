@@ -1,0 +1,51 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rs/zerolog"
+)
+
+// spread is how many rounds of gossip the news that a host is leaving is given
+// to reach all balancers. One that hears of the departure first doesn't believe
+// the announcement any more, and needs its checks to find out.
+const spread = 5
+
+// RunAgent announces the host it runs on to the pool until ctx ends. Then it
+// says that the host is leaving, waits for the news to spread, so that every
+// balancer takes the host out of its ring, leaves, and returns nil. An error
+// means that it never began.
+func RunAgent(ctx context.Context, cfg AgentConfig, log zerolog.Logger) error {
+	return runAgent(ctx, cfg, gossipConfig{pace: lanPace, log: log})
+}
+
+func runAgent(ctx context.Context, cfg AgentConfig, g gossipConfig) error {
+	cfg = cfg.WithDefaults()
+	g.bind, g.advertise, g.join = cfg.Bind, cfg.Advertise, cfg.Join
+	g.secretFile, g.label = cfg.SecretFile, cfg.Label
+	self := meta{
+		Role:    roleHost,
+		Name:    cfg.Name,
+		ID:      cfg.ID,
+		Address: cfg.Address,
+		Weight:  cfg.Weight,
+		Zone:    cfg.Zone,
+		Version: printable(cfg.Version),
+	}
+	v := new(voice)
+	if err := v.say(self); err != nil {
+		return fmt.Errorf("agent: %w", err)
+	}
+	// Whom an agent talks to is of no consequence: it routes nothing.
+	everybody := doorman{loopback: true, spare: maxWeights}
+	gossip, err := openGossip(g, newRoster(self.node(), everybody, g.log), v, v)
+	if err != nil {
+		return fmt.Errorf("agent: %w", err)
+	}
+	g.log.Info().Str("host", self.Name).Str("address", self.Address).Str("gossip", gossip.addr()).Msg("host announced")
+	gossip.run(ctx)
+	g.log.Info().Str("host", self.Name).Msg("leaving")
+	gossip.leave(self, spread*g.pace.gossip)
+	return nil
+}

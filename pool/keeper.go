@@ -1,0 +1,254 @@
+package pool
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"tokenring/balancer"
+)
+
+// known is what is known about one host.
+type known struct {
+	name    string
+	static  bool
+	said    meta      // by the config file or in its metadata
+	moved   time.Time // when its address changed; older verdicts aren't about it
+	contact Contact
+	lostAt  time.Time // since when contact is Lost
+	heard   hearing   // the last verdict
+	ruling  ruling
+	gauges  *Gauges
+}
+
+// A waiter waits for the table that an order makes.
+type waiter struct {
+	number uint64 // of the order; 0 until the next look
+	done   chan error
+}
+
+// A keeper is the state of a Pool. One goroutine owns it: New's, then Run's.
+//
+// Whatever happens, it takes the news in (meet, hear, learn, decide, swap) and
+// then looks once: judges, orders a table if the ring isn't the table's any
+// more, and publishes if anything is to be seen.
+type keeper struct {
+	p       *Pool
+	log     zerolog.Logger
+	hosts   []*known // sorted by name
+	decided registers
+
+	freeze  freeze
+	wish    []balancer.Host // the last order's
+	ordered uint64          // its number
+	served  uint64          // the number of the last product
+	table   *balancer.Table
+	tableAt time.Time
+	failure error // of the last build
+	waiters []waiter
+
+	started time.Time
+	settled bool
+	version uint64 // of the last snapshot
+}
+
+// staleness is how old CheckedAt may be in a snapshot, patrol how often the
+// keeper looks though nothing has happened.
+const (
+	staleness = time.Second
+	patrol    = 30 * time.Second
+)
+
+func newKeeper(p *Pool, decided registers) *keeper {
+	k := &keeper{p: p, log: p.log, decided: decided, table: new(balancer.Table)}
+	for _, h := range p.static {
+		k.add(&known{
+			name:   h.Name,
+			static: true,
+			said:   meta{Role: roleHost, Name: h.Name, ID: h.ID, Address: h.Address, Weight: h.Weight, Zone: h.Zone},
+		})
+	}
+	return k
+}
+
+// run keeps the state until ctx ends.
+func (k *keeper) run(ctx context.Context) {
+	k.started = time.Now()
+	next := k.started
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-k.p.roster.changed:
+			k.meet(k.p.roster.list(), time.Now())
+		case <-k.p.heardNote:
+			if !k.hear(k.p.overheard()) {
+				next = earliest(next, time.Now().Add(staleness))
+				timer.Reset(time.Until(next))
+				continue
+			}
+		case <-k.p.peers.heard:
+			k.learn(k.p.peers.take())
+		case <-k.p.peers.roster.changed:
+		case r := <-k.p.requests:
+			k.decide(r, time.Now())
+		case made := <-k.p.builder.built:
+			k.swap(made, time.Now())
+		case <-timer.C:
+		}
+		next = k.look(time.Now())
+		timer.Reset(time.Until(next))
+	}
+}
+
+// find returns the place of a host by name.
+func (k *keeper) find(name string) (int, bool) {
+	return slices.BinarySearchFunc(k.hosts, name, func(h *known, name string) int { return cmp.Compare(h.name, name) })
+}
+
+func (k *keeper) add(h *known) {
+	h.gauges = new(Gauges)
+	i, _ := k.find(h.name)
+	k.hosts = slices.Insert(k.hosts, i, h)
+}
+
+// meet compares the hosts with the members of the gossip. A host that is no
+// longer a member at all is lost.
+func (k *keeper) meet(members map[string]member, now time.Time) {
+	for _, m := range members {
+		if m.meta.Role == roleHost {
+			k.greet(m, now)
+		}
+	}
+	for _, h := range k.hosts {
+		m, ok := members[h.said.node()]
+		if h.static || ok && !m.lost || h.contact == Lost {
+			continue
+		}
+		h.contact, h.lostAt = Lost, now
+		if h.said.Leaving {
+			k.log.Info().Str("host", h.name).Msg("host has left")
+		} else {
+			k.log.Warn().Str("host", h.name).Msg("gossip has lost a host")
+		}
+	}
+}
+
+// greet takes in what a member says of itself.
+func (k *keeper) greet(m member, now time.Time) {
+	i, ok := k.find(m.meta.Name)
+	switch {
+	case !ok:
+		k.add(&known{name: m.meta.Name, said: m.meta, contact: Alive})
+		k.log.Info().Str("host", m.meta.Name).Str("address", m.meta.Address).Int("weight", m.meta.Weight).Msg("host joined")
+		return
+	case k.hosts[i].static: // the doorman refuses such a member
+		return
+	}
+	h := k.hosts[i]
+	if h.said.Address != m.meta.Address {
+		h.heard, h.moved = hearing{}, now
+		k.log.Info().Str("host", h.name).Str("from", h.said.Address).Str("address", m.meta.Address).Msg("host moved")
+	}
+	if m.meta.Leaving && !h.said.Leaving {
+		k.log.Info().Str("host", h.name).Msg("host is leaving")
+	}
+	h.said = m.meta
+	if !m.lost && h.contact == Lost {
+		h.contact, h.lostAt = Alive, time.Time{}
+		k.log.Info().Str("host", h.name).Msg("gossip has found the host again")
+	}
+}
+
+// hear takes verdicts in, and reports whether they say anything new. Most don't:
+// there is one after each check.
+func (k *keeper) hear(all map[string]hearing) (fresh bool) {
+	for name, news := range all {
+		i, ok := k.find(name)
+		if !ok || news.verdict == Unchecked || news.at.Before(k.hosts[i].moved) {
+			continue
+		}
+		h := k.hosts[i]
+		fresh = fresh || h.heard.verdict != news.verdict || h.heard.why != news.why
+		if h.heard.verdict != news.verdict {
+			k.log.Info().Str("host", name).Stringer("verdict", news.verdict).Str("why", news.why).Msg("host checked")
+		}
+		h.heard = news
+	}
+	return fresh
+}
+
+// learn takes decisions of peers in, and passes on those that are news.
+func (k *keeper) learn(heard registers) {
+	fresh := false
+	for _, d := range heard.list() {
+		if k.decided.merge(d) {
+			fresh = true
+			k.p.peers.tell(d)
+			k.logDecision(d)
+		}
+	}
+	if !fresh {
+		return
+	}
+	if err := k.keepDecisions(); err != nil {
+		k.log.Error().Err(err).Msg("a peer's decision is in force but not on disk")
+	}
+}
+
+// decide takes a decision of our own operators in. The answer comes now if it is
+// an error, and otherwise when the table is right.
+func (k *keeper) decide(r request, now time.Time) {
+	d := r.decision
+	if _, ok := k.find(d.Host); !ok {
+		r.done <- ErrUnknownHost
+		return
+	}
+	d.Origin, d.At = k.p.o.Name, k.decided.next(now)
+	if err := d.check(); err != nil {
+		r.done <- fmt.Errorf("%w: %w", ErrDecision, err)
+		return
+	}
+	k.decided.merge(d)
+	k.p.peers.tell(d)
+	k.logDecision(d)
+	if err := k.keepDecisions(); err != nil {
+		k.log.Error().Err(err).Str("host", d.Host).Msg("decision is in force but not on disk")
+		r.done <- fmt.Errorf("the decision about %s is in force but not on disk: %w", d.Host, err)
+		return
+	}
+	k.waiters = append(k.waiters, waiter{done: r.done})
+}
+
+func (k *keeper) logDecision(d Decision) {
+	k.log.Info().Str("host", d.Host).Str("state", string(d.State)).Str("reason", d.Reason).Str("by", d.By).
+		Str("origin", d.Origin).Msg("operator's decision")
+}
+
+// keepDecisions saves the decisions and holds them ready for peers.
+func (k *keeper) keepDecisions() error {
+	k.decided.prune(maxDecisions, func(host string) bool { _, ok := k.find(host); return ok })
+	k.p.peers.hold(k.decided)
+	if k.p.o.StateDir == "" {
+		return nil
+	}
+	return k.decided.save(k.p.o.StateDir)
+}
+
+// swap puts a new table in force.
+func (k *keeper) swap(made product, now time.Time) {
+	k.served, k.failure = made.number, made.err
+	if made.err != nil {
+		k.log.Error().Err(made.err).Msg("the ring could not be built; the one before stays")
+		return
+	}
+	k.table, k.tableAt = made.table, now
+	k.p.peers.show(made.table.Digest())
+	k.log.Info().Int("hosts", len(made.table.Hosts())).Str("digest", made.table.Digest()).Dur("took", made.took).Msg("ring changed")
+}

@@ -1,0 +1,184 @@
+package pool
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+	"github.com/rs/zerolog"
+)
+
+// peers is the gossip among balancers: operators' decisions, and the digests of
+// the tables. Hosts don't hold its key. Without a gossip it is just silent.
+//
+// As a memberlist.Delegate it is called by memberlist's goroutines, so it only
+// copies and leaves notes; the decisions it has heard wait in inbox for take.
+type peers struct {
+	voice
+	gossip *gossip // nil: there are no peers
+	roster *roster
+	log    zerolog.Logger
+
+	queue   memberlist.TransmitLimitedQueue
+	state   atomic.Pointer[[]byte] // all our decisions, for state exchanges
+	heard   chan struct{}          // room for one: there is something to take
+	digests chan string            // room for one: the newest digest to announce
+
+	mu    sync.Mutex
+	inbox registers
+}
+
+// newPeers returns silent peers of the balancer that goes by the name of self's
+// node.
+func newPeers(self meta, log zerolog.Logger) *peers {
+	p := &peers{
+		roster:  newRoster(self.node(), doorman{only: roleLB}, log),
+		log:     log,
+		heard:   make(chan struct{}, 1),
+		digests: make(chan string, 1),
+		inbox:   registers{},
+	}
+	p.queue.RetransmitMult = 4
+	p.queue.NumNodes = func() int { return 1 + len(p.roster.list()) }
+	p.state.Store(new([]byte))
+	return p
+}
+
+// run announces digests and looks for peers until ctx ends, then leaves.
+func (p *peers) run(ctx context.Context, self meta) {
+	if p.gossip == nil {
+		return
+	}
+	var searching sync.WaitGroup
+	searching.Go(func() { p.gossip.run(ctx) })
+	for running := true; running; {
+		select {
+		case <-ctx.Done():
+			running = false
+		case self.Digest = <-p.digests:
+			if err := p.gossip.announce(self); err != nil {
+				p.log.Debug().Err(err).Msg("digest not announced yet")
+			}
+		}
+	}
+	searching.Wait()
+	p.gossip.leave(self, 0)
+}
+
+// show announces the digest of our table. It never blocks; one goroutine alone
+// may call it.
+func (p *peers) show(digest string) {
+	select {
+	case <-p.digests:
+	default:
+	}
+	p.digests <- digest
+}
+
+// tell spreads d, and hold keeps all decisions ready for state exchanges.
+func (p *peers) tell(d Decision) {
+	if p.gossip == nil {
+		return
+	}
+	b, err := encodeDecisions([]Decision{d})
+	if err != nil {
+		p.log.Error().Err(err).Str("host", d.Host).Msg("decision can't be spread")
+		return
+	}
+	p.queue.QueueBroadcast(&news{host: d.Host, message: b})
+}
+
+func (p *peers) hold(all registers) {
+	b, err := encodeDecisions(all.list())
+	if err != nil {
+		p.log.Error().Err(err).Msg("decisions can't be exchanged")
+		return
+	}
+	p.state.Store(&b)
+}
+
+// take returns what has been heard since the last take; the caller owns it.
+func (p *peers) take() registers {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	taken := p.inbox
+	p.inbox = registers{}
+	return taken
+}
+
+// NotifyMsg implements memberlist.Delegate. It keeps no part of b.
+func (p *peers) NotifyMsg(b []byte) {
+	all, err := decodeDecisions(b)
+	if err != nil {
+		if p.roster.quiet.Allow() {
+			p.log.Warn().Err(err).Msg("a peer's decisions can't be read")
+		}
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range all {
+		if len(p.inbox) < maxDecisions {
+			p.inbox.merge(d)
+		}
+	}
+	select {
+	case p.heard <- struct{}{}:
+	default:
+	}
+}
+
+// MergeRemoteState implements memberlist.Delegate.
+func (p *peers) MergeRemoteState(b []byte, _ bool) { p.NotifyMsg(b) }
+
+// LocalState implements memberlist.Delegate.
+func (p *peers) LocalState(bool) []byte { return *p.state.Load() }
+
+// GetBroadcasts implements memberlist.Delegate.
+func (p *peers) GetBroadcasts(overhead, limit int) [][]byte {
+	return p.queue.GetBroadcasts(overhead, limit)
+}
+
+// news is the broadcast of one decision. A later one about the same host takes
+// its place in the queue.
+type news struct {
+	host    string
+	message []byte
+}
+
+func (n *news) Name() string                          { return n.host }
+func (n *news) Message() []byte                       { return n.message }
+func (n *news) Finished()                             {}
+func (n *news) Invalidates(memberlist.Broadcast) bool { return false } // by Name
+
+// view lists the peers, sorted by name. before is the list as it was, ours the
+// digest of our table.
+func view(members map[string]member, ours string, before []Peer, now time.Time) []Peer {
+	var list []Peer
+	for _, m := range members {
+		if m.lost && m.meta.Leaving {
+			continue
+		}
+		peer := Peer{
+			Name:    m.meta.Name,
+			Address: m.at.String(),
+			Version: m.meta.Version,
+			Digest:  m.meta.Digest,
+			Alive:   !m.lost,
+			Agrees:  m.meta.Digest == ours,
+			Since:   now,
+		}
+		for _, old := range before {
+			if old.Name == peer.Name && old.Alive == peer.Alive && old.Agrees == peer.Agrees {
+				peer.Since = old.Since
+			}
+		}
+		list = append(list, peer)
+	}
+	slices.SortFunc(list, func(a, b Peer) int { return cmp.Compare(a.Name, b.Name) })
+	return list
+}
