@@ -20,7 +20,7 @@ func (c *Config) checkPool(d *document) {
 	for i, network := range p.AllowedNetworks {
 		d.checkNetwork(item("pool.allowed_networks", i), network)
 	}
-	if p.Bind == "" && len(p.Hosts) == 0 {
+	if p.Bind == "" && len(p.Hosts) == 0 && !d.silent("pool.bind") && !d.silent("pool.hosts") {
 		d.fail("pool", "there is no way to find hosts", "list them in pool.hosts, or set pool.bind so that they join by gossip")
 	}
 	c.checkHosts(d)
@@ -45,7 +45,7 @@ type gossip struct {
 func (d *document) checkGossip(section string, g gossip) {
 	d.checkSecret(section+".secret_file", g.secretFile)
 	for i, seed := range g.join {
-		d.checkAddress(section+fmt.Sprintf(".join[%d]", i), seed)
+		d.checkAddress(item(section+".join", i), seed, "10.0.0.3:7946 or lb-2.internal:7946")
 	}
 	if len(g.label) > maxLabel {
 		d.fail(section+".label", fmt.Sprintf("the label has %d bytes", len(g.label)), fmt.Sprintf("at most %d are possible", maxLabel))
@@ -100,7 +100,7 @@ func (c *Config) checkHosts(d *document) {
 		if err := pool.CheckName(h.Name); err != nil {
 			d.fail(path+".name", err.Error(), "write a name such as ide-1")
 		}
-		d.checkAddress(path+".address", h.Address)
+		d.checkAddress(path+".address", h.Address, "10.0.0.11:4000 or ide-1.internal:4000")
 		if h.Weight < 1 || h.Weight > maxWeight {
 			d.fail(path+".weight", fmt.Sprintf("%d is not in 1..%d", h.Weight, maxWeight), "the default is 1; to take a host out, remove it or use lb ctl")
 		}
@@ -126,8 +126,8 @@ func (d *document) unique(first map[string]string, path, value string) {
 }
 
 // checkAddress wants host:port of something to connect to.
-func (d *document) checkAddress(path, address string) {
-	const example = "write for example 10.0.0.11:4000 or ide-1.internal:4000"
+func (d *document) checkAddress(path, address, example string) {
+	example = "write for example " + example
 	if !d.has(path) {
 		d.fail(path, "the address is missing", example)
 		return

@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/tls"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -66,10 +67,11 @@ func (c *Config) checkACME(d *document) {
 }
 
 func (d *document) checkDomain(path, name string) {
+	_, err := netip.ParseAddr(name)
 	switch {
 	case strings.HasPrefix(name, "*."):
 		d.fail(path, "ACME gives no wildcard certificate over TLS", "list each name, or use tls.certificates for the wildcard")
-	case !hostLike(name) || !strings.Contains(name, ".") || strings.Contains(name, ":"):
+	case err == nil || !hostLike(name) || !strings.Contains(name, "."):
 		d.fail(path, fmt.Sprintf("%q is no domain name", name), "write for example ide.example.com")
 	}
 }

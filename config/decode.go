@@ -12,6 +12,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 )
 
 var (
@@ -169,8 +170,8 @@ func (d *document) decodeScalar(path string, node ast.Node, v reflect.Value) {
 		v.SetFloat(n)
 	default:
 		want, ok = "a whole number", setInteger(node, v)
-		if isNumber(node) && !ok {
-			want = fmt.Sprintf("a whole number of this size (%s)", v.Type())
+		if node.Type() == ast.IntegerType && !ok {
+			want = "a whole number that isn't negative or that large"
 		}
 	}
 	switch {
@@ -193,7 +194,7 @@ func (d *document) decodeDuration(path string, node ast.Node, v reflect.Value) {
 	case !isText || err != nil:
 		d.fail(path, describe(node)+" is no duration", forms)
 	case length <= 0:
-		d.fail(path, text+" is no time at all: a duration is more than zero", "leave the key out for the default")
+		d.fail(path, text+" is not more than zero", "leave the key out for the default")
 	default:
 		v.SetInt(int64(length))
 	}
@@ -248,7 +249,30 @@ func textOf(node ast.Node) (text string, isText bool) {
 	case *ast.LiteralNode:
 		return n.Value.Value, true
 	}
+	if joined, ok := addressOf(node); ok {
+		return joined, true
+	}
 	return node.GetToken().Value, false
+}
+
+// addressOf returns the text of host:port in a list within braces, which the
+// library takes for a mapping. A colon without a space behind it is part of a
+// plain text (YAML 1.2.2 §7.3.3).
+func addressOf(node ast.Node) (string, bool) {
+	all := pairs(node)
+	if len(all) != 1 || all[0].Start == nil || all[0].Key.Type() == ast.NullType {
+		return "", false
+	}
+	if m, ok := node.(*ast.MappingNode); ok && m.Start.Value == "{" {
+		return "", false
+	}
+	key, value := all[0].Key.GetToken(), all[0].Value.GetToken()
+	at := all[0].Start.Position
+	plain := key.Type == token.StringType || key.Type == token.IntegerType || key.Type == token.FloatType
+	if !plain || value.Position.Line != at.Line || value.Position.Column != at.Column+1 || value.Type != token.IntegerType {
+		return "", false
+	}
+	return key.Value + ":" + value.Value, true
 }
 
 // describe names what a node is, for errors.
@@ -256,6 +280,9 @@ func describe(node ast.Node) string {
 	text, _ := textOf(node)
 	switch node.Type() {
 	case ast.StringType:
+		if node.GetToken().Type == token.StringType && strings.Trim(text, "0123456789") == "" {
+			return "the number " + text // one that is too large to be read as such
+		}
 		return "the text " + strconv.Quote(text)
 	case ast.LiteralType:
 		return "a block of text"

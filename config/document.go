@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -74,7 +75,8 @@ func (d *document) root(file *ast.File) ast.Node {
 			continue
 		}
 		if root != nil {
-			d.syntax(doc.Body.GetToken(), "a second document begins here; there may be only one")
+			d.broken = true
+			d.report(begin(doc.Body), "", "a second document begins here; there may be only one", "")
 			return nil
 		}
 		root = doc.Body
@@ -114,8 +116,17 @@ func (d *document) syntaxError(err error) {
 	d.syntax(nil, err.Error())
 }
 
+// secretLine finds where a secret may begin in a file that can't be parsed.
+var secretLine = regexp.MustCompile(`(?i)\b[a-z_-]*(secret|password|passwd|passphrase|token|credential)["']?\s*:`)
+
+// syntax reports why the file can't be read at all.
 func (d *document) syntax(tk *token.Token, message string) {
 	d.broken = true
+	for i, line := range d.lines {
+		if at := secretLine.FindStringIndex(line); at != nil {
+			d.mask(spot{i + 1, len([]rune(line[:at[1]])) + 1})
+		}
+	}
 	d.report(where(tk), "", message, "")
 }
 

@@ -32,7 +32,8 @@ func (e Error) Error() string {
 	b.WriteString(e.Message)
 	number := strconv.Itoa(e.Line)
 	margin := strings.Repeat(" ", len(number))
-	fmt.Fprintf(&b, "\n   %s | %s\n   %s | %s^", number, e.Excerpt, margin, indent(e.Excerpt, e.Column))
+	b.WriteString(strings.TrimRight(fmt.Sprintf("\n   %s | %s", number, e.Excerpt), " \t"))
+	fmt.Fprintf(&b, "\n   %s | %s^", margin, indent(e.Excerpt, e.Column))
 	if e.Hint != "" {
 		b.WriteString("\n   " + e.Hint)
 	}

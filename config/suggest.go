@@ -19,7 +19,9 @@ func looksSecret(key string) bool {
 // nearest returns the known key that was probably meant by key, "" if none is
 // near enough: another spelling, a beginning, or up to two slips.
 func nearest(key string, known []string) string {
-	plain := func(s string) string { return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(s)) }
+	plain := func(s string) string {
+		return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(s))
+	}
 	best, least := "", min(2, len(key)/3)+1
 	for _, k := range known {
 		if plain(k) == plain(key) {

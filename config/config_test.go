@@ -1,0 +1,251 @@
+package config
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"flag"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"tokenring/balancer"
+	"tokenring/proxy"
+)
+
+var update = flag.Bool("update", false, "rewrite what the stories expect")
+
+// folder makes a directory with the files that configurations name.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, data := range map[string]string{
+		"pool.key":    strings.Repeat("0f", 32) + "\n",
+		"peers.key":   strings.Repeat("f0", 32) + "\n",
+		"short.key":   "not-32-bytes\n",
+		"admin.token": "swordfish\n",
+	} {
+		put(t, dir, name, []byte(data))
+	}
+	pair(t, dir, "ide")
+	pair(t, dir, "other")
+	return dir
+}
+
+func put(t *testing.T, dir, name string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pair makes a certificate and its key.
+func pair(t *testing.T, dir, name string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	about := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"ide.example.com"}, NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, about, about, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, name+".crt", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}))
+	put(t, dir, name+".key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
+}
+
+// TestStories reads each testdata/config/*.txtar: its lb.yaml must give the
+// errors in want. The files that it names lie beside it.
+func TestStories(t *testing.T) {
+	stories, err := filepath.Glob("../testdata/config/*.txtar")
+	if err != nil || len(stories) == 0 {
+		t.Fatal("no stories", err)
+	}
+	for _, story := range stories {
+		t.Run(strings.TrimSuffix(filepath.Base(story), ".txtar"), func(t *testing.T) { tell(t, story) })
+	}
+}
+
+func tell(t *testing.T, story string) {
+	archive, err := txtar.ParseFile(story)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(archive.Files) != 2 || archive.Files[0].Name != "lb.yaml" || archive.Files[1].Name != "want" {
+		t.Fatal("a story has the files lb.yaml and want")
+	}
+	dir := folder(t)
+	put(t, dir, "lb.yaml", archive.Files[0].Data)
+	got := "accepted\n"
+	if _, err := Load(filepath.Join(dir, "lb.yaml")); err != nil {
+		got = strings.NewReplacer(dir+"/", "", dir, ".").Replace(err.Error()) + "\n"
+	}
+	if *update {
+		archive.Files[1].Data = []byte(got)
+		if err := os.WriteFile(story, txtar.Format(archive), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(string(archive.Files[1].Data), got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestExamplesAreAccepted(t *testing.T) {
+	examples, err := filepath.Glob("../testdata/config/examples/*.yaml")
+	if err != nil || len(examples) == 0 {
+		t.Fatal("no examples", err)
+	}
+	for _, example := range examples {
+		data, err := os.ReadFile(example)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := folder(t)
+		put(t, dir, "lb.yaml", data)
+		if _, err := Load(filepath.Join(dir, "lb.yaml")); err != nil {
+			t.Errorf("%s:\n%v", example, err)
+		}
+	}
+}
+
+func TestEveryDefaultIsFilledIn(t *testing.T) {
+	c, err := Parse("lb.yaml", []byte("name: lb-1\nlisten: [{address: ':8080'}]\npool: {hosts: [{name: ide-1, address: '10.0.0.11:4000'}]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		key       string
+		got, want any
+	}{
+		{"name", c.Name, "lb-1"},
+		{"listen", c.Listen, []proxy.ListenConfig{{Address: ":8080"}}},
+		{"hash.key", c.Hash.Key, []balancer.KeyRule{{Source: balancer.KeyQuery, Name: "token"}}},
+		{"hash.policy", c.Hash.Policy, "consistent"},
+		{"hash.consistent", c.Hash.Consistent, balancer.ConsistentConfig{Partitions: 16381, Replicas: 160, Load: 1.25}},
+		{"pool.hosts[0].weight", c.Pool.Hosts[0].Weight, 1},
+		{"health.path", c.Health.CheckPath(), "/healthz"},
+		{"health.interval", c.Health.Interval, 2 * time.Second},
+		{"health.timeout", c.Health.Timeout, time.Second},
+		{"health.rise", c.Health.Rise, 2},
+		{"health.fall", c.Health.Fall, 3},
+		{"timeouts.handshake", c.Timeouts.Handshake, 5 * time.Second},
+		{"timeouts.head", c.Timeouts.Head, 10 * time.Second},
+		{"timeouts.connect", c.Timeouts.Connect, 2 * time.Second},
+		{"timeouts.response", c.Timeouts.Response, time.Minute},
+		{"timeouts.idle", c.Timeouts.Idle, time.Minute},
+		{"timeouts.tunnel", c.Timeouts.Tunnel, time.Hour},
+		{"timeouts.shutdown", c.Timeouts.Shutdown, 10 * time.Second},
+		{"admin.address", c.Admin.Address, "127.0.0.1:7000"},
+		{"log", c.Log, LogConfig{Level: "info", Format: "json", Access: true}},
+		{"state_dir", c.StateDir, "/var/lib/lb"},
+	} {
+		if diff := cmp.Diff(row.want, row.got); diff != "" {
+			t.Errorf("%s: -want +got\n%s", row.key, diff)
+		}
+	}
+}
+
+func TestWhatTheFileSaysWinsOverDefaults(t *testing.T) {
+	dir := folder(t)
+	put(t, dir, "lb.yaml", []byte(`
+listen: [{address: ":443", tls: true}]
+tls: {certificates: [{cert: ide.crt, key: ide.key}], min_version: 1.3}
+hash: {key: [{cookie: sid}, source], consistent: {load: 1.1}}
+health: {path: "", interval: 500ms, timeout: 0.5s}
+pool: {bind: "0.0.0.0:7946", advertise: "10.0.0.2:7946", secret_file: pool.key}
+peers: {bind: "0.0.0.0:7947", secret_file: peers.key}
+log: {access: false}
+state_dir: state
+`))
+	c, err := Load(filepath.Join(dir, "lb.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		key       string
+		got, want any
+	}{
+		{"paths are resolved", c.TLS.Certificates[0].Cert, filepath.Join(dir, "ide.crt")},
+		{"state_dir", c.StateDir, filepath.Join(dir, "state")},
+		{"a version is a text", c.TLS.MinVersion, "1.3"},
+		{"health.path", c.Health.CheckPath(), ""},
+		{"health.timeout", c.Health.Timeout, 500 * time.Millisecond},
+		{"log.access", c.Log.Access, false},
+		{"hash.consistent.load", c.Hash.Consistent.Load, 1.1},
+		{"hash.key", c.Hash.Key, []balancer.KeyRule{{Source: balancer.KeyCookie, Name: "sid"}, {Source: balancer.KeyClient}}},
+		{"peers are reached where the pool is", c.Peers.Advertise, "10.0.0.2:7947"},
+	} {
+		if diff := cmp.Diff(row.want, row.got); diff != "" {
+			t.Errorf("%s: -want +got\n%s", row.key, diff)
+		}
+	}
+}
+
+func TestMissingConfigurationIsNamed(t *testing.T) {
+	for _, path := range []string{filepath.Join(t.TempDir(), "no.yaml"), t.TempDir()} {
+		_, err := Load(path)
+		if err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// FuzzParse: whatever the file holds, Parse returns, and each error is about a
+// place in it.
+func FuzzParse(f *testing.F) {
+	for _, pattern := range []string{"../testdata/config/*.txtar", "../testdata/config/examples/*.yaml"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, path := range paths {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				f.Fatal(err)
+			}
+			if archive := txtar.Parse(data); len(archive.Files) > 0 {
+				data = archive.Files[0].Data
+			}
+			f.Add(data)
+		}
+	}
+	for _, text := range []string{"", "\x00", "a: &a [*a]", "<<: {a: b}", "? [a]: b", "- - - -", "listen: |\n  x", "a: 'b", "\t", "{{{{", "!!x y", "listen:\r\n- \r\n", "a: b\n---\nc: d", "? a\n: b", "listen: [{address: &x :80}]", "pool: {hosts: [{weight: 1e999, id: -0, name: 0x10}]}", "listen: ~", "%YAML 1.2\n---\n"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := Parse("lb.yaml", data)
+		if err == nil {
+			if c == nil {
+				t.Fatal("neither a configuration nor an error")
+			}
+			return
+		}
+		var errs Errors
+		if !errors.As(err, &errs) || len(errs) == 0 {
+			t.Fatalf("not Errors: %v", err)
+		}
+		lines := bytes.Count(bytes.ReplaceAll(bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n")), []byte("\n")) + 1
+		for _, e := range errs {
+			if e.Line < 1 || e.Line > lines || e.Column < 1 || e.Message == "" || e.File != "lb.yaml" {
+				t.Errorf("error without a place: %#v", e)
+			}
+		}
+	})
+}
