@@ -264,7 +264,13 @@ func TestDirectoryShowsWhatAutocertHides(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.note(row.status, []byte(row.body))
+		d.note("/authz/1", row.status, []byte(row.body))
+		once := book.buf.Len()
+		if row.status < 400 {
+			if d.note("/authz/1", row.status, []byte(row.body)); book.buf.Len() != once {
+				t.Errorf("%s: read again, logged again", row.what)
+			}
+		}
 		if got := book.buf.String(); (row.want == "") != (got == "") || !strings.Contains(got, row.want) {
 			t.Errorf("%s: log %q, want %q", row.what, got, row.want)
 		}

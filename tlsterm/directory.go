@@ -33,8 +33,11 @@ type directory struct {
 	life context.Context // set by open, before the first request
 
 	mu       sync.Mutex
-	refusals map[string]string // by domain: why its last proof wasn't accepted
+	refusals map[string]refusal // by domain: its last one
 }
+
+// A refusal is why a directory didn't accept the proof for a domain.
+type refusal struct{ authorization, why string }
 
 var errClosed = errors.New("the balancer is stopping")
 
@@ -49,7 +52,7 @@ func newDirectory(rootsFile string, log zerolog.Logger) (*directory, error) {
 		TLSHandshakeTimeout: 10 * time.Second,
 		IdleConnTimeout:     time.Minute,
 	}
-	return &directory{log: log, base: base, refusals: map[string]string{}}, nil
+	return &directory{log: log, base: base, refusals: map[string]refusal{}}, nil
 }
 
 // CheckRoots reports why a file can't serve as the roots of a private ACME
@@ -101,7 +104,7 @@ func (d *directory) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	d.note(resp.StatusCode, body)
+	d.note(req.URL.Path, resp.StatusCode, body)
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	shorten(resp)
 	return resp, nil
@@ -141,7 +144,7 @@ func (p problem) String() string {
 
 // note logs a refusal. A bad nonce is none: the client tries again by itself
 // (RFC 8555 §6.5).
-func (d *directory) note(status int, body []byte) {
+func (d *directory) note(path string, status int, body []byte) {
 	var r reply
 	if json.Unmarshal(body, &r) != nil && status < 400 {
 		return // a certificate, say
@@ -157,24 +160,28 @@ func (d *directory) note(status int, body []byte) {
 	}
 	for _, c := range r.Challenges {
 		if c.Error != nil {
-			d.refuse(r.Identifier.Value, c.Error.String())
+			d.refuse(r.Identifier.Value, refusal{path, c.Error.String()})
 		}
 	}
 }
 
 // refuse remembers why a domain's proof wasn't accepted; autocert would only
-// say that it has no further kind of challenge to try.
-func (d *directory) refuse(domain, why string) {
+// say that it has no further kind of challenge to try. It reads a failed
+// authorization more than once, but that is one line in the log.
+func (d *directory) refuse(domain string, r refusal) {
 	d.mu.Lock()
-	d.refusals[domain] = why
+	known := d.refusals[domain] == r
+	d.refusals[domain] = r
 	d.mu.Unlock()
-	d.log.Error().Str("domain", domain).Str("why", why).Msg("ACME directory didn't accept the proof")
+	if !known {
+		d.log.Error().Str("domain", domain).Str("why", r.why).Msg("ACME directory didn't accept the proof")
+	}
 }
 
 func (d *directory) refusal(domain string) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.refusals[domain]
+	return d.refusals[domain].why
 }
 
 func (d *directory) forget(domain string) {

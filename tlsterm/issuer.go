@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	refreshEvery = time.Minute      // how often autocert is asked what it has by now
+	refreshEvery = time.Minute      // how often, at least, autocert is asked what it has by now
 	firstRetry   = 90 * time.Second // autocert remembers a failure for 60 s
 	lastRetry    = time.Hour
 	cacheTimeout = 5 * time.Second
@@ -95,14 +95,15 @@ func (i *issuer) keep(ctx context.Context, domain string) {
 		if ctx.Err() != nil {
 			return
 		}
-		wait := refreshEvery
+		var wait time.Duration
 		if err != nil {
 			failures++
 			wait = retryAfter(failures)
 			i.found(domain, nil, err.Error())
-			i.log.Error().Err(err).Str("domain", domain).Dur("next_attempt", wait).Msg("certificate wasn't issued")
+			i.log.Error().Err(err).Str("domain", domain).Dur("retry_in", wait.Round(time.Second)).Msg("certificate wasn't issued")
 		} else {
 			failures = 0
+			wait = refreshAfter(cert.Leaf.NotAfter.Sub(cert.Leaf.NotBefore))
 			i.found(domain, cert, i.late(cert, domain, &overdue))
 		}
 		if !pause(ctx, wait) {
@@ -161,6 +162,12 @@ func isChallenge(hello *tls.ClientHelloInfo) bool {
 func renewalDue(notBefore, notAfter time.Time) time.Time {
 	left := min(notAfter.Sub(notBefore)/3, 30*24*time.Hour)
 	return notAfter.Add(-left / 2)
+}
+
+// refreshAfter is how soon a renewed certificate is noticed: within a twentieth
+// of the lifetime, or a minute if that is sooner.
+func refreshAfter(lifetime time.Duration) time.Duration {
+	return max(time.Second, min(lifetime/20, refreshEvery))
 }
 
 // retryAfter is how long to wait after n failures in a row: 90 s doubled each
