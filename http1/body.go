@@ -256,16 +256,16 @@ func (b *Body) readTrailers() error {
 		return err
 	}
 	for rest := b.r.take(n); len(rest) > 2; {
-		var field Field
+		var name, value []byte
 		var e *Error
-		if field, rest, e = parseField(rest); e != nil {
+		if name, value, rest, e = parseField(rest); e != nil {
 			return e
 		}
 		if len(b.trailers) == b.r.lim.Fields {
 			return errFields
 		}
-		if lookUp(field.Name) == nil {
-			b.trailers = append(b.trailers, field)
+		if !lookUp(name).known {
+			b.trailers = append(b.trailers, Field{Name: name, Value: value})
 		}
 	}
 	b.r.facts.dropNamed(b.trailers)

@@ -60,40 +60,36 @@ func (r *Reader) parseFields(dst []Field, b []byte) ([]Field, *Error) {
 		if len(dst) == r.lim.Fields {
 			return dst, errFields
 		}
-		field, rest, err := parseField(b)
+		name, value, rest, err := parseField(b)
 		if err != nil {
 			return dst, err
 		}
 		b = rest
-		if t := lookUp(field.Name); t != nil {
-			field.Kind, field.Hop = t.kind, t.hop
-			if err := f.note(field.Kind, field.Value); err != nil {
-				return dst, err
-			}
+		t := lookUp(name)
+		dst = append(dst, Field{Name: name, Value: value, Kind: t.kind, Hop: t.hop})
+		if err := f.note(t.kind, value); err != nil {
+			return dst, err
 		}
-		dst = append(dst, field)
 	}
 	f.dropNamed(dst)
 	return dst, nil
 }
 
 // parseField parses the first line of b, which has one that ends in CRLF.
-func parseField(b []byte) (field Field, rest []byte, err *Error) {
+func parseField(b []byte) (name, value, rest []byte, err *Error) {
 	colon := span(b, inToken)
 	if b[colon] != ':' || colon == 0 {
-		return Field{}, nil, nameError(b, colon)
+		return nil, nil, nil, nameError(b, colon)
 	}
-	value := b[colon+1:]
+	value = b[colon+1:]
 	n := valueSpan(value)
 	if value[n] != '\r' {
-		return Field{}, nil, errValue
+		return nil, nil, nil, errValue
 	}
 	if value[n+1] != '\n' {
-		return Field{}, nil, errBareCR
+		return nil, nil, nil, errBareCR
 	}
-	field.Name = b[:colon:colon]
-	field.Value = trim(value[:n:n])
-	return field, value[n+2:], nil
+	return b[:colon:colon], trim(value[:n:n]), value[n+2:], nil
 }
 
 // nameError says what is wrong with a line whose name ends at b[end].
@@ -217,7 +213,7 @@ func (f *facts) dropNamed(fields []Field) {
 		for len(list) > 0 {
 			var option []byte
 			option, list = nextElement(list)
-			if len(option) > 0 && lookUp(option) == nil {
+			if len(option) > 0 && !lookUp(option).known {
 				drop(fields, option)
 			}
 		}

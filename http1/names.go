@@ -41,76 +41,81 @@ const (
 	KindSecWebSocketOther // Sec-WebSocket-Protocol and -Extensions
 )
 
-// A trait is what is known of a field by its name alone. No field with a
-// trait is taken from a trailer section: each of them frames, routes,
-// authenticates or describes the message as a whole (RFC 9110 §6.5.1).
+// A trait is what is known of a field by its name alone. No known field is
+// taken from a trailer section: each of them frames, routes, authenticates or
+// describes the message as a whole (RFC 9110 §6.5.1).
 type trait struct {
 	name string // in lower case
 	kind Kind
-	// hop fields end at the next hop. All others with a trait are end-to-end:
+	// hop fields end at the next hop. All other known fields are end-to-end:
 	// Connection may not name them away (RFC 9110 §7.6.1), for a client could
 	// strip what the host, or we ourselves, rely on.
 	hop bool
+
+	known bool // false in the trait of any other field
 }
 
 // traits lists the fields by the length of their name.
 var traits = byLength([]trait{
-	{"connection", KindConnection, true},
-	{"http2-settings", KindHTTP2Settings, true},
-	{"keep-alive", KindKeepAlive, true},
-	{"proxy-authenticate", KindProxyAuth, true},
-	{"proxy-authorization", KindProxyAuth, true},
-	{"proxy-connection", KindProxyConnection, true},
-	{"te", KindTE, true},
-	{"transfer-encoding", KindTransferEncoding, true},
-	{"upgrade", KindUpgrade, true},
+	{name: "connection", kind: KindConnection, hop: true},
+	{name: "http2-settings", kind: KindHTTP2Settings, hop: true},
+	{name: "keep-alive", kind: KindKeepAlive, hop: true},
+	{name: "proxy-authenticate", kind: KindProxyAuth, hop: true},
+	{name: "proxy-authorization", kind: KindProxyAuth, hop: true},
+	{name: "proxy-connection", kind: KindProxyConnection, hop: true},
+	{name: "te", kind: KindTE, hop: true},
+	{name: "transfer-encoding", kind: KindTransferEncoding, hop: true},
+	{name: "upgrade", kind: KindUpgrade, hop: true},
 
-	{"accept", KindAccept, false},
-	{"authorization", KindAuthorization, false},
-	{"cache-control", KindOther, false},
-	{"content-length", KindContentLength, false},
-	{"content-type", KindContentType, false},
-	{"cookie", KindCookie, false},
-	{"date", KindDate, false},
-	{"expect", KindExpect, false},
-	{"forwarded", KindForwarded, false},
-	{"host", KindHost, false},
-	{"if-match", KindOther, false},
-	{"if-modified-since", KindOther, false},
-	{"if-none-match", KindOther, false},
-	{"if-range", KindOther, false},
-	{"if-unmodified-since", KindOther, false},
-	{"location", KindLocation, false},
-	{"max-forwards", KindOther, false},
-	{"origin", KindOrigin, false},
-	{"range", KindOther, false},
-	{"sec-websocket-accept", KindSecWebSocketAccept, false},
-	{"sec-websocket-key", KindSecWebSocketKey, false},
-	{"sec-websocket-version", KindSecWebSocketVersion, false},
-	{"server", KindServer, false},
-	{"set-cookie", KindSetCookie, false},
-	{"trailer", KindTrailer, false},
-	{"user-agent", KindUserAgent, false},
-	{"vary", KindOther, false},
-	{"via", KindOther, false},
-	{"www-authenticate", KindOther, false},
-	{"x-forwarded-for", KindXForwardedFor, false},
-	{"x-forwarded-host", KindXForwardedHost, false},
-	{"x-forwarded-proto", KindXForwardedProto, false},
-	{"x-real-ip", KindXRealIP, false},
-	{"x-request-id", KindXRequestID, false},
+	{name: "accept", kind: KindAccept},
+	{name: "authorization", kind: KindAuthorization},
+	{name: "cache-control", kind: KindOther},
+	{name: "content-length", kind: KindContentLength},
+	{name: "content-type", kind: KindContentType},
+	{name: "cookie", kind: KindCookie},
+	{name: "date", kind: KindDate},
+	{name: "expect", kind: KindExpect},
+	{name: "forwarded", kind: KindForwarded},
+	{name: "host", kind: KindHost},
+	{name: "if-match", kind: KindOther},
+	{name: "if-modified-since", kind: KindOther},
+	{name: "if-none-match", kind: KindOther},
+	{name: "if-range", kind: KindOther},
+	{name: "if-unmodified-since", kind: KindOther},
+	{name: "location", kind: KindLocation},
+	{name: "max-forwards", kind: KindOther},
+	{name: "origin", kind: KindOrigin},
+	{name: "range", kind: KindOther},
+	{name: "sec-websocket-accept", kind: KindSecWebSocketAccept},
+	{name: "sec-websocket-key", kind: KindSecWebSocketKey},
+	{name: "sec-websocket-version", kind: KindSecWebSocketVersion},
+	{name: "server", kind: KindServer},
+	{name: "set-cookie", kind: KindSetCookie},
+	{name: "trailer", kind: KindTrailer},
+	{name: "user-agent", kind: KindUserAgent},
+	{name: "vary", kind: KindOther},
+	{name: "via", kind: KindOther},
+	{name: "www-authenticate", kind: KindOther},
+	{name: "x-forwarded-for", kind: KindXForwardedFor},
+	{name: "x-forwarded-host", kind: KindXForwardedHost},
+	{name: "x-forwarded-proto", kind: KindXForwardedProto},
+	{name: "x-real-ip", kind: KindXRealIP},
+	{name: "x-request-id", kind: KindXRequestID},
 })
 
 // families are the traits of fields known by the beginning of their name.
 var families = []trait{
-	{"content-", KindOther, false},
-	{"sec-websocket-", KindSecWebSocketOther, false},
-	{"x-forwarded-", KindXForwardedOther, false},
+	{name: "content-", kind: KindOther, known: true},
+	{name: "sec-websocket-", kind: KindSecWebSocketOther, known: true},
+	{name: "x-forwarded-", kind: KindXForwardedOther, known: true},
 }
+
+var unknown trait
 
 func byLength(all []trait) [][]trait {
 	var table [][]trait
 	for _, t := range all {
+		t.known = true
 		for len(table) <= len(t.name) {
 			table = append(table, nil)
 		}
@@ -119,7 +124,7 @@ func byLength(all []trait) [][]trait {
 	return table
 }
 
-// lookUp returns the trait of a field name, or nil.
+// lookUp returns the trait of a field name, never nil.
 func lookUp(name []byte) *trait {
 	if len(name) < len(traits) {
 		same := traits[len(name)]
@@ -135,5 +140,5 @@ func lookUp(name []byte) *trait {
 			return f
 		}
 	}
-	return nil
+	return &unknown
 }

@@ -144,6 +144,9 @@ func TestWaitTellsACleanEnd(t *testing.T) {
 	if err := r.Wait(); err != nil || r.Buffered() != 3 || string(r.Unread()) != "GET" {
 		t.Errorf("got %v with %q buffered, want GET", err, r.Unread())
 	}
+	if err := r.Wait(); err != nil || r.Buffered() != 3 {
+		t.Errorf("got %v and %d bytes, want a second Wait to change nothing", err, r.Buffered())
+	}
 	if err := r.ReadRequest(new(Request)); err != io.ErrUnexpectedEOF {
 		t.Errorf("got %v amid a head, want unexpected EOF", err)
 	}

@@ -95,10 +95,7 @@ func TestOnlyWordsOfKnownNamesAreSpecial(t *testing.T) {
 		{"Trailer", KindTrailer, false},
 		{"A-Name-Longer-Than-Any-That-Is-Known", KindOther, false},
 	} {
-		var got trait
-		if found := lookUp([]byte(row.name)); found != nil {
-			got = *found
-		}
+		got := lookUp([]byte(row.name))
 		if got.kind != row.kind || got.hop != row.hop {
 			t.Errorf("%s: got kind %d hop %t, want %d %t", row.name, got.kind, got.hop, row.kind, row.hop)
 		}
