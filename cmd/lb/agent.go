@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+
+	"golang.org/x/sync/errgroup"
+
+	"tokenring/config"
+	"tokenring/demo"
+	"tokenring/pool"
+)
+
+type agentCmd struct {
+	Name       string   `required:"" env:"LB_AGENT_NAME" help:"The host's name: its identity, for as long as it lives."`
+	ID         uint32   `env:"LB_AGENT_ID" help:"The host's number, for the haproxy policy."`
+	Address    string   `required:"" env:"LB_AGENT_ADDRESS" placeholder:"IP:PORT" help:"Where the balancers reach this host's IDE."`
+	Weight     int      `default:"1" env:"LB_AGENT_WEIGHT" help:"Its share of the users, relative to other hosts."`
+	Zone       string   `env:"LB_AGENT_ZONE" help:"Where it stands, for the operators."`
+	Bind       string   `default:":7946" env:"LB_AGENT_BIND" placeholder:"IP:PORT" help:"Where gossip listens, TCP and UDP."`
+	Advertise  string   `env:"LB_AGENT_ADVERTISE" placeholder:"IP:PORT" help:"Where others reach its gossip, if not at --bind."`
+	Join       []string `required:"" env:"LB_AGENT_JOIN" placeholder:"HOST:PORT" help:"Members of the pool; one that answers is enough."`
+	SecretFile string   `required:"" env:"LB_AGENT_SECRET_FILE" placeholder:"FILE" help:"The pool's key: 32 bytes, raw, hex or base64."`
+	Label      string   `env:"LB_AGENT_LABEL" help:"The pool's label, if the balancers have one configured."`
+	Demo       bool     `help:"Serve a demo IDE at --address as well. It runs no shell, only a few built-in commands."`
+	LogLevel   string   `default:"info" enum:"debug,info,warn,error" help:"What is logged: debug, info, warn or error."`
+}
+
+// Help is the text that --help adds.
+func (agentCmd) Help() string {
+	return `Runs on an IDE host. It joins the pool, announces the host, and joins again
+whenever it has lost the others. The host gets users once a balancer has checked
+it. On SIGTERM it says that it is leaving, so that its users are sent elsewhere
+before it is gone; killed without that, its host stays for as long as it passes
+its checks.`
+}
+
+// Run announces the host until ctx ends.
+func (a *agentCmd) Run(ctx context.Context, s *streams) error {
+	if err := a.check(); err != nil {
+		return usageError{fmt.Errorf("lb agent: %w", err)}
+	}
+	log := newLogger(config.LogConfig{Level: a.LogLevel}, s.err)
+	cfg := pool.AgentConfig{
+		Name: a.Name, ID: a.ID, Address: a.Address, Weight: a.Weight, Zone: a.Zone, Version: version(),
+		Bind: a.Bind, Advertise: a.Advertise, Join: a.Join, SecretFile: a.SecretFile, Label: a.Label,
+	}
+	if !a.Demo {
+		return pool.RunAgent(ctx, cfg, log)
+	}
+	return a.runWithDemo(ctx, cfg, demo.HostConfig{Name: a.Name, Logger: log})
+}
+
+// runWithDemo serves the demo host for as long as the agent runs: the agent
+// leaves first, because a host says goodbye before it goes.
+func (a *agentCmd) runWithDemo(ctx context.Context, cfg pool.AgentConfig, host demo.HostConfig) error {
+	_, port, _ := net.SplitHostPort(a.Address) // checked
+	ln, err := net.Listen("tcp", ":"+port)
+	if err != nil {
+		return fmt.Errorf("demo host: %w", err)
+	}
+	g, group := errgroup.WithContext(context.WithoutCancel(ctx))
+	serving, stop := context.WithCancel(group)
+	g.Go(func() error { return demo.NewHost(host).Serve(serving, ln) })
+	g.Go(func() error {
+		defer stop()
+		ctx, cancel := context.WithCancel(ctx)
+		defer context.AfterFunc(group, cancel)()
+		return pool.RunAgent(ctx, cfg, host.Logger)
+	})
+	return g.Wait()
+}
+
+// check looks at what a flag's type doesn't say.
+func (a *agentCmd) check() error {
+	host, port, err := net.SplitHostPort(a.Address)
+	if err != nil || net.ParseIP(host) == nil {
+		return fmt.Errorf("--address %s: want IP:PORT, such as 10.0.0.11:4000", a.Address)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("--address %s: the port must be from 1 to 65535", a.Address)
+	}
+	if a.Weight < 1 || a.Weight > 256 {
+		return errors.New("--weight must be from 1 to 256")
+	}
+	if err := pool.CheckName(a.Name); err != nil {
+		return fmt.Errorf("--name: %w", err)
+	}
+	if _, err := os.Stat(a.SecretFile); err != nil {
+		return fmt.Errorf("--secret-file: %w; make one with: head -c 32 /dev/urandom | base64 > %s", err, a.SecretFile)
+	}
+	return nil
+}

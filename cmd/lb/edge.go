@@ -1,0 +1,319 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"tokenring/admin"
+	"tokenring/config"
+	"tokenring/health"
+	"tokenring/pool"
+	"tokenring/proxy"
+	"tokenring/tlsterm"
+)
+
+// An edge is one balancer, wired together:
+//
+//	pool ──snapshots──▶ proxy, monitor
+//	monitor ──results──▶ pool
+//	proxy ──suspicions──▶ monitor
+//	admin ──decisions──▶ pool
+type edge struct {
+	cfg      *config.Config
+	log      zerolog.Logger
+	metrics  *prometheus.Registry
+	pool     *pool.Pool
+	monitor  *health.Monitor
+	proxy    *proxy.Proxy
+	certs    *tlsterm.Source // nil without a TLS listener
+	admin    *admin.Server
+	adminLn  net.Listener
+	fronts   []front
+	stopping atomic.Bool
+	flush    func() // the access log
+}
+
+// A front is a listening socket for clients.
+type front struct {
+	ln net.Listener
+	l  proxy.Listener
+}
+
+// newEdge builds a balancer and binds its sockets, so that whatever can be
+// wrong with a configuration on this machine is found before anything runs.
+// Run closes what newEdge opened.
+func newEdge(cfg *config.Config, log zerolog.Logger, accessOut io.Writer) (e *edge, err error) {
+	e = &edge{cfg: cfg, log: log, metrics: prometheus.NewRegistry(), flush: func() {}}
+	defer func() {
+		if err != nil {
+			e.close()
+		}
+	}()
+	for _, build := range []func() error{
+		e.buildCertificates,
+		func() error { return e.buildProxy(accessOut) },
+		e.buildPool,
+		e.buildAdmin,
+		e.listen,
+	} {
+		if err := build(); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+func (e *edge) buildCertificates() error {
+	if len(e.cfg.TLS.Certificates) == 0 && e.cfg.TLS.ACME == nil {
+		return nil
+	}
+	var err error
+	if e.certs, err = tlsterm.New(e.cfg.TLS, e.log.With().Str("part", "tls").Logger()); err != nil {
+		return fmt.Errorf("tls: %w", err)
+	}
+	return nil
+}
+
+func (e *edge) buildProxy(accessOut io.Writer) error {
+	digester, err := newDigester(e.cfg)
+	if err != nil {
+		return err
+	}
+	trusted := make([]netip.Prefix, len(e.cfg.TrustedNetworks))
+	for i, text := range e.cfg.TrustedNetworks {
+		if trusted[i], err = netip.ParsePrefix(text); err != nil {
+			return fmt.Errorf("trusted_networks: %w", err)
+		}
+	}
+	access, flush := newAccessLog(e.cfg.Log, accessOut, e.metrics)
+	e.flush = flush
+	e.monitor = health.New(e.cfg.Health, e.log.With().Str("part", "health").Logger(), e.checked)
+	e.proxy = proxy.New(
+		proxy.Config{Timeouts: e.cfg.Timeouts, Key: e.cfg.Hash.Key, TrustedNetworks: trusted},
+		proxy.Options{
+			Logger:  e.log.With().Str("part", "proxy").Logger(),
+			Access:  access,
+			Metrics: proxy.NewMetrics(e.metrics),
+			Suspect: e.monitor.Suspect,
+			Digest:  digester,
+		})
+	return nil
+}
+
+func (e *edge) buildPool() error {
+	var err error
+	e.pool, err = pool.New(e.cfg.Pool, e.cfg.Peers, pool.Options{
+		Name:       e.cfg.Name,
+		Version:    version(),
+		StateDir:   e.cfg.StateDir,
+		Hash:       e.cfg.Hash,
+		Logger:     e.log.With().Str("part", "pool").Logger(),
+		OnSnapshot: e.use,
+	})
+	return err
+}
+
+func (e *edge) buildAdmin() error {
+	token, err := adminToken(e.cfg, e.log)
+	if err != nil {
+		return err
+	}
+	digester, err := newDigester(e.cfg)
+	if err != nil {
+		return err
+	}
+	e.register()
+	e.admin, err = admin.New(admin.Deps{
+		Region:       e.pool,
+		Sessions:     e.proxy.Session,
+		Digester:     digester,
+		Hash:         e.cfg.Hash,
+		Metrics:      e.metrics,
+		Token:        token,
+		Name:         e.cfg.Name,
+		Version:      version(),
+		Address:      e.cfg.Admin.Address,
+		Certificates: e.expiries,
+		Ready:        e.ready,
+		Logger:       e.log.With().Str("part", "admin").Logger(),
+	})
+	return err
+}
+
+// register adds the metrics that no part registers for itself.
+func (e *edge) register() {
+	checks := func(result string, count func() uint64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "lb_checks_total", Help: "Health checks of hosts, by result.",
+			ConstLabels: prometheus.Labels{"result": result},
+		}, func() float64 { return float64(count()) })
+	}
+	e.metrics.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		admin.NewCollector(e.pool, e.expiries),
+		checks("ok", func() uint64 { ok, _ := e.monitor.Counts(); return ok }),
+		checks("failed", func() uint64 { _, failed := e.monitor.Counts(); return failed }),
+	)
+}
+
+func (e *edge) listen() error {
+	gate := tlsterm.NewGate(e.cfg.TLS.MaxHandshakes)
+	for _, item := range e.cfg.Listen {
+		ln, err := net.Listen("tcp", item.Address)
+		if err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
+		f := front{ln: ln}
+		if item.TLS {
+			f.l = proxy.Listener{TLS: e.certs.TLSConfig(), Gate: gate}
+		}
+		if item.RedirectHTTPS {
+			f.l.Redirect = e.httpsPort()
+		}
+		e.fronts = append(e.fronts, f)
+	}
+	var err error
+	if e.adminLn, err = net.Listen("tcp", e.cfg.Admin.Address); err != nil {
+		return fmt.Errorf("admin: %w", err)
+	}
+	return nil
+}
+
+// httpsPort is where redirects lead: the port of the first TLS listener.
+func (e *edge) httpsPort() string {
+	for _, item := range e.cfg.Listen {
+		if item.TLS {
+			_, port, _ := net.SplitHostPort(item.Address)
+			return port
+		}
+	}
+	return "443"
+}
+
+// Run serves until ctx ends or a part fails, and returns when everything has
+// ended. The clients' side ends first; the rest goes on until it has.
+func (e *edge) Run(ctx context.Context) error {
+	defer e.close()
+	front, frontCtx := errgroup.WithContext(ctx)
+	back, backCtx := errgroup.WithContext(context.WithoutCancel(ctx))
+	backCtx, stopBack := context.WithCancel(backCtx)
+	defer stopBack()
+	for name, part := range e.backParts() {
+		back.Go(func() error {
+			if err := part(backCtx); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	front.Go(func() error { return e.serveClients(frontCtx, backCtx) })
+	err := front.Wait()
+	stopBack()
+	return errors.Join(err, back.Wait())
+}
+
+// backParts is everything that outlives the clients' side.
+func (e *edge) backParts() map[string]func(context.Context) error {
+	parts := map[string]func(context.Context) error{
+		"pool":   e.pool.Run,
+		"health": e.monitor.Run,
+		"admin":  func(ctx context.Context) error { return e.admin.Serve(ctx, e.adminLn) },
+	}
+	if e.certs != nil {
+		parts["tls"] = e.certs.Run
+	}
+	return parts
+}
+
+// serveClients waits until the hosts are known, because a balancer that knows
+// only some of them would send users to the wrong ones, and then serves.
+func (e *edge) serveClients(ctx, back context.Context) error {
+	select {
+	case <-e.pool.Settled():
+	case <-ctx.Done():
+		return nil
+	case <-back.Done():
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(back, cancel)()
+	defer context.AfterFunc(ctx, func() { e.stopping.Store(true) })()
+	g, ctx := errgroup.WithContext(ctx)
+	for _, f := range e.fronts {
+		e.log.Info().Stringer("address", f.ln.Addr()).Bool("tls", f.l.TLS != nil).Msg("listening")
+		g.Go(func() error { return e.proxy.Serve(ctx, f.ln, f.l) })
+	}
+	return g.Wait()
+}
+
+// close closes what Run hasn't closed, or hasn't come to.
+func (e *edge) close() {
+	for _, f := range e.fronts {
+		f.ln.Close()
+	}
+	if e.adminLn != nil {
+		e.adminLn.Close()
+	}
+	e.flush()
+}
+
+// use hands the parts a new snapshot of the hosts.
+func (e *edge) use(s *pool.Snapshot) {
+	e.proxy.Use(s)
+	targets := make([]health.Target, 0, len(s.Hosts))
+	for _, h := range s.Hosts {
+		if h.State != pool.Maint {
+			targets = append(targets, health.Target{Name: h.Name, Address: h.Address})
+		}
+	}
+	e.monitor.Watch(targets)
+}
+
+// checked hands the pool a result.
+func (e *edge) checked(name string, s health.Status) {
+	verdict := pool.Unchecked
+	switch {
+	case s.Known && s.Up:
+		verdict = pool.Up
+	case s.Known:
+		verdict = pool.Down
+	}
+	e.pool.Hear(name, verdict, s.Error, s.At)
+}
+
+func (e *edge) expiries() []tlsterm.Expiry {
+	if e.certs == nil {
+		return nil
+	}
+	return e.certs.Expiries()
+}
+
+// ready says why this balancer shouldn't be given clients, nil if it should.
+func (e *edge) ready() error {
+	select {
+	case <-e.pool.Settled():
+	default:
+		return errors.New("the hosts haven't been checked yet")
+	}
+	if e.stopping.Load() {
+		return errors.New("stopping")
+	}
+	for _, h := range e.pool.Snapshot().Hosts {
+		if h.Serving() {
+			return nil
+		}
+	}
+	return errors.New("no host can serve")
+}

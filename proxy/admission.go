@@ -1,0 +1,106 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+
+	"tokenring/tlsterm"
+)
+
+// admitted returns cfg with handshakes admitted by gate. What is bounded is the
+// work: a handshake passes the gate when its ClientHello is there, and leaves
+// when our answer to it is written. A client that connects and stays silent, or
+// stops half way, holds no place.
+func admitted(cfg *tls.Config, gate *tlsterm.Gate) *tls.Config {
+	if gate == nil {
+		return cfg
+	}
+	cfg = cfg.Clone()
+	next := cfg.GetConfigForClient
+	cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if gated, ok := hello.Conn.(*gatedConn); ok {
+			if err := gated.enter(hello.Context(), gate); err != nil {
+				return nil, err
+			}
+		}
+		if next != nil {
+			return next(hello)
+		}
+		return nil, nil
+	}
+	return cfg
+}
+
+// A gatedConn is a client's TCP connection below TLS. It holds a place in the
+// gate from enter to the first write, and belongs to one goroutine until the
+// handshake is over.
+type gatedConn struct {
+	net.Conn
+	held *tlsterm.Gate
+}
+
+var errNotAdmitted = errors.New("no place for the handshake in time")
+
+func (g *gatedConn) enter(ctx context.Context, gate *tlsterm.Gate) error {
+	if err := gate.Enter(ctx); err != nil {
+		return errNotAdmitted
+	}
+	g.held = gate
+	return nil
+}
+
+func (g *gatedConn) leave() {
+	if g.held != nil {
+		g.held.Leave()
+		g.held = nil
+	}
+}
+
+func (g *gatedConn) Write(b []byte) (int, error) {
+	g.leave()
+	return g.Conn.Write(b)
+}
+
+// handshake does the TLS handshake, if this listener has one, and reports
+// whether the connection can be used.
+func (c *conn) handshake(ctx context.Context) bool {
+	if c.srv.l.TLS == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.srv.p.cfg.Timeouts.Handshake)
+	defer cancel()
+	gated := &gatedConn{Conn: c.tcp}
+	conn := tls.Server(gated, c.srv.l.TLS)
+	err := conn.HandshakeContext(ctx)
+	gated.leave()
+	if err != nil {
+		c.srv.p.opt.Metrics.handshakeErrors.WithLabelValues(handshakeCause(err)).Inc()
+		return false
+	}
+	c.srv.p.opt.Metrics.handshakes.Inc()
+	c.use(conn)
+	// An ACME challenge connection has done its duty with the handshake (RFC 8737 §3).
+	return conn.ConnectionState().NegotiatedProtocol != "acme-tls/1"
+}
+
+// handshakeCause puts an error in one of a few words, for a label.
+func handshakeCause(err error) string {
+	var alert tls.AlertError
+	var record tls.RecordHeaderError
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), timedOut(err):
+		return "timeout"
+	case errors.Is(err, errNotAdmitted):
+		return "not_admitted"
+	case errors.As(err, &record):
+		return "not_tls"
+	case errors.As(err, &alert):
+		return "alert"
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+		return "closed"
+	}
+	return "refused"
+}

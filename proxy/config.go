@@ -1,0 +1,77 @@
+package proxy
+
+import (
+	"net/netip"
+	"time"
+
+	"tokenring/balancer"
+	"tokenring/http1"
+)
+
+// Timeouts bound every phase of a connection. A zero field means its default.
+type Timeouts struct {
+	Handshake time.Duration `yaml:"handshake"` // from accept to the end of the TLS handshake; 5s
+	Head      time.Duration `yaml:"head"`      // from a request's first byte to the end of its head; 10s
+	Body      time.Duration `yaml:"body"`      // a client that neither sends nor takes a byte of a body; 30s
+	Connect   time.Duration `yaml:"connect"`   // a TCP connection to a host; 2s
+	Response  time.Duration `yaml:"response"`  // a host that sends no byte of its answer; 60s
+	Idle      time.Duration `yaml:"idle"`      // a keep-alive connection between two requests; 60s
+	Tunnel    time.Duration `yaml:"tunnel"`    // a WebSocket on which nothing moves in either direction; 1h
+	Shutdown  time.Duration `yaml:"shutdown"`  // what is still open that long after a stop is closed; 10s
+}
+
+// WithDefaults returns t with its zero fields set.
+func (t Timeouts) WithDefaults() Timeouts {
+	for _, f := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&t.Handshake, 5 * time.Second},
+		{&t.Head, 10 * time.Second},
+		{&t.Body, 30 * time.Second},
+		{&t.Connect, 2 * time.Second},
+		{&t.Response, 60 * time.Second},
+		{&t.Idle, 60 * time.Second},
+		{&t.Tunnel, time.Hour},
+		{&t.Shutdown, 10 * time.Second},
+	} {
+		if *f.field == 0 {
+			*f.field = f.value
+		}
+	}
+	return t
+}
+
+// ListenConfig is one item of `listen` in lb.yaml.
+type ListenConfig struct {
+	Address       string `yaml:"address"`
+	TLS           bool   `yaml:"tls"`
+	RedirectHTTPS bool   `yaml:"redirect_https"` // answer every request with a redirect to https
+}
+
+// Config is what the data path needs to know. The zero value is a working
+// default: the token is the query parameter "token", nobody is trusted.
+type Config struct {
+	Timeouts        Timeouts
+	Limits          http1.Limits
+	Key             []balancer.KeyRule
+	TrustedNetworks []netip.Prefix // whose X-Forwarded-* and X-Request-Id are kept
+}
+
+func (c Config) withDefaults() Config {
+	c.Timeouts = c.Timeouts.WithDefaults()
+	if len(c.Key) == 0 {
+		c.Key = []balancer.KeyRule{{Source: balancer.KeyQuery, Name: "token"}}
+	}
+	return c
+}
+
+// trusts tells whether addr lies in a trusted network.
+func (c *Config) trusts(addr netip.Addr) bool {
+	for _, n := range c.TrustedNetworks {
+		if n.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,175 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tokenring/http1"
+)
+
+// A conn is one client's connection. It belongs to the goroutine that serves
+// it, except for endIfIdle and abort, which a shutdown calls.
+type conn struct {
+	srv    *server
+	tcp    net.Conn // the socket
+	nc     net.Conn // what requests come from: tcp, or TLS above it
+	in     *http1.Reader
+	out    []byte // scratch for what is written next; from buffers
+	client clientAddr
+
+	readBy, writeBy deadline
+	idle            atomic.Bool
+
+	req  http1.Request
+	x    exchange
+	base string // of the request ids
+	n    uint64 // requests so far
+}
+
+// A clientAddr is the client's address in the forms that are needed of it.
+type clientAddr struct {
+	text    string // for X-Forwarded-For and the log
+	key     []byte // for hashing by source
+	trusted bool   // it lies in a trusted network
+}
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
+
+func newConn(s *server, tcp net.Conn) *conn {
+	c := &conn{srv: s, tcp: tcp}
+	c.use(tcp)
+	return c
+}
+
+// use makes nc what the client's bytes come from and go to.
+func (c *conn) use(nc net.Conn) {
+	c.nc = nc
+	c.readBy = deadline{set: nc.SetReadDeadline}
+	c.writeBy = deadline{set: nc.SetWriteDeadline}
+}
+
+// serve runs the connection until it ends.
+func (c *conn) serve(ctx context.Context) {
+	defer c.tcp.Close()
+	if !c.handshake(ctx) {
+		return
+	}
+	c.open()
+	defer c.release()
+	for c.waitForRequest() && c.exchange() {
+	}
+	c.closeGently()
+}
+
+// open gets what only a connection that is past its handshake needs.
+func (c *conn) open() {
+	c.in = http1.NewReader(c.nc, c.srv.p.cfg.Limits)
+	c.out = *buffers.Get().(*[]byte)
+	c.client = c.address()
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // never fails
+	c.base = hex.EncodeToString(random[:]) + "-"
+}
+
+func (c *conn) release() {
+	c.in.Release()
+	const keep = 64 << 10 // a larger buffer was an exception, and isn't worth keeping
+	if out := c.out[:0]; cap(out) <= keep {
+		buffers.Put(&out)
+	}
+}
+
+func (c *conn) address() clientAddr {
+	ap, err := netip.ParseAddrPort(c.tcp.RemoteAddr().String())
+	if err != nil { // a connection that isn't TCP, as in tests
+		return clientAddr{text: "unknown"}
+	}
+	addr := ap.Addr().Unmap().WithZone("")
+	key := addr
+	if addr.Is6() { // one household, one key: hosts change the lower half at will (RFC 8981)
+		prefix, _ := addr.Prefix(64)
+		key = prefix.Addr()
+	}
+	return clientAddr{text: addr.String(), key: key.AsSlice(), trusted: c.srv.p.cfg.trusts(addr)}
+}
+
+// waitForRequest blocks until the next request begins. False: the client has
+// gone, has been idle for too long, or the listener is stopping.
+func (c *conn) waitForRequest() bool {
+	c.idle.Store(true)
+	defer c.idle.Store(false)
+	if c.srv.stopping.Load() && c.n > 0 {
+		return false
+	}
+	limit := c.srv.p.cfg.Timeouts.Idle
+	if c.n == 0 {
+		limit = c.srv.p.cfg.Timeouts.Head
+	}
+	c.readBy.within(limit)
+	return c.in.Wait() == nil
+}
+
+// endIfIdle makes a connection that waits for a request end. One that is just
+// about to wait finds the server stopping.
+func (c *conn) endIfIdle() {
+	if c.idle.Load() {
+		c.abort()
+	}
+}
+
+// abort closes the connection whatever it is doing. The socket is closed below
+// TLS, because closing tls.Conn may wait for a dead client.
+func (c *conn) abort() { c.tcp.Close() }
+
+// closeGently ends the connection so that the client gets what was written to
+// it last: the kernel answers bytes that come after a close with a reset, which
+// may destroy an answer under way (RFC 9112 §9.6). So only our side is closed,
+// and a little of what still comes is read.
+func (c *conn) closeGently() {
+	const patience, enough = time.Second, 256 << 10
+	if !c.x.lingers {
+		return
+	}
+	_ = c.nc.SetDeadline(time.Now().Add(patience))
+	if closeWrite(c.nc) != nil {
+		return
+	}
+	scratch := c.out[:cap(c.out)]
+	for n, total := 0, 0; total < enough; total += n {
+		var err error
+		if n, err = c.nc.Read(scratch); err != nil {
+			return
+		}
+	}
+}
+
+// closeWrite ends one direction of nc, as far as nc can.
+func closeWrite(nc net.Conn) error {
+	if tc, ok := nc.(*tls.Conn); ok {
+		if err := tc.CloseWrite(); err != nil { // the close_notify alert
+			return err
+		}
+		nc = tc.NetConn()
+	}
+	if gated, ok := nc.(*gatedConn); ok {
+		nc = gated.Conn
+	}
+	if hc, ok := nc.(interface{ CloseWrite() error }); ok {
+		return hc.CloseWrite()
+	}
+	return net.ErrClosed
+}
+
+// requestID returns the id of the connection's latest request.
+func (c *conn) requestID() string {
+	var b [40]byte
+	return string(strconv.AppendUint(append(b[:0], c.base...), c.n, 10))
+}

@@ -1,0 +1,193 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"tokenring/balancer"
+	"tokenring/http1"
+	"tokenring/pool"
+)
+
+// An exchange is one request and what became of it. It is what the access log
+// tells, and lives from the request's head to the end of its answer or tunnel.
+type exchange struct {
+	id      string
+	key     []byte // a slice of the request's head; a secret
+	host    *pool.Host
+	rule    balancer.Rule
+	retried bool
+
+	started   time.Time
+	connected time.Duration // until there was a connection to the host
+	answered  time.Duration // until the host's final head
+
+	status   int
+	received int64 // bytes of body or tunnel from the client
+	sent     int64 // bytes of body or tunnel to the client
+	end      string
+
+	last    bool // the connection ends after this exchange
+	lingers bool // … and the client may still be sending
+}
+
+// How exchanges end, as the access log and a metric say it.
+const (
+	endDone       = "done"
+	endRefused    = "refused"     // the request's form
+	endNoHost     = "no-host"     // nobody could serve it
+	endHostFailed = "host-failed" // the host broke its answer off, or what it sent was none
+	endClientGone = "client-gone"
+	endTimeout    = "timeout"
+	endMaint      = "maint"    // a tunnel: its host went to maintenance
+	endMoved      = "moved"    // a tunnel: its key has been given to another host
+	endShutdown   = "shutdown" // a tunnel: the balancer stops
+	endClient     = "client"   // a tunnel: the client closed it
+	endHost       = "host"     // a tunnel: the host closed it
+)
+
+// exchange reads one request and answers it. It reports whether another one may
+// follow on this connection.
+func (c *conn) exchange() bool {
+	c.n++
+	c.x = exchange{id: c.requestID(), rule: ruleNone, started: time.Now()}
+	defer c.record()
+	if err := c.readRequest(); err != nil {
+		return c.refuse(err)
+	}
+	c.x.last = c.req.Close || c.req.Minor == 0 || c.srv.stopping.Load()
+	switch {
+	case c.srv.l.Redirect != "":
+		c.redirect()
+	case c.req.WebSocket:
+		c.openTunnel()
+	default:
+		c.forward()
+	}
+	return !c.x.last
+}
+
+// readRequest reads a request's head within its deadline.
+func (c *conn) readRequest() error {
+	c.readBy.within(c.srv.p.cfg.Timeouts.Head)
+	if err := c.in.ReadRequest(&c.req); err != nil {
+		return err
+	}
+	c.x.key = c.key()
+	return nil
+}
+
+// refuse answers a request that couldn't be read. What comes after it on this
+// connection can't be trusted to be a request, so it is the last.
+func (c *conn) refuse(err error) bool {
+	c.x.last = true
+	var bad *http1.Error
+	switch {
+	case errors.As(err, &bad):
+		c.srv.p.opt.Metrics.refused.Inc()
+		c.fail(fault{status: bad.Status, end: endRefused, detail: bad.Reason})
+	case timedOut(err):
+		c.fail(fault{status: 408, end: endTimeout, detail: "the request's head took too long"})
+	default:
+		c.x.end = endClientGone
+	}
+	return false
+}
+
+// pick chooses the host for the request: the one that the key's terminals are
+// on, else the ring's. A host to avoid is one that has just failed.
+func (c *conn) pick(r *routes, avoid *pool.Host) (*pool.Host, balancer.Rule) {
+	if avoid == nil && len(c.x.key) > 0 {
+		if name, _ := c.srv.p.sessions.host(c.x.key); name != "" {
+			if h := r.snapshot.Host(name); h != nil && h.State != pool.Maint && h.Verdict != pool.Down {
+				return h, ruleSession
+			}
+		}
+	}
+	choice, ok := r.snapshot.Choose(c.x.key, avoid)
+	if !ok {
+		return nil, choice.Rule
+	}
+	return choice.Host, choice.Rule
+}
+
+// Rules of our own, beside those of the balancer.
+const (
+	ruleSession balancer.Rule = "session" // the key has a live tunnel there
+	ruleRetry   balancer.Rule = "retry"   // the first host couldn't be reached
+	ruleNone    balancer.Rule = "none"
+)
+
+// reach connects to the host for the request, and to the fallback if it can't
+// be reached. Nothing has been sent by then, so that is always allowed. The
+// fallback is where the key will be once the host is marked down; a key with a
+// live terminal has none, because its user would be on two hosts at once.
+func (c *conn) reach() (*link, *upstream, error) {
+	r := c.srv.p.routes.Load()
+	var failed *pool.Host
+	for range 2 {
+		host, rule := c.pick(r, failed)
+		if host == nil {
+			break
+		}
+		if failed != nil {
+			rule, c.x.retried = ruleRetry, true
+			c.srv.p.opt.Metrics.retries.Inc()
+		}
+		c.x.host, c.x.rule = host, rule
+		u := r.upstreams[host.Name]
+		l, err := c.link(u)
+		if err == nil {
+			c.x.connected = time.Since(c.x.started)
+			return l, u, nil
+		}
+		c.blame(host.Name, "connect")
+		if rule == ruleSession {
+			return nil, nil, errSessionHost
+		}
+		failed = host
+	}
+	if failed != nil {
+		return nil, nil, errUnreachable
+	}
+	return nil, nil, errNoHost
+}
+
+// Why there is no connection to a host.
+var (
+	errNoHost      = errors.New("no host can serve the request")
+	errUnreachable = errors.New("the host can't be reached")
+	errSessionHost = errors.New("the host of the live session can't be reached")
+)
+
+// link returns an idle connection to u, or a new one.
+func (c *conn) link(u *upstream) (*link, error) {
+	if l := u.take(); l != nil {
+		return l, nil
+	}
+	return u.dial(context.Background(), c.srv.p.cfg.Timeouts.Connect)
+}
+
+// blame counts a failure of a host, and has it checked soon.
+func (c *conn) blame(host, kind string) {
+	c.srv.p.opt.Metrics.upstreamErrors.WithLabelValues(kind).Inc()
+	c.srv.p.opt.Suspect(host)
+}
+
+// unreached answers a request for which reach found nothing.
+func (c *conn) unreached(err error) {
+	detail, status := "no host is available for this session; it is worth trying again", 503
+	if errors.Is(err, errUnreachable) {
+		detail, status = "the host of this session can't be reached", 502
+	}
+	c.fail(fault{status: status, end: endNoHost, detail: detail})
+}
+
+// write sends b to the client, within the deadline for a client that takes
+// nothing.
+func (c *conn) write(b []byte) error {
+	c.writeBy.within(c.srv.p.cfg.Timeouts.Body)
+	_, err := c.nc.Write(b)
+	return err
+}

@@ -1,0 +1,155 @@
+package proxy
+
+import (
+	"strconv"
+
+	"tokenring/http1"
+)
+
+// appendRequest appends the head that the host gets: what the client sent,
+// written anew, without what was meant for us alone, and with what the host
+// needs to know of the client.
+func (c *conn) appendRequest(dst []byte) []byte {
+	r := &c.req
+	dst = c.appendTarget(dst)
+	dst = http1.AppendField(dst, []byte("Host"), r.Host)
+	for i := range r.Fields {
+		if f := &r.Fields[i]; !f.Hop && c.forwards(f.Kind) {
+			dst = http1.AppendField(dst, f.Name, f.Value)
+		}
+	}
+	dst = c.appendForwarded(dst)
+	if r.WebSocket {
+		return append(dst, "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"...)
+	}
+	dst = appendFraming(dst, r.Framing, r.Length)
+	return append(dst, "\r\n"...)
+}
+
+// appendTarget writes the request line in origin-form or asterisk-form (RFC
+// 9112 §3.2.1, §3.2.4), whatever form it came in. The query stays raw.
+func (c *conn) appendTarget(dst []byte) []byte {
+	r := &c.req
+	dst = append(dst, r.Method...)
+	dst = append(dst, ' ')
+	dst = append(dst, r.Path...)
+	if r.HasQuery {
+		dst = append(dst, '?')
+		dst = append(dst, r.Query...)
+	}
+	return append(dst, " HTTP/1.1\r\n"...)
+}
+
+// forwards tells whether a request field of that kind is passed on as it came.
+// The others are written by us, from what they mean.
+func (c *conn) forwards(k http1.Kind) bool {
+	switch k {
+	case http1.KindHost, http1.KindContentLength, http1.KindTransferEncoding, http1.KindXForwardedFor:
+		return false
+	case http1.KindXForwardedProto, http1.KindXForwardedHost, http1.KindXForwardedOther,
+		http1.KindForwarded, http1.KindXRealIP, http1.KindXRequestID:
+		return c.client.trusted
+	}
+	return true
+}
+
+// appendForwarded says who the client is and what it asked for. What a client
+// in a trusted network said of that is kept, and its address added.
+func (c *conn) appendForwarded(dst []byte) []byte {
+	dst = append(dst, "X-Forwarded-For: "...)
+	if c.client.trusted {
+		for i := range c.req.Fields {
+			if f := &c.req.Fields[i]; f.Kind == http1.KindXForwardedFor && !f.Hop {
+				dst = append(append(dst, f.Value...), ", "...)
+			}
+		}
+	}
+	dst = append(append(dst, c.client.text...), "\r\n"...)
+	if !c.passed(http1.KindXForwardedProto) {
+		proto := "http"
+		if c.srv.l.TLS != nil {
+			proto = "https"
+		}
+		dst = http1.AppendFieldString(dst, "X-Forwarded-Proto", proto)
+	}
+	if !c.passed(http1.KindXForwardedHost) {
+		dst = http1.AppendField(dst, []byte("X-Forwarded-Host"), c.req.Host)
+	}
+	if !c.passed(http1.KindXRequestID) {
+		dst = http1.AppendFieldString(dst, "X-Request-Id", c.x.id)
+	}
+	return dst
+}
+
+// passed tells whether a field of that kind was passed on from a trusted client.
+func (c *conn) passed(k http1.Kind) bool {
+	if !c.client.trusted {
+		return false
+	}
+	for i := range c.req.Fields {
+		if c.req.Fields[i].Kind == k {
+			return true
+		}
+	}
+	return false
+}
+
+// appendFraming says how long the body of a request is. NoBody needs no word.
+func appendFraming(dst []byte, f http1.Framing, length int64) []byte {
+	switch f {
+	case http1.Length:
+		dst = append(dst, "Content-Length: "...)
+		dst = strconv.AppendInt(dst, length, 10)
+		return append(dst, "\r\n"...)
+	case http1.Chunked:
+		return append(dst, "Transfer-Encoding: chunked\r\n"...)
+	}
+	return dst
+}
+
+// appendResponse appends the head that the client gets of the host's final
+// response, and returns with it the framing of the body that goes with it.
+func (c *conn) appendResponse(dst []byte, resp *http1.Response) ([]byte, http1.Framing) {
+	dst = http1.AppendStatusLine(dst, resp.Status, resp.Reason)
+	dst = appendEndToEnd(dst, resp.Fields)
+	dst = http1.AppendFieldString(dst, "X-Request-Id", c.x.id)
+	framing := resp.Framing
+	switch {
+	case framing == http1.NoBody && resp.Length >= 0: // RFC 9110 §8.6: what a GET would have got
+		dst = appendFraming(dst, http1.Length, resp.Length)
+	case framing == http1.Chunked, framing == http1.UntilClose:
+		framing = http1.Chunked
+		if c.req.Minor == 0 { // HTTP/1.0 knows no chunks
+			framing = http1.UntilClose
+		}
+		dst = appendFraming(dst, framing, 0)
+	default:
+		dst = appendFraming(dst, framing, resp.Length)
+	}
+	if c.x.last {
+		dst = append(dst, "Connection: close\r\n"...)
+	}
+	return append(dst, "\r\n"...), framing
+}
+
+// appendInterim appends a 1xx head (RFC 9110 §15.2).
+func appendInterim(dst []byte, resp *http1.Response) []byte {
+	dst = http1.AppendStatusLine(dst, resp.Status, resp.Reason)
+	dst = appendEndToEnd(dst, resp.Fields)
+	return append(dst, "\r\n"...)
+}
+
+// appendEndToEnd appends the response fields that are for the client.
+func appendEndToEnd(dst []byte, fields []http1.Field) []byte {
+	for i := range fields {
+		f := &fields[i]
+		switch f.Kind {
+		case http1.KindContentLength, http1.KindTransferEncoding, http1.KindXRequestID:
+			continue
+		}
+		if !f.Hop {
+			dst = http1.AppendField(dst, f.Name, f.Value)
+		}
+	}
+	return dst
+}

@@ -1,0 +1,74 @@
+package proxy
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are the counters of the data path. Every handle is resolved once, so
+// that counting is one atomic addition. There are no labels per user, and what
+// is counted per host lives in pool.Gauges.
+type Metrics struct {
+	connections prometheus.Gauge
+	accepted    prometheus.Counter
+	handshakes  prometheus.Counter
+	requests    [6]prometheus.Counter // by class of status: requests[2] counts 2xx; [0] those that got no answer
+	refused     prometheus.Counter
+	seconds     prometheus.Histogram
+	tunnels     prometheus.Gauge
+	retries     prometheus.Counter
+
+	tunnelsEnded    *prometheus.CounterVec
+	handshakeErrors *prometheus.CounterVec
+	upstreamErrors  *prometheus.CounterVec
+	acceptErrors    prometheus.Counter
+}
+
+// NewMetrics registers the data path's metrics with reg.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		connections: gauge("lb_connections", "Client connections that are open, tunnels included."),
+		accepted:    counter("lb_connections_total", "Client connections accepted."),
+		handshakes:  counter("lb_tls_handshakes_total", "TLS handshakes completed."),
+		refused:     counter("lb_requests_refused_total", "Requests refused because of their form, before a host was chosen."),
+		tunnels:     gauge("lb_tunnels", "WebSocket tunnels that are open."),
+		retries:     counter("lb_retries_total", "Requests sent a second time, to the same host or to the fallback."),
+		acceptErrors: counter("lb_accept_errors_total",
+			"Failed accepts; when they grow the process is short of file descriptors."),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "lb_request_duration_seconds",
+			Help:    "From the last byte of a request's head to the last byte of its answer; tunnels not included.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+		}),
+		tunnelsEnded:    counters("lb_tunnels_ended_total", "WebSocket tunnels that ended, by what ended them.", "by"),
+		handshakeErrors: counters("lb_tls_handshake_errors_total", "TLS handshakes that failed, by cause.", "cause"),
+		upstreamErrors:  counters("lb_upstream_errors_total", "Failures between the balancer and a host, by kind.", "kind"),
+	}
+	requests := counters("lb_requests_total", "Requests answered, by class of status; 0xx got no answer.", "class")
+	for i, class := range []string{"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"} {
+		m.requests[i] = requests.WithLabelValues(class)
+	}
+	reg.MustRegister(m.connections, m.accepted, m.handshakes, requests, m.refused, m.seconds, m.tunnels,
+		m.retries, m.tunnelsEnded, m.handshakeErrors, m.upstreamErrors, m.acceptErrors)
+	return m
+}
+
+// answered counts a request with its final status, 0 for none.
+func (m *Metrics) answered(status int) {
+	class := status / 100
+	if class < 0 || class >= len(m.requests) {
+		class = 0
+	}
+	m.requests[class].Inc()
+}
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+}
+
+func gauge(name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+}
+
+func counters(name, help, label string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+}

@@ -1,0 +1,88 @@
+// Package proxy is the data path: it accepts clients' connections, reads their
+// requests, sends each to the host that its key belongs to, and carries bytes
+// both ways until the exchange, or the terminal behind a WebSocket, has ended.
+package proxy
+
+import (
+	"sync/atomic"
+
+	"github.com/rs/zerolog"
+
+	"tokenring/balancer"
+	"tokenring/pool"
+)
+
+// Options are what a Proxy is handed by its owner.
+type Options struct {
+	Logger  zerolog.Logger    // faults of the proxy itself; nothing per request
+	Access  *zerolog.Logger   // one line per request or tunnel; nil for none. It must not block
+	Metrics *Metrics          // required
+	Suspect func(host string) // told of each connect failure and reset; must not block; nil for nobody
+	Digest  balancer.Digester // what stands for a key in the access log
+}
+
+// A Proxy serves clients on any number of listeners. Its methods are safe for
+// concurrent use.
+type Proxy struct {
+	cfg      Config
+	opt      Options
+	routes   atomic.Pointer[routes]
+	sessions *sessions
+}
+
+// routes is a snapshot of the hosts together with this proxy's connections to
+// them. It is immutable; Use swaps it whole.
+type routes struct {
+	snapshot  *pool.Snapshot
+	upstreams map[string]*upstream // by host name
+}
+
+// New returns a proxy that answers 503 until Use gives it hosts.
+func New(cfg Config, o Options) *Proxy {
+	if o.Suspect == nil {
+		o.Suspect = func(string) {}
+	}
+	p := &Proxy{cfg: cfg.withDefaults(), opt: o, sessions: newSessions()}
+	p.routes.Store(&routes{snapshot: pool.NewSnapshot(nil, nil)})
+	return p
+}
+
+// Use makes s the hosts that requests are sent to from now on. Requests under
+// way stay where they are; so do tunnels, except that those of a host in maint
+// are ended, because nothing may reach it. Use must not be called concurrently
+// with itself.
+func (p *Proxy) Use(s *pool.Snapshot) {
+	old := p.routes.Load()
+	next := &routes{snapshot: s, upstreams: make(map[string]*upstream, len(s.Hosts))}
+	maint := map[string]bool{}
+	for _, h := range s.Hosts {
+		u := old.upstreams[h.Name]
+		if u == nil || u.address != h.Address || u.gauges != h.Gauges {
+			u = newUpstream(h)
+		}
+		next.upstreams[h.Name] = u
+		if h.State == pool.Maint && !inMaint(old.snapshot, h.Name) {
+			maint[h.Name] = true
+		}
+	}
+	p.routes.Store(next)
+	for name, u := range old.upstreams {
+		if next.upstreams[name] != u {
+			u.close()
+		}
+	}
+	if len(maint) > 0 {
+		p.sessions.end(func(host string) bool { return maint[host] }, endMaint)
+	}
+}
+
+func inMaint(s *pool.Snapshot, name string) bool {
+	h := s.Host(name)
+	return h != nil && h.State == pool.Maint
+}
+
+// Session returns the host on which key has live tunnels through this
+// balancer, and how many they are; "" and 0 if there are none.
+func (p *Proxy) Session(key []byte) (host string, tunnels int) {
+	return p.sessions.host(key)
+}

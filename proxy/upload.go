@@ -1,0 +1,132 @@
+package proxy
+
+import (
+	"sync/atomic"
+	"time"
+
+	"tokenring/http1"
+)
+
+// An upload sends one request with a body to the host while the host's answer
+// is being waited for. A nil upload is that of a request without a body.
+type upload struct {
+	ended chan struct{}
+	sent  int64 // bytes of body; settled when ended is closed
+	err   error // why it isn't whole; likewise
+
+	// blame is set when it was the client that failed, before the host's
+	// connection is closed because of that: what the reader of the answer then
+	// sees is not the host's fault.
+	blame atomic.Pointer[error]
+}
+
+// startUpload begins to send the head in c.out, and the body behind it. settle
+// must be called to wait for its end.
+func (c *conn) startUpload(l *link) *upload {
+	up := &upload{ended: make(chan struct{})}
+	head := c.out // the goroutine's from now on
+	c.out = *buffers.Get().(*[]byte)
+	go func() {
+		defer close(up.ended)
+		out, err := up.send(c, l, head)
+		up.err = err
+		out = out[:0]
+		buffers.Put(&out)
+	}()
+	return up
+}
+
+// send writes out, then the body as it comes.
+func (up *upload) send(c *conn, l *link, out []byte) ([]byte, error) {
+	body := c.in.Body(c.req.Framing, c.req.Length)
+	progress := deadline{set: l.nc.SetReadDeadline} // an answer can't be expected before the body is there
+	limits := &c.srv.p.cfg.Timeouts
+	if c.in.Buffered() == 0 { // nothing to send together with the head, and the client may wait for 100
+		if _, err := l.nc.Write(out); err != nil {
+			return out, err
+		}
+		out = out[:0]
+	}
+	for {
+		c.readBy.within(limits.Body)
+		data, err := body.Next()
+		if err != nil && !body.Done() {
+			up.blame.Store(&err)
+			l.nc.Close() // the host must not take what it has got for the whole
+			return out, err
+		}
+		if len(data) > 0 {
+			up.sent += int64(len(data))
+			out = appendPiece(out, c.req.Framing, data)
+		}
+		if body.Done() {
+			out = appendEnd(out, c.req.Framing, body.Trailers())
+		}
+		progress.within(limits.Response)
+		l.writeBy.within(limits.Response)
+		if _, err := l.nc.Write(out); err != nil || body.Done() {
+			return out, err
+		}
+		out = out[:0]
+	}
+}
+
+// running tells whether the body is still going up.
+func (up *upload) running() bool {
+	if up == nil {
+		return false
+	}
+	select {
+	case <-up.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// clientsFault returns what the client did wrong, or nil.
+func (up *upload) clientsFault() error {
+	if up == nil {
+		return nil
+	}
+	if err := up.blame.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// settle ends the upload, whole or not, and waits for it. The exchange is over
+// by then: what of the body hasn't been read makes the connection unusable.
+func (up *upload) settle(c *conn, l *link, err error) error {
+	if up == nil {
+		return err
+	}
+	if up.running() {
+		c.x.last, c.x.lingers = true, true
+		_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+		l.nc.Close()
+	}
+	<-up.ended
+	c.x.received = up.sent
+	if up.err != nil {
+		c.x.last, c.x.lingers = true, true
+		if err == nil {
+			err = up.err
+		}
+	}
+	return err
+}
+
+// repeatable tells whether the request may be sent again although the host may
+// have acted on it: it has no body, and its method is idempotent (RFC 9110
+// §9.2.2).
+func repeatable(r *http1.Request) bool {
+	if r.Framing != http1.NoBody {
+		return false
+	}
+	switch string(r.Method) {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,179 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"tokenring/http1"
+	"tokenring/pool"
+)
+
+// Bounds of a host's idle connections. Half a minute is below the keep-alive
+// limit of common servers, and a host that closes first is noticed anyway.
+const (
+	maxIdleLinks = 256
+	maxIdleTime  = 30 * time.Second
+)
+
+// An upstream is one host at one address: its idle connections and its gauges.
+// It outlives snapshots, and is replaced when the host's address changes.
+type upstream struct {
+	name, address string
+	gauges        *pool.Gauges
+
+	mu     sync.Mutex
+	idle   []*link // the most recently used is the last
+	reaper *time.Timer
+	closed bool
+}
+
+// A link is one connection to a host. Between exchanges its upstream owns it,
+// during one the request does.
+type link struct {
+	nc   net.Conn
+	raw  syscall.RawConn
+	in   *http1.Reader
+	resp http1.Response
+
+	readBy, writeBy deadline
+
+	since time.Time // when it became idle
+	used  bool      // it has carried an exchange before this one
+	quiet bool      // set by peek
+	peek  func(fd uintptr) bool
+}
+
+func newUpstream(h *pool.Host) *upstream {
+	return &upstream{name: h.Name, address: h.Address, gauges: h.Gauges}
+}
+
+// take returns an idle link on which nothing has happened since it was put
+// back, or nil. A link that the host has closed, or on which it has sent bytes
+// that nobody asked for, is thrown away.
+func (u *upstream) take() *link {
+	for {
+		l := u.pop()
+		if l == nil || l.silent() {
+			return l
+		}
+		l.close()
+	}
+}
+
+func (u *upstream) pop() *link {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.idle) == 0 {
+		return nil
+	}
+	last := len(u.idle) - 1
+	l := u.idle[last]
+	u.idle[last] = nil
+	u.idle = u.idle[:last]
+	return l
+}
+
+// put gives a link back after an exchange that ended cleanly in both
+// directions.
+func (u *upstream) put(l *link) {
+	if l.in.Buffered() > 0 { // bytes behind the answer: a second answer nobody asked for
+		l.close()
+		return
+	}
+	l.used, l.since = true, time.Now()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed || len(u.idle) >= maxIdleLinks {
+		l.close()
+		return
+	}
+	u.idle = append(u.idle, l)
+	if len(u.idle) == 1 {
+		u.scheduleLocked()
+	}
+}
+
+func (u *upstream) scheduleLocked() {
+	if u.reaper == nil {
+		u.reaper = time.AfterFunc(maxIdleTime, u.reap)
+		return
+	}
+	u.reaper.Reset(maxIdleTime)
+}
+
+// reap closes the links that have been idle for too long. It runs on a timer
+// that is set only while there are idle links.
+func (u *upstream) reap() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	old := 0
+	for old < len(u.idle) && time.Since(u.idle[old].since) >= maxIdleTime {
+		u.idle[old].close()
+		old++
+	}
+	u.idle = append(u.idle[:0], u.idle[old:]...)
+	if len(u.idle) > 0 {
+		u.scheduleLocked()
+	}
+}
+
+// close throws the idle links away, and makes put do so from now on.
+func (u *upstream) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.closed = true
+	if u.reaper != nil {
+		u.reaper.Stop()
+	}
+	for _, l := range u.idle {
+		l.close()
+	}
+	u.idle = nil
+}
+
+// dial opens a new connection to the host.
+func (u *upstream) dial(ctx context.Context, timeout time.Duration) (*link, error) {
+	d := net.Dialer{Timeout: timeout, KeepAlive: 30 * time.Second}
+	nc, err := d.DialContext(ctx, "tcp", u.address)
+	if err != nil {
+		u.gauges.ConnectErrors.Add(1)
+		return nil, err
+	}
+	return newLink(nc), nil
+}
+
+func newLink(nc net.Conn) *link {
+	l := &link{nc: nc, in: http1.NewReader(nc, http1.Limits{})}
+	l.readBy, l.writeBy = deadline{set: nc.SetReadDeadline}, deadline{set: nc.SetWriteDeadline}
+	if sc, ok := nc.(syscall.Conn); ok {
+		l.raw, _ = sc.SyscallConn()
+	}
+	l.peek = func(fd uintptr) bool {
+		var b [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		l.quiet = errors.Is(err, syscall.EAGAIN)
+		return true // never wait
+	}
+	return l
+}
+
+// silent tells whether the host has neither closed nor said anything.
+func (l *link) silent() bool {
+	if l.raw == nil {
+		return true
+	}
+	l.quiet = false
+	if err := l.raw.Read(l.peek); err != nil {
+		return false
+	}
+	return l.quiet
+}
+
+func (l *link) close() {
+	l.nc.Close()
+	l.in.Release()
+}
