@@ -83,7 +83,7 @@ func (c *conn) handshake(ctx context.Context) bool {
 	c.srv.p.opt.Metrics.handshakes.Inc()
 	c.use(conn)
 	// An ACME challenge connection has done its duty with the handshake (RFC 8737 §3).
-	return conn.ConnectionState().NegotiatedProtocol != "acme-tls/1"
+	return conn.ConnectionState().NegotiatedProtocol != tlsterm.ChallengeProto
 }
 
 // handshakeCause puts an error in one of a few words, for a label.

@@ -231,9 +231,20 @@ func (e *edge) backParts() map[string]func(context.Context) error {
 		"admin":  func(ctx context.Context) error { return e.admin.Serve(ctx, e.adminLn) },
 	}
 	if e.certs != nil {
-		parts["tls"] = e.certs.Run
+		parts["tls"] = e.keepCertificates
 	}
 	return parts
+}
+
+// keepCertificates begins when the listeners do: an ACME server proves a domain
+// by connecting to them.
+func (e *edge) keepCertificates(ctx context.Context) error {
+	select {
+	case <-e.pool.Settled():
+		return e.certs.Run(ctx)
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // serveClients waits until the hosts are known, because a balancer that knows
