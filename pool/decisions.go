@@ -36,7 +36,7 @@ const (
 
 // The bounds of Decision.At: inside, it survives JSON and arithmetic.
 var (
-	minAt = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	minAt = time.Unix(0, 0)
 	maxAt = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 

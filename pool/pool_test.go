@@ -1,0 +1,494 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"tokenring/balancer"
+)
+
+// A life is a Pool that runs in a bubble. Gossip is what the test writes into
+// its roster.
+type life struct {
+	*Pool
+	t     *testing.T
+	shots []*Snapshot // OnSnapshot's
+	stop  func()
+}
+
+// small keeps table building short.
+var small = balancer.Config{Consistent: balancer.ConsistentConfig{Partitions: 509, Replicas: 10}}
+
+func live(t *testing.T, cfg Config, o Options) *life {
+	t.Helper()
+	l := &life{t: t}
+	o.Name, o.Hash = "lb-1", small
+	o.OnSnapshot = func(s *Snapshot) { l.shots = append(l.shots, s) }
+	p, err := New(cfg, PeersConfig{}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Pool = p
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- p.Run(ctx) }()
+	l.stop = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+	l.pass(0)
+	return l
+}
+
+// pass lets time go by, and everybody finish what follows from it.
+func (l *life) pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// see tells a verdict about hosts, and waits for the table.
+func (l *life) see(v Verdict, hosts ...string) {
+	for _, host := range hosts {
+		l.Hear(host, v, map[Verdict]string{Down: "refused"}[v], time.Now())
+	}
+	l.pass(2 * gather)
+}
+
+// gossip tells what the gossip holds of a host.
+func (l *life) gossips(m meta, lost bool) {
+	l.roster.mu.Lock()
+	l.roster.members[m.node()] = member{meta: m, lost: lost}
+	l.roster.mu.Unlock()
+	l.roster.note()
+	l.pass(2 * gather)
+}
+
+func (l *life) decide(host string, state State) error {
+	ctx, cancel := context.WithTimeout(l.t.Context(), time.Second)
+	defer cancel()
+	return l.Decide(ctx, Decision{Host: host, State: state, Reason: "disk", By: "ops"})
+}
+
+// ring returns the names in the table, joined.
+func (l *life) ring() string {
+	var names []string
+	for _, h := range l.Snapshot().Table.Hosts() {
+		names = append(names, h.Name)
+	}
+	return strings.Join(names, " ")
+}
+
+func (l *life) wantRing(want, why string) {
+	l.t.Helper()
+	if got := l.ring(); got != want {
+		l.t.Errorf("%s: ring %q, want %q", why, got, want)
+	}
+}
+
+func statics(names ...string) Config {
+	var cfg Config
+	for _, name := range names {
+		cfg.Hosts = append(cfg.Hosts, StaticHost{Name: name, Address: name + ".example:80"})
+	}
+	return cfg
+}
+
+func quiet() Options { return Options{Logger: zerolog.Nop()} }
+
+func TestUncheckedHostGetsNoTraffic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, statics("a", "b"), quiet())
+		defer l.stop()
+		if len(l.shots) == 0 || len(l.shots[0].Hosts) != 2 {
+			t.Fatalf("the first snapshot is %+v, want both hosts in it", l.shots)
+		}
+		if got, ok := l.Snapshot().Choose(nil, nil); ok {
+			t.Errorf("chose %s before any check", got.Host.Name)
+		}
+		l.see(Up, "a")
+		l.wantRing("a", "a was checked")
+		if got := l.Snapshot().Host("b").WhyNot; got != WhyUnchecked {
+			t.Errorf("b isn't in the ring because %q, want %q", got, WhyUnchecked)
+		}
+	})
+}
+
+func TestSettledWaitsForVerdictsAndTable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, statics("a", "b"), quiet())
+		defer l.stop()
+		l.see(Up, "a")
+		if l.isSettled() {
+			t.Error("settled with an unchecked host")
+		}
+		l.see(Down, "b")
+		if !l.isSettled() {
+			t.Error("not settled with all verdicts")
+		}
+		l.wantRing("a", "settled")
+	})
+}
+
+func TestSettledComesAfterTenSecondsInAnyCase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, statics("a"), quiet())
+		defer l.stop()
+		l.pass(settleLimit - 1)
+		if l.isSettled() {
+			t.Error("settled before its time")
+		}
+		l.pass(1)
+		if !l.isSettled() {
+			t.Error("not settled in time")
+		}
+	})
+}
+
+func (l *life) isSettled() bool {
+	select {
+	case <-l.Settled():
+		return true
+	default:
+		return false
+	}
+}
+
+func TestDownHostKeepsItsPlaceInTheTable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, statics("a", "b", "c"), quiet())
+		defer l.stop()
+		l.see(Up, "a", "b", "c")
+		before := l.Snapshot()
+		l.see(Down, "b")
+		l.pass(time.Hour)
+		s := l.Snapshot()
+		if s.Table != before.Table {
+			t.Error("the table was rebuilt for a host that is only down")
+		}
+		if h := s.Host("b"); h.Serving() || !h.InRing || h.CheckError != "refused" {
+			t.Errorf("b: %+v", h)
+		}
+		if s.Host("a") != before.Host("a") {
+			t.Error("the unchanged host a was copied")
+		}
+	})
+}
+
+func TestHostsThatJoinTogetherMakeOneTable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, statics("a", "b", "c", "d"), quiet())
+		defer l.stop()
+		for _, name := range []string{"a", "b", "c", "d"} {
+			l.Hear(name, Up, "", time.Now())
+			l.pass(gather / 10)
+		}
+		l.pass(gather)
+		l.wantRing("a b c d", "all passed")
+		tables := map[*balancer.Table]bool{}
+		for _, s := range l.shots {
+			tables[s.Table] = true
+		}
+		if len(tables) != 2 {
+			t.Errorf("%d tables, want the empty one and one more", len(tables))
+		}
+	})
+}
+
+func TestGossipedHostComesMovesAndGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, statics("s1", "s2"), quiet())
+		defer l.stop()
+		l.see(Up, "s1", "s2")
+		m := hostMeta("ide-1")
+		l.gossips(m, false)
+		l.see(Up, "ide-1")
+		l.wantRing("ide-1 s1 s2", "joined and checked")
+		gauges := l.Snapshot().Host("ide-1").Gauges
+
+		m.Address = "10.0.0.99:4000"
+		l.gossips(m, false)
+		l.Hear("ide-1", Up, "", time.Now().Add(-time.Second)) // about the old address
+		l.pass(time.Second)
+		h := l.Snapshot().Host("ide-1")
+		if h.Address != m.Address || h.Gauges != gauges || h.Verdict != Unchecked || h.Serving() {
+			t.Errorf("moved: %+v, want the new address, the same gauges, and no traffic before a check", h)
+		}
+		l.wantRing("ide-1 s1 s2", "moved")
+		l.see(Up, "ide-1")
+		if !l.Snapshot().Host("ide-1").Serving() {
+			t.Error("moved and checked, but not serving")
+		}
+
+		m.Leaving = true
+		l.gossips(m, false)
+		l.wantRing("s1 s2", "leaving")
+		l.gossips(m, true)
+		l.pass(defaultPatience.forgetLeft)
+		if h := l.Snapshot().Host("ide-1"); h != nil {
+			t.Errorf("still known: %+v", h)
+		}
+	})
+}
+
+func TestCrashedAgentTakesNoHealthyHostAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, statics("s1", "s2"), quiet())
+		defer l.stop()
+		l.gossips(hostMeta("ide-1"), false)
+		l.see(Up, "s1", "s2", "ide-1")
+		l.gossips(hostMeta("ide-1"), true)
+		l.pass(24 * time.Hour)
+		if h := l.Snapshot().Host("ide-1"); h == nil || !h.Serving() || h.Contact != Lost {
+			t.Errorf("got %+v, want it to serve on", h)
+		}
+		l.see(Down, "ide-1")
+		l.wantRing("ide-1 s1 s2", "both witnesses agree just now")
+		l.pass(defaultPatience.settle)
+		l.wantRing("s1 s2", "both witnesses agree for a while")
+	})
+}
+
+func TestMostOfTheRingVanishes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logged strings.Builder
+		l := live(t, Config{}, Options{Logger: zerolog.New(&logged)})
+		defer l.stop()
+		for _, name := range []string{"a", "b", "c"} {
+			l.gossips(hostMeta(name), false)
+		}
+		l.see(Up, "a", "b", "c")
+		key := keyOf(t, l.Snapshot(), "a")
+		l.gossips(hostMeta("a"), true)
+		l.see(Down, "a")
+		l.pass(400 * time.Millisecond)
+		l.gossips(hostMeta("b"), true)
+		l.see(Down, "b")
+		l.pass(time.Hour)
+		s := l.Snapshot()
+		if got, ok := s.Choose(key, nil); ok || got.Rule != RuleFrozen {
+			t.Errorf("a's key goes to %+v %t, want none by %s", got, ok, RuleFrozen)
+		}
+		if !s.Frozen || s.FrozenSince.IsZero() || !strings.HasPrefix(s.Alarm, "2 of the 3 hosts") {
+			t.Errorf("frozen %t since %v, alarm %q", s.Frozen, s.FrozenSince, s.Alarm)
+		}
+		if !strings.Contains(logged.String(), `"level":"error"`) {
+			t.Error("no alarm in the log")
+		}
+		l.wantRing("a b c", "frozen")
+
+		if err := l.decide("a", Maint); err != nil {
+			t.Fatal(err)
+		}
+		l.wantRing("b c", "an operator decided")
+		if s := l.Snapshot(); s.Frozen || s.Alarm != "" {
+			t.Errorf("one of two: frozen %t, alarm %q", s.Frozen, s.Alarm)
+		}
+		if got, ok := l.Snapshot().Choose(key, nil); !ok || got.Host.Name != "c" {
+			t.Errorf("a's key goes to %+v %t, want c", got, ok)
+		}
+	})
+}
+
+func TestDecisionIsInForceWhenDecideReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, statics("a", "b", "c"), quiet())
+		defer l.stop()
+		l.see(Up, "a", "b", "c")
+		if err := l.decide("a", Drain); err != nil {
+			t.Fatal(err)
+		}
+		l.wantRing("b c", "drained")
+		h := l.Snapshot().Host("a")
+		if h.State != Drain || h.Reason != "disk" || h.By != "ops" || h.Since.IsZero() || h.WhyNot != WhyDrain {
+			t.Errorf("got %+v", h)
+		}
+		if err := l.decide("a", Ready); err != nil {
+			t.Fatal(err)
+		}
+		l.wantRing("a b c", "ready again")
+		if err := l.decide("a", Ready); err != nil {
+			t.Errorf("the same again: %v", err)
+		}
+	})
+}
+
+func TestDecideRefuses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, statics("a"), quiet())
+		if err := l.decide("nobody", Drain); !errors.Is(err, ErrUnknownHost) {
+			t.Errorf("unknown host: got %v", err)
+		}
+		if err := l.decide("a", "gone"); !errors.Is(err, ErrDecision) {
+			t.Errorf("unknown state: got %v", err)
+		}
+		l.stop()
+		if err := l.decide("a", Drain); !errors.Is(err, ErrStopped) {
+			t.Errorf("after the end: got %v", err)
+		}
+	})
+}
+
+func TestDecisionsSurviveARestart(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		o := Options{Logger: zerolog.Nop(), StateDir: dir}
+		l := live(t, statics("a", "b"), o)
+		l.see(Up, "a", "b")
+		if err := l.decide("a", Maint); err != nil {
+			t.Fatal(err)
+		}
+		l.stop()
+		l = live(t, statics("a", "b"), o)
+		defer l.stop()
+		if got := l.shots[0].Host("a"); got.State != Maint || got.Reason != "disk" {
+			t.Errorf("in the first snapshot: %+v", got)
+		}
+		l.see(Up, "a", "b")
+		l.wantRing("b", "restarted")
+	})
+}
+
+func TestDecisionThatCannotBeSavedIsInForceAndReported(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, statics("a", "b"), Options{Logger: zerolog.Nop(), StateDir: dir})
+		defer l.stop()
+		l.see(Up, "a", "b")
+		if err := os.Remove(dir); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.decide("a", Maint); err == nil || !strings.Contains(err.Error(), "not on disk") {
+			t.Errorf("got %v", err)
+		}
+		l.pass(2 * gather)
+		l.wantRing("b", "not saved")
+	})
+}
+
+func TestTableThatCannotBeBuiltKeepsTheOneBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		heavy := statics("a", "b", "c")
+		heavy.Hosts[2].Weight = 256
+		l := &life{t: t}
+		o := quiet()
+		o.Name, o.Hash = "lb-1", balancer.Config{Consistent: balancer.ConsistentConfig{Partitions: 101, Replicas: 2}}
+		p, err := New(heavy, PeersConfig{}, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Pool = p
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- p.Run(ctx) }()
+		l.see(Up, "a", "b")
+		l.wantRing("a b", "light hosts")
+		l.see(Up, "c") // more weight than partitions
+		l.wantRing("a b", "a heavy host")
+		if s := l.Snapshot(); !strings.Contains(s.Alarm, "could not be built") || !s.Rebuilding {
+			t.Errorf("alarm %q, rebuilding %t", s.Alarm, s.Rebuilding)
+		}
+		if err := l.decide("b", Drain); err == nil || !strings.Contains(err.Error(), "in force") {
+			t.Errorf("a decision meanwhile: %v", err)
+		}
+		if got, ok := l.Snapshot().Choose(keyOf(t, l.Snapshot(), "b"), nil); !ok || got.Host.Name != "a" {
+			t.Errorf("drained b's key goes to %+v %t, want a", got, ok)
+		}
+		if err := l.decide("c", Maint); err != nil {
+			t.Errorf("without the heavy host: %v", err)
+		}
+		l.wantRing("a", "without the heavy host")
+		if s := l.Snapshot(); s.Alarm != "" || s.Rebuilding {
+			t.Errorf("alarm %q, rebuilding %t", s.Alarm, s.Rebuilding)
+		}
+		cancel()
+		<-ended
+	})
+}
+
+func TestRepeatedVerdictsDoNotFloodSnapshots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, statics("a", "b"), quiet())
+		defer l.stop()
+		l.see(Up, "a", "b")
+		before := len(l.shots)
+		for range 1000 {
+			l.Hear("a", Up, "", time.Now())
+			l.pass(10 * time.Millisecond)
+		}
+		l.pass(staleness)
+		if made := len(l.shots) - before; made > 12 {
+			t.Errorf("%d snapshots in 11 s in which nothing happened, want about one per second", made)
+		}
+		if late := time.Since(l.Snapshot().Host("a").CheckedAt); late > 2*staleness {
+			t.Errorf("CheckedAt is %v behind", late)
+		}
+	})
+}
+
+func TestPeersDecisionsAreTakenPassedOnAndKept(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, statics("a", "b"), Options{Logger: zerolog.Nop(), StateDir: dir})
+		defer l.stop()
+		l.see(Up, "a", "b")
+		d := Decision{Host: "a", State: Maint, At: time.Now(), Origin: "lb-2"}
+		b, err := encodeDecisions([]Decision{d, {Host: "bad/name", State: Maint, At: time.Now(), Origin: "lb-2"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.peers.NotifyMsg(b)
+		clear(b)
+		l.peers.NotifyMsg([]byte("noise"))
+		l.pass(2 * gather)
+		l.wantRing("b", "a peer decided")
+		if got := string(l.peers.LocalState(false)); !strings.Contains(got, `"lb-2"`) || strings.Contains(got, "bad") {
+			t.Errorf("the next state exchange says %s", got)
+		}
+		if r, err := loadDecisions(dir); err != nil || r["a"].State != Maint {
+			t.Errorf("on disk: %v, %v", r, err)
+		}
+	})
+}
+
+func TestPeersAgreeOrNotSinceWhen(t *testing.T) {
+	peer := func(digest string, lost bool) map[string]member {
+		return map[string]member{
+			"lb/b": {meta: meta{Role: roleLB, Name: "b", Digest: digest}, lost: lost},
+			"lb/c": {meta: meta{Role: roleLB, Name: "c", Leaving: true}, lost: true},
+		}
+	}
+	var got []Peer
+	for _, step := range []struct {
+		members       map[string]member
+		ms            int
+		alive, agrees bool
+		since         int
+	}{
+		{peer("x", false), 0, true, false, 0},
+		{peer("y", false), 1, true, false, 0}, // another, but still not ours
+		{peer("ours", false), 2, true, true, 2},
+		{peer("ours", false), 3, true, true, 2},
+		{peer("ours", true), 4, false, true, 4},
+	} {
+		got = view(step.members, "ours", got, at(step.ms))
+		if len(got) != 1 {
+			t.Fatalf("at %d: %+v, want one peer: the other has left", step.ms, got)
+		}
+		if p := got[0]; p.Alive != step.alive || p.Agrees != step.agrees || !p.Since.Equal(at(step.since)) {
+			t.Errorf("at %d: %+v", step.ms, p)
+		}
+	}
+}
