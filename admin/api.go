@@ -38,7 +38,7 @@ func (s *Server) registerAPI(mux *http.ServeMux) error {
 // may answer with besides those that every call has.
 func operation(method, path, summary string, failures ...int) huma.Operation {
 	return huma.Operation{
-		OperationID:  huma.GenerateOperationID(method, path, nil),
+		OperationID:  huma.GenerateOperationID(method, path, &struct{}{}),
 		Method:       method,
 		Path:         path,
 		Summary:      summary,
