@@ -107,6 +107,7 @@ func openGossip(cfg gossipConfig, r *roster, v *voice, delegate memberlist.Deleg
 	if err != nil {
 		return nil, err
 	}
+	r.door.loopback = r.door.loopback || at.Addr().IsLoopback()
 	g := &gossip{cfg: cfg, roster: r, voice: v, self: at, secret: secret, joined: make(chan struct{})}
 	g.calls, g.hangUp = context.WithCancel(context.Background())
 	if err := g.create(bind, delegate); err != nil {
