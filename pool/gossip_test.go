@@ -134,7 +134,7 @@ func TestPartitionHealsHoweverLong(t *testing.T) {
 	}
 }
 
-// A region over loopback: a Pool under test.
+// startPool runs a Pool until the test, or the returned stop, ends it.
 func startPool(t *testing.T, cfg Config, pc PeersConfig, name string) (p *Pool, stop func()) {
 	t.Helper()
 	p, err := newPool(cfg, pc, Options{Name: name, Version: "1.0", Hash: small, Logger: zerolog.Nop()}, fastPace)

@@ -1,0 +1,65 @@
+package pool
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+func TestPeersDecisionsAreTakenPassedOnAndKept(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, statics("a", "b"), Options{Logger: zerolog.Nop(), StateDir: dir})
+		defer l.stop()
+		l.see(Up, "a", "b")
+		d := Decision{Host: "a", State: Maint, At: time.Now(), Origin: "lb-2"}
+		b, err := encodeDecisions([]Decision{d, {Host: "bad/name", State: Maint, At: time.Now(), Origin: "lb-2"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.peers.NotifyMsg(b)
+		clear(b)
+		l.peers.NotifyMsg([]byte("noise"))
+		l.pass(2 * gather)
+		l.wantRing("b", "a peer decided")
+		if got := string(l.peers.LocalState(false)); !strings.Contains(got, `"lb-2"`) || strings.Contains(got, "bad") {
+			t.Errorf("the next state exchange says %s", got)
+		}
+		if r, err := loadDecisions(dir); err != nil || r["a"].State != Maint {
+			t.Errorf("on disk: %v, %v", r, err)
+		}
+	})
+}
+
+func TestPeersAgreeOrNotSinceWhen(t *testing.T) {
+	peer := func(digest string, lost bool) map[string]member {
+		return map[string]member{
+			"lb/b": {meta: meta{Role: roleLB, Name: "b", Digest: digest}, lost: lost},
+			"lb/c": {meta: meta{Role: roleLB, Name: "c", Leaving: true}, lost: true},
+		}
+	}
+	var got []Peer
+	for _, step := range []struct {
+		members       map[string]member
+		ms            int
+		alive, agrees bool
+		since         int
+	}{
+		{peer("x", false), 0, true, false, 0},
+		{peer("y", false), 1, true, false, 0}, // another, but still not ours
+		{peer("ours", false), 2, true, true, 2},
+		{peer("ours", false), 3, true, true, 2},
+		{peer("ours", true), 4, false, true, 4},
+	} {
+		got = view(step.members, "ours", got, at(step.ms))
+		if len(got) != 1 {
+			t.Fatalf("at %d: %+v, want one peer: the other has left", step.ms, got)
+		}
+		if p := got[0]; p.Alive != step.alive || p.Agrees != step.agrees || !p.Since.Equal(at(step.since)) {
+			t.Errorf("at %d: %+v", step.ms, p)
+		}
+	}
+}
