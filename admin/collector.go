@@ -95,12 +95,12 @@ func (m metrics) send(d *prometheus.Desc, kind prometheus.ValueType, value float
 }
 
 func (m metrics) host(h *pool.Host) {
-	m.gauge(hostUp, flag(h.Verdict == pool.Up), h.Name)
+	m.gauge(hostUp, indicator(h.Verdict == pool.Up), h.Name)
 	for _, state := range []pool.State{pool.Ready, pool.Drain, pool.Maint} {
-		m.gauge(hostState, flag(h.State == state), h.Name, string(state))
+		m.gauge(hostState, indicator(h.State == state), h.Name, string(state))
 	}
-	m.gauge(hostInRing, flag(h.InRing), h.Name)
-	m.gauge(hostServing, flag(h.Serving()), h.Name)
+	m.gauge(hostInRing, indicator(h.InRing), h.Name)
+	m.gauge(hostServing, indicator(h.Serving()), h.Name)
 	m.gauge(hostShare, h.Share, h.Name)
 	m.gauge(hostSessions, float64(h.Gauges.Sessions.Load()), h.Name)
 	m.gauge(hostInFlight, float64(h.Gauges.InFlight.Load()), h.Name)
@@ -113,7 +113,7 @@ func (m metrics) ring(snap *pool.Snapshot) {
 	counts := countHosts(snap.Hosts)
 	m.gauge(hostsKnown, float64(counts.Total))
 	m.gauge(hostsServing, float64(counts.Serving))
-	m.gauge(ringFrozen, flag(snap.Frozen))
+	m.gauge(ringFrozen, indicator(snap.Frozen))
 	m.gauge(ringVersion, float64(snap.Version))
 	m.gauge(ringInfo, 1, snap.Table.Policy(), snap.Table.Digest())
 	if !snap.TableAt.IsZero() {
@@ -162,7 +162,7 @@ func unixSeconds(t time.Time) float64 {
 	return float64(t.UnixMilli()) / 1000
 }
 
-func flag(set bool) float64 {
+func indicator(set bool) float64 {
 	if set {
 		return 1
 	}

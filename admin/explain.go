@@ -93,7 +93,7 @@ func reason(snap *pool.Snapshot, b explainBody) string {
 	switch b.Rule {
 	case string(ruleSession):
 		text := fmt.Sprintf("%s has a live session of this token, which stays where it is.", b.Host)
-		if b.Owner != b.Host {
+		if b.Owner != "" && b.Owner != b.Host {
 			text += fmt.Sprintf(" Without it, %s would own the token.", b.Owner)
 		}
 		return text
