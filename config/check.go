@@ -165,12 +165,34 @@ func loopback(address string) bool {
 }
 
 func (c *Config) checkRest(d *document) {
+	c.checkLimits(d)
 	for i, network := range c.TrustedNetworks {
 		d.checkNetwork(item("trusted_networks", i), network)
 	}
 	d.checkWord("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	d.checkWord("log.format", c.Log.Format, "json", "console")
 	d.checkDirectory("state_dir", &c.StateDir)
+}
+
+// checkLimits refuses what no browser could work with, and what would let one
+// client hold an unreasonable amount of memory.
+func (c *Config) checkLimits(d *document) {
+	const most = 1 << 20
+	for _, l := range []struct {
+		path        string
+		value, from int
+	}{
+		{"limits.line", c.Limits.Line, 256},
+		{"limits.head", c.Limits.Head, 1024},
+		{"limits.fields", c.Limits.Fields, 10},
+	} {
+		if d.has(l.path) && (l.value < l.from || l.value > most) {
+			d.fail(l.path, fmt.Sprintf("%d is out of bounds", l.value), fmt.Sprintf("use a number from %d to %d", l.from, most))
+		}
+	}
+	if c.Limits.Body < 0 {
+		d.fail("limits.body", "a body can't be shorter than nothing", "write a number of bytes, or leave it out for no limit")
+	}
 }
 
 func (d *document) checkNetwork(path, network string) {

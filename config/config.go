@@ -32,6 +32,7 @@ type Config struct {
 	Peers           pool.PeersConfig     `yaml:"peers"`
 	Health          health.Config        `yaml:"health"`
 	Timeouts        proxy.Timeouts       `yaml:"timeouts"`
+	Limits          proxy.Limits         `yaml:"limits"`
 	TrustedNetworks []string             `yaml:"trusted_networks"` // prefixes whose X-Forwarded-* are believed
 	Admin           admin.Config         `yaml:"admin"`
 	Log             LogConfig            `yaml:"log"`

@@ -42,6 +42,14 @@ func (t Timeouts) WithDefaults() Timeouts {
 	return t
 }
 
+// Limits bound what a client may send. A zero field means its default.
+type Limits struct {
+	Line   int   `yaml:"line"`   // bytes of the request line and of each header field; 8192
+	Head   int   `yaml:"head"`   // bytes of a whole head; 32768
+	Fields int   `yaml:"fields"` // header fields; 100
+	Body   int64 `yaml:"body"`   // bytes of a body; 0 means no limit, for bodies are streamed
+}
+
 // ListenConfig is one item of `listen` in lb.yaml.
 type ListenConfig struct {
 	Address       string `yaml:"address"`
@@ -53,7 +61,7 @@ type ListenConfig struct {
 // default: the token is the query parameter "token", nobody is trusted.
 type Config struct {
 	Timeouts        Timeouts
-	Limits          http1.Limits
+	Limits          Limits
 	Key             []balancer.KeyRule
 	TrustedNetworks []netip.Prefix // whose X-Forwarded-* and X-Request-Id are kept
 }
@@ -74,4 +82,9 @@ func (c *Config) trusts(addr netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// heads is what a request's reader needs to know of the limits.
+func (l Limits) heads() http1.Limits {
+	return http1.Limits{Line: l.Line, Head: l.Head, Fields: l.Fields}
 }

@@ -71,7 +71,7 @@ func (c *conn) serve(ctx context.Context) {
 
 // open gets what only a connection that is past its handshake needs.
 func (c *conn) open() {
-	c.in = http1.NewReader(c.nc, c.srv.p.cfg.Limits)
+	c.in = http1.NewReader(c.nc, c.srv.p.cfg.Limits.heads())
 	c.out = *buffers.Get().(*[]byte)
 	c.client = c.address()
 	var random [8]byte

@@ -75,8 +75,13 @@ func (c *conn) readRequest() error {
 		return err
 	}
 	c.x.key = c.key()
+	if limit := c.srv.p.cfg.Limits.Body; limit > 0 && c.req.Framing == http1.Length && c.req.Length > limit {
+		return errTooLarge
+	}
 	return nil
 }
+
+var errTooLarge = &http1.Error{Status: 413, Reason: "the body is larger than this server takes"}
 
 // refuse answers a request that couldn't be read. What comes after it on this
 // connection can't be trusted to be a request, so it is the last.

@@ -39,7 +39,10 @@ func (c *conn) fail(f fault) {
 	b = http1.AppendFieldString(b, "Cache-Control", "no-store")
 	b = http1.AppendFieldString(b, "Date", time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT"))
 	b = http1.AppendFieldString(b, "X-Request-Id", c.x.id)
-	if f.status == 503 {
+	switch f.status {
+	case 426: // RFC 6455 §4.4
+		b = http1.AppendFieldString(b, "Sec-WebSocket-Version", "13")
+	case 503:
 		b = http1.AppendFieldString(b, "Retry-After", retryAfter)
 	}
 	if c.x.last {

@@ -40,7 +40,7 @@ func (c *conn) startUpload(l *link) *upload {
 func (up *upload) send(c *conn, l *link, out []byte) ([]byte, error) {
 	body := c.in.Body(c.req.Framing, c.req.Length)
 	progress := deadline{set: l.nc.SetReadDeadline} // an answer can't be expected before the body is there
-	limits := &c.srv.p.cfg.Timeouts
+	timeouts, limits := &c.srv.p.cfg.Timeouts, &c.srv.p.cfg.Limits
 	if c.in.Buffered() == 0 { // nothing to send together with the head, and the client may wait for 100
 		if _, err := l.nc.Write(out); err != nil {
 			return out, err
@@ -48,22 +48,26 @@ func (up *upload) send(c *conn, l *link, out []byte) ([]byte, error) {
 		out = out[:0]
 	}
 	for {
-		c.readBy.within(limits.Body)
+		c.readBy.within(timeouts.Body)
 		data, err := body.Next()
-		if err != nil && !body.Done() {
+		up.sent += int64(len(data))
+		switch {
+		case limits.Body > 0 && up.sent > limits.Body:
+			err = errTooLarge
+		case body.Done():
+			err = nil
+		}
+		if err != nil {
 			up.blame.Store(&err)
 			l.nc.Close() // the host must not take what it has got for the whole
 			return out, err
 		}
-		if len(data) > 0 {
-			up.sent += int64(len(data))
-			out = appendPiece(out, c.req.Framing, data)
-		}
+		out = appendPiece(out, c.req.Framing, data)
 		if body.Done() {
 			out = appendEnd(out, c.req.Framing, body.Trailers())
 		}
-		progress.within(limits.Response)
-		l.writeBy.within(limits.Response)
+		progress.within(timeouts.Response)
+		l.writeBy.within(timeouts.Response)
 		if _, err := l.nc.Write(out); err != nil || body.Done() {
 			return out, err
 		}

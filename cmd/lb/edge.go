@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -89,17 +88,15 @@ func (e *edge) buildProxy(accessOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	trusted := make([]netip.Prefix, len(e.cfg.TrustedNetworks))
-	for i, text := range e.cfg.TrustedNetworks {
-		if trusted[i], err = netip.ParsePrefix(text); err != nil {
-			return fmt.Errorf("trusted_networks: %w", err)
-		}
+	trusted, err := pool.ParseNetworks(e.cfg.TrustedNetworks)
+	if err != nil {
+		return fmt.Errorf("trusted_networks: %w", err)
 	}
 	access, flush := newAccessLog(e.cfg.Log, accessOut, e.metrics)
 	e.flush = flush
 	e.monitor = health.New(e.cfg.Health, e.log.With().Str("part", "health").Logger(), e.checked)
 	e.proxy = proxy.New(
-		proxy.Config{Timeouts: e.cfg.Timeouts, Key: e.cfg.Hash.Key, TrustedNetworks: trusted},
+		proxy.Config{Timeouts: e.cfg.Timeouts, Limits: e.cfg.Limits, Key: e.cfg.Hash.Key, TrustedNetworks: trusted},
 		proxy.Options{
 			Logger:  e.log.With().Str("part", "proxy").Logger(),
 			Access:  access,
