@@ -137,17 +137,23 @@ func TestEachStateChangeIsAudited(t *testing.T) {
 		send       func(s *Server, body string) int
 		want       map[string]any
 	}{
-		{"bearer", `{"state":"maint","reason":"disk"}`,
+		{
+			"bearer", `{"state":"maint","reason":"disk"}`,
 			func(s *Server, body string) int { return ask(s, "PATCH", "/v1/hosts/ide-1", body).Code },
-			map[string]any{"level": "info", "by": "api", "through": "api", "from": "ready", "to": "maint", "reason": "disk"}},
-		{"bearer with a name", `{"state":"drain","by":"eva"}`,
+			map[string]any{"level": "info", "by": "api", "through": "api", "from": "ready", "to": "maint", "reason": "disk"},
+		},
+		{
+			"bearer with a name", `{"state":"drain","by":"eva"}`,
 			func(s *Server, body string) int { return ask(s, "PATCH", "/v1/hosts/ide-1", body).Code },
-			map[string]any{"level": "info", "by": "eva", "through": "api", "from": "ready", "to": "drain", "reason": ""}},
-		{"dashboard", `{"state":"drain"}`,
+			map[string]any{"level": "info", "by": "eva", "through": "api", "from": "ready", "to": "drain", "reason": ""},
+		},
+		{
+			"dashboard", `{"state":"drain"}`,
 			func(s *Server, body string) int {
 				return send(s, "PATCH", "/v1/hosts/ide-1", body, signedIn(t, s)...).Code
 			},
-			map[string]any{"level": "info", "by": "dashboard", "through": "dashboard", "from": "ready", "to": "drain", "reason": ""}},
+			map[string]any{"level": "info", "by": "dashboard", "through": "dashboard", "from": "ready", "to": "drain", "reason": ""},
+		},
 	} {
 		var log bytes.Buffer
 		if code := c.send(newServer(t, newRegion(), &log), c.body); code != http.StatusOK {
