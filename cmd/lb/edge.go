@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -39,7 +40,9 @@ type edge struct {
 	adminLn  net.Listener
 	fronts   []front
 	stopping atomic.Bool
-	flush    func() // the access log
+	changes  prometheus.Counter // of the ring's table
+	table    string             // the digest of the last one; use alone touches it
+	flush    func()             // the access log
 }
 
 // A front is a listening socket for clients.
@@ -51,21 +54,20 @@ type front struct {
 // newEdge builds a balancer and binds its sockets, so that whatever can be
 // wrong with a configuration on this machine is found before anything runs.
 // Run closes what newEdge opened.
-func newEdge(cfg *config.Config, log zerolog.Logger, accessOut io.Writer) (e *edge, err error) {
-	e = &edge{cfg: cfg, log: log, metrics: prometheus.NewRegistry(), flush: func() {}}
-	defer func() {
-		if err != nil {
-			e.close()
-		}
-	}()
+func newEdge(cfg *config.Config, log zerolog.Logger, accessOut io.Writer) (*edge, error) {
+	e := &edge{cfg: cfg, log: log, metrics: prometheus.NewRegistry(), flush: func() {}}
+	e.changes = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "lb_ring_changes_total", Help: "Tables swapped in that place some key elsewhere than the one before.",
+	})
 	for _, build := range []func() error{
 		e.buildCertificates,
 		func() error { return e.buildProxy(accessOut) },
+		e.listen,
 		e.buildPool,
 		e.buildAdmin,
-		e.listen,
 	} {
 		if err := build(); err != nil {
+			e.close()
 			return nil, err
 		}
 	}
@@ -115,9 +117,16 @@ func (e *edge) buildPool() error {
 		StateDir:   e.cfg.StateDir,
 		Hash:       e.cfg.Hash,
 		Logger:     e.log.With().Str("part", "pool").Logger(),
+		Settle:     e.settle(),
 		OnSnapshot: e.use,
 	})
 	return err
+}
+
+// settle is how long a lost host stays in the ring, so that hosts which vanish
+// together are seen to: twice what checks take to notice one.
+func (e *edge) settle() time.Duration {
+	return max(5*time.Second, 2*time.Duration(e.cfg.Health.Fall)*e.cfg.Health.Interval)
 }
 
 func (e *edge) buildAdmin() error {
@@ -156,6 +165,7 @@ func (e *edge) register() {
 		}, func() float64 { return float64(count()) })
 	}
 	e.metrics.MustRegister(
+		e.changes,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		admin.NewCollector(e.pool, e.expiries),
@@ -280,6 +290,10 @@ func (e *edge) close() {
 // use hands the parts a new snapshot of the hosts.
 func (e *edge) use(s *pool.Snapshot) {
 	e.proxy.Use(s)
+	if digest := s.Table.Digest(); digest != e.table {
+		e.table = digest
+		e.changes.Inc()
+	}
 	targets := make([]health.Target, 0, len(s.Hosts))
 	for _, h := range s.Hosts {
 		if h.State != pool.Maint {

@@ -55,8 +55,15 @@ func adminToken(cfg *config.Config, log zerolog.Logger) (string, error) {
 	if token == "" {
 		return "", fmt.Errorf("admin.token_file: %s is empty", file)
 	}
+	if len(token) < shortToken {
+		log.Warn().Str("file", file).Int("want_characters", shortToken).Msg("the admin token is short enough to be guessed")
+	}
 	return token, nil
 }
+
+// shortToken is the length, in characters, below which a random token has less
+// than 96 bits even if every character carries six.
+const shortToken = 16
 
 // keptSecret returns the text in file, which is made, readable to us alone, if
 // it doesn't exist.

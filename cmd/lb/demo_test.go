@@ -1,0 +1,286 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// syncBuffer is a bytes.Buffer for several goroutines.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+type eofReader struct{}
+
+func (eofReader) Read([]byte) (int, error) { return 0, io.EOF }
+
+// A runningDemo is `lb demo` as a user has it before them.
+type runningDemo struct {
+	t             *testing.T
+	out, errOut   syncBuffer
+	keys          *io.PipeWriter
+	listen, admin string // host:port
+	token         string
+	client        *http.Client
+	ended         chan struct{}
+	code          int
+	stop          func()
+}
+
+var welcome = regexp.MustCompile(`(?s)https://localhost:(\d+)/.*http://127\.0\.0\.1:(\d+)/#token=(\S+).*Who is where`)
+
+// startDemo runs the demo until the test ends, and waits for its welcome.
+func startDemo(t *testing.T, args ...string) *runningDemo {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	in, keys := io.Pipe()
+	d := &runningDemo{t: t, keys: keys, ended: make(chan struct{}), stop: cancel}
+	go func() {
+		defer close(d.ended)
+		d.code = run(ctx, append([]string{"demo", "--port=0", "--admin-port=0", "-v"}, args...), in, &d.out, &d.errOut)
+	}()
+	t.Cleanup(func() {
+		keys.Close()
+		cancel()
+		<-d.ended
+	})
+	d.eventually("the demo welcomes its user", func() bool { return welcome.MatchString(d.out.String()) })
+	m := welcome.FindStringSubmatch(d.out.String())
+	d.listen, d.admin, d.token = "127.0.0.1:"+m[1], "127.0.0.1:"+m[2], m[3]
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	t.Cleanup(transport.CloseIdleConnections)
+	d.client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return d
+}
+
+// eventually waits for something that other goroutines bring about.
+func (d *runningDemo) eventually(what string, ok func() bool) {
+	d.t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline:
+			d.t.Fatalf("waited in vain: %s\nout: %s\nerr: %s", what, d.out.String(), d.errOut.String())
+		case <-d.ended:
+			d.t.Fatalf("the demo ended with %d while we waited: %s\nout: %s\nerr: %s", d.code, what, d.out.String(), d.errOut.String())
+		case <-tick.C:
+		}
+	}
+}
+
+// whoami asks which host answers a token; "" if none does.
+func (d *runningDemo) whoami(token string) string {
+	resp, err := d.client.Get("https://" + d.listen + "/whoami?token=" + token)
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	var answer struct{ Host string }
+	if resp.StatusCode != 200 || json.NewDecoder(resp.Body).Decode(&answer) != nil {
+		return ""
+	}
+	return answer.Host
+}
+
+// terminal opens a token's WebSocket in echo mode and returns its host.
+func (d *runningDemo) terminal(token string) (*websocket.Conn, string) {
+	d.t.Helper()
+	ws, _, err := websocket.Dial(d.t.Context(), "wss://"+d.listen+"/environment/websocket?mode=echo&token="+token,
+		&websocket.DialOptions{HTTPClient: d.client})
+	if err != nil {
+		d.t.Fatalf("open the terminal: %v", err)
+	}
+	d.t.Cleanup(func() { ws.CloseNow() })
+	var hello struct{ Host string }
+	_, b, err := ws.Read(d.t.Context())
+	if err != nil || json.Unmarshal(b, &hello) != nil {
+		d.t.Fatalf("the host's first message: %q, %v", b, err)
+	}
+	return ws, hello.Host
+}
+
+func (d *runningDemo) echo(ws *websocket.Conn, text string) error {
+	ctx, cancel := context.WithTimeout(d.t.Context(), 5*time.Second)
+	defer cancel()
+	if err := ws.Write(ctx, websocket.MessageText, []byte(text)); err != nil {
+		return err
+	}
+	_, b, err := ws.Read(ctx)
+	if err == nil && string(b) != text {
+		err = fmt.Errorf("got %q back, want %q", b, text)
+	}
+	return err
+}
+
+func (d *runningDemo) press(keys string) {
+	d.t.Helper()
+	if _, err := io.WriteString(d.keys, keys+"\n"); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// api calls the admin endpoint and returns status and body.
+func (d *runningDemo) api(method, path, body string) (int, string) {
+	d.t.Helper()
+	req, err := http.NewRequestWithContext(d.t.Context(), method, "http://"+d.admin+path, strings.NewReader(body))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+d.token)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := d.client.Do(req)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b)
+}
+
+// tokensOf returns one token for each host, for tests that need somebody there.
+func (d *runningDemo) tokensOf() map[string]string {
+	d.t.Helper()
+	byHost := map[string]string{}
+	for i := 0; len(byHost) < 3 && i < 200; i++ {
+		token := fmt.Sprintf("user-%d", i)
+		if host := d.whoami(token); byHost[host] == "" {
+			byHost[host] = token
+		}
+	}
+	if len(byHost) != 3 || byHost[""] != "" {
+		d.t.Fatalf("the tokens' hosts: %v, want three", byHost)
+	}
+	return byHost
+}
+
+func TestTerminalsSurviveTheDeathOfAnotherHost(t *testing.T) {
+	for _, tt := range []struct{ name, stop, start string }{
+		{"which leaves", "2", "2"},
+		{"which crashes", "k2", "2"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			d := startDemo(t, "--no-shell")
+			tokens := d.tokensOf()
+			mine, host := d.terminal(tokens["ide-1"])
+			if host != "ide-1" {
+				t.Fatalf("the terminal is on %s, but requests go to ide-1", host)
+			}
+			theirs, _ := d.terminal(tokens["ide-2"])
+
+			d.press(tt.stop)
+			d.eventually("ide-2's user is elsewhere", func() bool {
+				h := d.whoami(tokens["ide-2"])
+				return h != "" && h != "ide-2"
+			})
+			if err := d.echo(mine, "still here"); err != nil {
+				t.Errorf("the terminal on ide-1 after ide-2 is gone: %v", err)
+			}
+			if err := d.echo(theirs, "gone"); err == nil {
+				t.Error("the terminal on ide-2 answers although its host is gone")
+			}
+			refuge := d.whoami(tokens["ide-2"])
+			d.press(tt.start)
+			d.eventually("ide-2's user is back", func() bool {
+				h := d.whoami(tokens["ide-2"])
+				if h != "ide-2" && h != refuge {
+					t.Errorf("ide-2's user was sent to %s, then to %q: one failure, two moves", refuge, h)
+				}
+				return h == "ide-2"
+			})
+			for _, h := range []string{"ide-1", "ide-3"} {
+				if got := d.whoami(tokens[h]); got != h {
+					t.Errorf("%s's user is on %s", h, got)
+				}
+			}
+			if err := d.echo(mine, "and still"); err != nil {
+				t.Errorf("the terminal on ide-1 at the end: %v", err)
+			}
+		})
+	}
+}
+
+func TestDrainMovesNobodyWhoIsConnected(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--no-shell")
+	token := d.tokensOf()["ide-3"]
+	ws, _ := d.terminal(token)
+	if status, body := d.api("PATCH", "/v1/hosts/ide-3", `{"state":"drain","reason":"kernel update"}`); status != 200 {
+		t.Fatalf("drain: %d %s", status, body)
+	}
+	for range 5 {
+		if got := d.whoami(token); got != "ide-3" {
+			t.Fatalf("a request of the connected user went to %q, want ide-3", got)
+		}
+	}
+	if err := d.echo(ws, "hello"); err != nil {
+		t.Errorf("the terminal during the drain: %v", err)
+	}
+	_ = ws.Close(websocket.StatusNormalClosure, "")
+	d.eventually("the idle user is sent elsewhere", func() bool { return d.whoami(token) != "ide-3" })
+	if status, body := d.api("PATCH", "/v1/hosts/ide-3", `{"state":"ready"}`); status != 200 {
+		t.Fatalf("ready: %d %s", status, body)
+	}
+	if got := d.whoami(token); got != "ide-3" {
+		t.Errorf("after the drain the user is on %q, want ide-3 at once", got)
+	}
+}
+
+func TestMaintEndsTheHostsTerminals(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--no-shell")
+	token := d.tokensOf()["ide-1"]
+	ws, _ := d.terminal(token)
+	if status, body := d.api("PATCH", "/v1/hosts/ide-1", `{"state":"maint","reason":"disk"}`); status != 200 {
+		t.Fatalf("maint: %d %s", status, body)
+	}
+	if got := d.whoami(token); got == "ide-1" || got == "" {
+		t.Errorf("a request went to %q, want another host than ide-1 at once", got)
+	}
+	if err := d.echo(ws, "hello"); err == nil {
+		t.Error("a terminal goes on in a host that is in maintenance")
+	}
+}
+
+func TestDemoEndsCleanlyOnQuit(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--no-shell")
+	d.press("x")
+	d.eventually("a word about the wrong key", func() bool { return strings.Contains(d.out.String(), "Type a number") })
+	d.press("q")
+	select {
+	case <-d.ended:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the demo goes on after q")
+	}
+	if d.code != exitOK {
+		t.Errorf("exit code %d, want 0; %s", d.code, d.errOut.String())
+	}
+}

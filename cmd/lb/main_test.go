@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"lb":   main,
+		"curl": curl,
+	})
+}
+
+var update = flag.Bool("update", false, "rewrite what the stories expect")
+
+// TestCommandLine runs the stories of the command line.
+func TestCommandLine(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "../../testdata/lb", UpdateScripts: *update})
+}
+
+// output is what a run of the program wrote.
+type output struct {
+	code        int
+	out, errOut string
+}
+
+func runProgram(ctx context.Context, t *testing.T, args ...string) output {
+	t.Helper()
+	var out, errOut syncBuffer
+	code := run(ctx, args, &eofReader{}, &out, &errOut)
+	return output{code, out.String(), errOut.String()}
+}
+
+func TestExitCodesTellUsageFromFailure(t *testing.T) {
+	bad := t.TempDir() + "/bad.yaml"
+	if err := os.WriteFile(bad, []byte("listn: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		args []string
+		want int
+	}{
+		{"version", []string{"version"}, exitOK},
+		{"help", []string{"--help"}, exitOK},
+		{"no command", nil, exitUsage},
+		{"unknown command", []string{"dance"}, exitUsage},
+		{"unknown flag", []string{"run", "--fast"}, exitUsage},
+		{"bad configuration", []string{"run", "-c", bad}, exitUsage},
+		{"no configuration", []string{"check", "-c", bad + ".no"}, exitUsage},
+		{"too many demo hosts", []string{"demo", "--hosts", "40"}, exitUsage},
+		{"agent without a secret", []string{
+			"agent", "--name=a", "--address=127.0.0.1:4000", "--join=127.0.0.1:1", "--secret-file=" + bad + ".no",
+		}, exitUsage},
+		{"agent with a port that none is", []string{
+			"agent", "--name=a", "--address=127.0.0.1:0", "--join=127.0.0.1:1", "--secret-file=" + bad,
+		}, exitUsage},
+		{"agent with a secret that none is", []string{
+			"agent", "--name=a", "--address=127.0.0.1:4000", "--bind=127.0.0.1:0", "--join=127.0.0.1:1", "--secret-file=" + bad,
+		}, exitFailed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := runProgram(t.Context(), t, tt.args...)
+			if got.code != tt.want {
+				t.Errorf("lb %q exits with %d, want %d; it said: %s%s", tt.args, got.code, tt.want, got.out, got.errOut)
+			}
+			if tt.want != exitOK && got.errOut == "" {
+				t.Errorf("lb %q fails without a word", tt.args)
+			}
+		})
+	}
+}
