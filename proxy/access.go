@@ -26,7 +26,7 @@ func (c *conn) record() {
 		Str("client", c.client.text).
 		Bool("tls", c.srv.l.TLS != nil)
 	if x.end != endRefused { // else the head wasn't read, and its parts mean nothing
-		e = e.Bytes("method", c.req.Method).Bytes("path", c.redact(c.req.Path))
+		e = e.Bytes("method", c.req.Method[:min(len(c.req.Method), 20)]).Bytes("path", c.redact(c.req.Path))
 	}
 	if len(x.key) > 0 {
 		e = e.Str("key", c.srv.p.opt.Digest.Digest(x.key))
@@ -58,32 +58,34 @@ func (c *conn) redact(path []byte) []byte {
 	return path
 }
 
-func (c *conn) mayHoldKey(path []byte) bool {
-	if len(c.x.key) > 0 && bytes.Contains(path, c.x.key) {
-		return true
-	}
-	for range 3 { // as it is, and decoded once and twice
+// mayHoldKey tells whether a part of a target has, as it is or decoded, the key
+// or what somebody might take for the parameter that holds it.
+func (c *conn) mayHoldKey(part []byte) bool {
+	for range 4 { // nobody encodes more often by mistake
+		if len(c.x.key) > 0 && bytes.Contains(part, c.x.key) {
+			return true
+		}
 		for _, rule := range c.srv.p.cfg.Key {
-			if rule.Source == balancer.KeyQuery && containsFold(path, rule.Name) {
+			if rule.Source == balancer.KeyQuery && assigns(part, rule.Name) {
 				return true
 			}
 		}
-		if bytes.IndexByte(path, '%') < 0 {
+		if bytes.IndexByte(part, '%') < 0 {
 			return false
 		}
-		decoded, err := url.PathUnescape(string(path))
+		decoded, err := url.PathUnescape(string(part))
 		if err != nil {
 			return true
 		}
-		path = []byte(decoded)
+		part = []byte(decoded)
 	}
-	return false
+	return true
 }
 
-// containsFold tells whether name, in any case, is assigned to in path.
-func containsFold(path []byte, name string) bool {
-	for i := 0; i+len(name) < len(path); i++ {
-		if path[i+len(name)] == '=' && bytes.EqualFold(path[i:i+len(name)], []byte(name)) {
+// assigns tells whether name, in any case, has "=" behind it in part.
+func assigns(part []byte, name string) bool {
+	for i := 0; i+len(name) < len(part); i++ {
+		if part[i+len(name)] == '=' && bytes.EqualFold(part[i:i+len(name)], []byte(name)) {
 			return true
 		}
 	}

@@ -1,12 +1,9 @@
 package proxy
 
 import (
-	"bytes"
-	"net/url"
 	"strconv"
 	"strings"
 
-	"tokenring/balancer"
 	"tokenring/http1"
 )
 
@@ -15,7 +12,7 @@ import (
 // clear once, and must not be written into an answer, a history or a log again.
 func (c *conn) redirect() {
 	host := hostWithoutPort(string(c.req.Host))
-	if host == "" || c.req.Path == nil || c.req.Path[0] != '/' {
+	if host == "" || c.req.Path[0] != '/' || c.mayHoldKey(c.req.Path) {
 		c.fail(fault{status: 400, end: endRefused, detail: "this address speaks https only"})
 		return
 	}
@@ -28,32 +25,14 @@ func (c *conn) redirect() {
 	}
 	b := http1.AppendStatusLine(c.out[:0], status, nil)
 	b = append(append(append(b, "Location: https://"...), host...), c.req.Path...)
-	if c.req.HasQuery && !c.carriesKey(c.req.Query) {
+	if c.req.HasQuery && !c.mayHoldKey(c.req.Query) {
 		b = append(append(b, '?'), c.req.Query...)
 	}
 	b = append(b, "\r\nContent-Length: 0\r\nConnection: close\r\n"...)
 	b = http1.AppendFieldString(b, "X-Request-Id", c.x.id)
 	c.out = append(b, "\r\n"...)
-	c.x.status, c.x.last, c.x.lingers = status, true, true
+	c.x.status, c.x.last = status, true
 	_ = c.finish(c.toClient(c.out))
-}
-
-// carriesKey tells whether a query has one of the parameters that users are
-// hashed by, in any spelling that somebody might take for it.
-func (c *conn) carriesKey(query []byte) bool {
-	for _, rule := range c.srv.p.cfg.Key {
-		if rule.Source != balancer.KeyQuery {
-			continue
-		}
-		for _, piece := range bytes.FieldsFunc(query, func(r rune) bool { return r == '&' || r == ';' || r == '?' }) {
-			name, _, _ := bytes.Cut(piece, []byte("="))
-			decoded, err := url.QueryUnescape(string(name))
-			if err != nil || strings.EqualFold(decoded, rule.Name) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // hostWithoutPort cuts the port off a Host field's value.
