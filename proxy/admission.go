@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 
 	"tokenring/tlsterm"
 )
@@ -99,7 +100,7 @@ func handshakeCause(err error) string {
 		return "not_tls"
 	case errors.As(err, &alert):
 		return "alert"
-	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, syscall.ECONNRESET), errors.Is(err, context.Canceled):
 		return "closed"
 	}
 	return "refused"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -97,12 +98,14 @@ func (u *upstream) put(l *link) {
 	}
 }
 
+// scheduleLocked has reap look again when the oldest idle link is due.
 func (u *upstream) scheduleLocked() {
+	due := time.Until(u.idle[0].since.Add(maxIdleTime))
 	if u.reaper == nil {
-		u.reaper = time.AfterFunc(maxIdleTime, u.reap)
+		u.reaper = time.AfterFunc(due, u.reap)
 		return
 	}
-	u.reaper.Reset(maxIdleTime)
+	u.reaper.Reset(due)
 }
 
 // reap closes the links that have been idle for too long. It runs on a timer
@@ -115,7 +118,7 @@ func (u *upstream) reap() {
 		u.idle[old].close()
 		old++
 	}
-	u.idle = append(u.idle[:0], u.idle[old:]...)
+	u.idle = slices.Delete(u.idle, 0, old)
 	if len(u.idle) > 0 {
 		u.scheduleLocked()
 	}
@@ -167,10 +170,13 @@ func (l *link) silent() bool {
 		return true
 	}
 	l.quiet = false
-	if err := l.raw.Read(l.peek); err != nil {
-		return false
+	err := l.raw.Read(l.peek)
+	if timedOut(err) { // the last exchange's deadline, and no word of the host
+		l.readBy.at = time.Time{}
+		_ = l.nc.SetReadDeadline(l.readBy.at)
+		err = l.raw.Read(l.peek)
 	}
-	return l.quiet
+	return err == nil && l.quiet
 }
 
 func (l *link) close() {
