@@ -26,7 +26,12 @@ type conn struct {
 	client clientAddr
 
 	readBy, writeBy deadline
-	idle            atomic.Bool
+
+	// What endIfIdle and abort look at.
+	idle    atomic.Bool // waiting for a request
+	aborted atomic.Bool
+	link    atomic.Pointer[link]   // to the host, during an exchange
+	tunnel  atomic.Pointer[tunnel] // which the exchange has become
 
 	req  http1.Request
 	x    exchange
@@ -105,7 +110,6 @@ func (c *conn) address() clientAddr {
 // gone, has been idle for too long, or the listener is stopping.
 func (c *conn) waitForRequest() bool {
 	c.idle.Store(true)
-	defer c.idle.Store(false)
 	if c.srv.stopping.Load() && c.n > 0 {
 		return false
 	}
@@ -114,28 +118,57 @@ func (c *conn) waitForRequest() bool {
 		limit = c.srv.p.cfg.Timeouts.Head
 	}
 	c.readBy.within(limit)
-	return c.in.Wait() == nil
+	return c.in.Wait() == nil && c.idle.CompareAndSwap(true, false)
 }
 
 // endIfIdle makes a connection that waits for a request end. One that is just
-// about to wait finds the server stopping.
+// about to wait finds the server stopping. When a request comes at the same
+// moment, either it is served or the connection ends, never both.
 func (c *conn) endIfIdle() {
-	if c.idle.Load() {
-		c.abort()
+	if c.idle.CompareAndSwap(true, false) {
+		c.tcp.Close()
 	}
 }
 
-// abort closes the connection whatever it is doing. The socket is closed below
-// TLS, because closing tls.Conn may wait for a dead client.
-func (c *conn) abort() { c.tcp.Close() }
+// abort ends the connection whatever it is doing, whichever side it waits for.
+func (c *conn) abort() {
+	c.aborted.Store(true)
+	t := c.tunnel.Load()
+	if t != nil {
+		t.end(endShutdown)
+	}
+	c.cutOff(t == nil)
+	if l := c.link.Load(); l != nil {
+		l.nc.Close()
+	}
+}
+
+// hold makes l what abort closes besides the client's connection.
+func (c *conn) hold(l *link) {
+	c.link.Store(l)
+	if c.aborted.Load() {
+		l.nc.Close()
+	}
+}
+
+// cutOff closes the connection in the middle of an answer. The socket is closed
+// below TLS, because closing tls.Conn may wait for a dead client. With reset,
+// the end looks like a fault to the client even if it takes an orderly one for
+// the end of the body (RFC 9112 §6.3).
+func (c *conn) cutOff(reset bool) {
+	if tc, ok := c.tcp.(*net.TCPConn); ok && reset {
+		_ = tc.SetLinger(0)
+	}
+	c.tcp.Close()
+}
 
 // closeGently ends the connection so that the client gets what was written to
 // it last: the kernel answers bytes that come after a close with a reset, which
 // may destroy an answer under way (RFC 9112 §9.6). So only our side is closed,
 // and a little of what still comes is read.
 func (c *conn) closeGently() {
-	const patience, enough = time.Second, 256 << 10
-	if !c.x.lingers {
+	const patience, enough = time.Second, 8 << 20
+	if !c.x.last || c.x.status == 0 || c.x.status == 101 {
 		return
 	}
 	_ = c.nc.SetDeadline(time.Now().Add(patience))

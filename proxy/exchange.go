@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -28,8 +27,8 @@ type exchange struct {
 	sent     int64 // bytes of body or tunnel to the client
 	end      string
 
-	last    bool // the connection ends after this exchange
-	lingers bool // … and the client may still be sending
+	framing http1.Framing // of the answer to the client
+	last    bool          // the connection ends after this exchange
 }
 
 // How exchanges end, as the access log and a metric say it.
@@ -68,8 +67,10 @@ func (c *conn) exchange() bool {
 	return !c.x.last
 }
 
-// readRequest reads a request's head within its deadline.
+// readRequest reads a request's head within its deadline. If that fails, nothing
+// is left of the request before, whose bytes are gone.
 func (c *conn) readRequest() error {
+	c.req = http1.Request{Fields: c.req.Fields[:0]}
 	c.readBy.within(c.srv.p.cfg.Timeouts.Head)
 	if err := c.in.ReadRequest(&c.req); err != nil {
 		return err
@@ -142,7 +143,7 @@ func (c *conn) reach() (*link, *upstream, error) {
 		}
 		c.x.host, c.x.rule = host, rule
 		u := r.upstreams[host.Name]
-		l, err := c.link(u)
+		l, err := c.connect(u)
 		if err == nil {
 			c.x.connected = time.Since(c.x.started)
 			return l, u, nil
@@ -166,12 +167,25 @@ var (
 	errSessionHost = errors.New("the host of the live session can't be reached")
 )
 
-// link returns an idle connection to u, or a new one.
-func (c *conn) link(u *upstream) (*link, error) {
-	if l := u.take(); l != nil {
-		return l, nil
+// connect returns an idle connection to u, or a new one. A tunnel always gets a
+// new one: it keeps it for hours, and can't be caught out by one that has just
+// been closed.
+func (c *conn) connect(u *upstream) (*link, error) {
+	if !c.req.WebSocket {
+		if l := u.take(); l != nil {
+			c.hold(l)
+			return l, nil
+		}
 	}
-	return u.dial(context.Background(), c.srv.p.cfg.Timeouts.Connect)
+	return c.dial(u)
+}
+
+func (c *conn) dial(u *upstream) (*link, error) {
+	l, err := u.dial(c.srv.hard, c.srv.p.cfg.Timeouts.Connect)
+	if err == nil {
+		c.hold(l)
+	}
+	return l, err
 }
 
 // blame counts a failure of a host, and has it checked soon.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"html"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +29,7 @@ const retryAfter = "2"
 func (c *conn) fail(f fault) {
 	c.x.status, c.x.end = f.status, f.end
 	if f.end == endRefused || f.end == endTimeout || c.req.Framing != http1.NoBody || c.req.WebSocket {
-		c.x.last, c.x.lingers = true, true
+		c.x.last = true
 	}
 	contentType, body := c.page(f)
 	b := http1.AppendStatusLine(c.out[:0], f.status, nil)
@@ -108,7 +107,7 @@ func (c *conn) hostFailed(l *link, up *upload, err error) error {
 		c.clientFailed(fault)
 		return fault
 	}
-	if l.used && !c.x.retried && l.in.Buffered() == 0 && !timedOut(err) && cut(err) && repeatable(&c.req) {
+	if l.used && l.in.Buffered() == 0 && cut(err) && repeatable(&c.req) {
 		return errStale
 	}
 	f := fault{status: 502, end: endHostFailed, detail: "the host's answer was cut short"}
@@ -131,19 +130,31 @@ func (c *conn) hostFailed(l *link, up *upload, err error) error {
 // clientFailed ends a request whose body the client didn't send as it should.
 func (c *conn) clientFailed(err error) {
 	var bad *http1.Error
-	switch {
+	switch end := clientsEnd(err); {
 	case errors.As(err, &bad):
-		c.fail(fault{status: bad.Status, end: endRefused, detail: bad.Reason})
+		c.fail(fault{status: bad.Status, end: end, detail: bad.Reason})
 	case timedOut(err):
-		c.fail(fault{status: 408, end: endTimeout, detail: "the request's body took too long"})
+		c.fail(fault{status: 408, end: end, detail: "the request's body took too long"})
 	default:
-		c.x.last, c.x.end = true, endClientGone
+		c.x.last, c.x.end = true, end
 	}
 }
 
+// clientsEnd says how an exchange ended that the client didn't see through.
+func clientsEnd(err error) string {
+	var bad *http1.Error
+	switch {
+	case errors.As(err, &bad):
+		return endRefused
+	case timedOut(err):
+		return endTimeout
+	}
+	return endClientGone
+}
+
 // cut tells whether err is the end of a connection, and not something wrong
-// that came over it.
+// that came over it, or nothing at all.
 func cut(err error) bool {
 	var bad *http1.Error
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || !errors.As(err, &bad)
+	return !timedOut(err) && !errors.As(err, &bad)
 }

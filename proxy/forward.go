@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -22,7 +21,7 @@ func (c *conn) forward() {
 	err = c.roundTrip(l)
 	if errors.Is(err, errStale) {
 		l.close()
-		if l, err = u.dial(context.Background(), c.srv.p.cfg.Timeouts.Connect); err != nil {
+		if l, err = c.dial(u); err != nil {
 			c.blame(u.name, "connect")
 			c.unreached(errUnreachable)
 			return
@@ -31,6 +30,7 @@ func (c *conn) forward() {
 		c.x.retried = true
 		err = c.roundTrip(l)
 	}
+	c.link.Store(nil)
 	if err == nil && !c.x.spoils(l) {
 		u.put(l)
 		return
@@ -78,11 +78,14 @@ func (c *conn) receive(l *link, up *upload) error {
 		l.readBy.within(c.srv.p.cfg.Timeouts.Response)
 		err := l.in.ReadResponse(&l.resp, c.req.Method)
 		switch {
+		case timedOut(err) && up.running() && up.clientsFault() == nil:
+			continue // it is the client that takes its time
 		case err != nil:
 			return c.hostFailed(l, up, err)
 		case l.resp.Status == 101: // we offered no upgrade (RFC 9110 §15.2.2)
 			return c.hostFailed(l, up, errUnasked)
 		case l.resp.Status < 200:
+			l.used = false // it has spoken: not a connection that was closed while idle
 			if err := c.relayInterim(&l.resp); err != nil {
 				return err
 			}
@@ -107,12 +110,11 @@ func (c *conn) relayInterim(resp *http1.Response) error {
 // relay sends the final answer to the client as it comes, the head together
 // with the first bytes of the body.
 func (c *conn) relay(l *link, up *upload) error {
-	if up.running() {
+	if up.pending() {
 		c.x.last = true // the rest of the request's body stands in the way of the next request
 	}
 	c.x.status = l.resp.Status
-	var framing http1.Framing
-	c.out, framing = c.appendResponse(c.out[:0], &l.resp)
+	c.out = c.appendResponse(c.out[:0], &l.resp)
 	if l.resp.Framing == http1.NoBody {
 		return c.finish(c.toClient(c.out))
 	}
@@ -126,14 +128,14 @@ func (c *conn) relay(l *link, up *upload) error {
 		l.readBy.within(c.srv.p.cfg.Timeouts.Response)
 		data, err := body.Next()
 		if err != nil && !body.Done() {
-			return c.brokenOff(err)
+			return c.brokenOff(up, err)
 		}
 		c.x.sent += int64(len(data))
 		if body.Done() {
-			c.out = appendEnd(appendPiece(c.out, framing, data), framing, body.Trailers())
+			c.out = appendEnd(appendPiece(c.out, c.x.framing, data), c.x.framing, body.Trailers())
 			return c.finish(c.flush())
 		}
-		if err := c.pass(framing, data); err != nil {
+		if err := c.pass(data); err != nil {
 			return err
 		}
 	}
@@ -141,11 +143,11 @@ func (c *conn) relay(l *link, up *upload) error {
 
 // pass sends one piece of a body, with whatever waits in c.out before it. The
 // bulk of a large body isn't copied.
-func (c *conn) pass(framing http1.Framing, data []byte) error {
-	if framing != http1.Chunked && len(c.out) == 0 {
+func (c *conn) pass(data []byte) error {
+	if c.x.framing != http1.Chunked && len(c.out) == 0 {
 		return c.toClient(data)
 	}
-	c.out = appendPiece(c.out, framing, data)
+	c.out = appendPiece(c.out, c.x.framing, data)
 	return c.flush()
 }
 
@@ -159,10 +161,12 @@ func (c *conn) flush() error {
 	return err
 }
 
-// toClient writes to the client. A client that takes nothing ends the exchange.
+// toClient writes to the client. A client that takes nothing ends the exchange,
+// and must not take the part that it gets later for the whole.
 func (c *conn) toClient(b []byte) error {
 	err := c.write(b)
 	if err != nil {
+		c.cutOff(true)
 		c.x.last = true
 		c.x.end = endClientGone
 		if timedOut(err) {
@@ -183,14 +187,19 @@ func (c *conn) finish(err error) error {
 // brokenOff ends an answer whose head is out but whose body the host didn't
 // finish: the client sees its connection end, which is the only way left to say
 // that the answer isn't whole (RFC 9112 §8).
-func (c *conn) brokenOff(err error) error {
-	c.x.last, c.x.end = true, endHostFailed
+func (c *conn) brokenOff(up *upload, err error) error {
+	c.x.last = true
+	defer c.cutOff(c.x.framing == http1.UntilClose)
+	if fault := up.clientsFault(); fault != nil {
+		c.x.end = clientsEnd(fault)
+		return fault
+	}
+	c.x.end = endHostFailed
 	if timedOut(err) {
 		c.x.end = endTimeout
 	}
 	c.blame(c.x.host.Name, "body")
 	c.x.host.Gauges.Resets.Add(1)
-	c.abort()
 	return err
 }
 

@@ -72,7 +72,7 @@ func (c *conn) appendForwarded(dst []byte) []byte {
 		}
 		dst = http1.AppendFieldString(dst, "X-Forwarded-Proto", proto)
 	}
-	if !c.passed(http1.KindXForwardedHost) {
+	if len(c.req.Host) > 0 && !c.passed(http1.KindXForwardedHost) { // HTTP/1.0 may come without one
 		dst = http1.AppendField(dst, []byte("X-Forwarded-Host"), c.req.Host)
 	}
 	if !c.passed(http1.KindXRequestID) {
@@ -108,8 +108,8 @@ func appendFraming(dst []byte, f http1.Framing, length int64) []byte {
 }
 
 // appendResponse appends the head that the client gets of the host's final
-// response, and returns with it the framing of the body that goes with it.
-func (c *conn) appendResponse(dst []byte, resp *http1.Response) ([]byte, http1.Framing) {
+// response, and settles the framing of the body that goes with it.
+func (c *conn) appendResponse(dst []byte, resp *http1.Response) []byte {
 	dst = http1.AppendStatusLine(dst, resp.Status, resp.Reason)
 	dst = appendEndToEnd(dst, resp.Fields)
 	dst = http1.AppendFieldString(dst, "X-Request-Id", c.x.id)
@@ -129,7 +129,8 @@ func (c *conn) appendResponse(dst []byte, resp *http1.Response) ([]byte, http1.F
 	if c.x.last {
 		dst = append(dst, "Connection: close\r\n"...)
 	}
-	return append(dst, "\r\n"...), framing
+	c.x.framing = framing
+	return append(dst, "\r\n"...)
 }
 
 // appendInterim appends a 1xx head (RFC 9110 §15.2).

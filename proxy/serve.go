@@ -25,6 +25,7 @@ type server struct {
 	p        *Proxy
 	l        Listener
 	stopping atomic.Bool
+	hard     context.Context // ends when what is left is closed
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
@@ -42,8 +43,11 @@ func (p *Proxy) Serve(ctx context.Context, ln net.Listener, l Listener) error {
 	}
 	stop := context.AfterFunc(ctx, func() { ln.Close() })
 	defer stop()
+	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	s.hard = hard
 	err := s.accept(ctx, ln)
-	s.shutdown()
+	s.shutdown(kill)
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -58,7 +62,7 @@ func (s *server) accept(ctx context.Context, ln net.Listener) error {
 		switch {
 		case err == nil:
 			s.start(ctx, nc)
-		case errors.Is(err, net.ErrClosed):
+		case errors.Is(err, net.ErrClosed), ctx.Err() != nil:
 			return fmt.Errorf("accept on %s: %w", ln.Addr(), err)
 		default:
 			s.p.opt.Metrics.acceptErrors.Inc()
@@ -94,11 +98,11 @@ func (s *server) forget(c *conn) {
 
 // shutdown wakes the idle connections, so that they end, and gives the others
 // their time.
-func (s *server) shutdown() {
+func (s *server) shutdown(kill context.CancelFunc) {
 	s.stopping.Store(true)
 	s.each((*conn).endIfIdle)
 	timer := time.AfterFunc(s.p.cfg.Timeouts.Shutdown, func() {
-		s.p.sessions.end(nil, endShutdown)
+		kill()
 		s.each((*conn).abort)
 	})
 	defer timer.Stop()

@@ -86,16 +86,15 @@ func (s *sessions) leave(key []byte, t *tunnel) {
 	}
 }
 
-// end ends the tunnels whose host is named, or all of them when which is nil.
-// It costs a walk over all sessions, which only an operator's decision and a
-// shutdown are worth.
+// end ends the tunnels on the hosts that which tells. It costs a walk over all
+// sessions, which only an operator's decision is worth.
 func (s *sessions) end(which func(host string) bool, why string) {
 	for i := range s.shards {
 		shard := &s.shards[i]
 		var hit []*tunnel
 		shard.mu.Lock()
 		for _, live := range shard.live {
-			if which == nil || which(live.host) {
+			if which(live.host) {
 				hit = append(hit, live.tunnels...)
 			}
 		}

@@ -73,9 +73,9 @@ func (t *tunnel) closedFirst() string {
 
 func (t *tunnel) touch() { t.last.Store(time.Now().UnixNano()) }
 
-// quiet tells whether nothing has moved for as long as the tunnel may be idle.
-func (t *tunnel) quiet() bool {
-	return time.Now().UnixNano()-t.last.Load() >= t.idle.Load()
+// left returns for how much longer the tunnel may be quiet.
+func (t *tunnel) left() time.Duration {
+	return time.Duration(t.idle.Load() - (time.Now().UnixNano() - t.last.Load()))
 }
 
 // A direction is one half of a tunnel.
@@ -97,7 +97,7 @@ func (d *direction) run(early []byte) {
 		return
 	}
 	for {
-		readBy.within(time.Duration(d.t.idle.Load()))
+		d.arm(&readBy)
 		n, err := d.from.Read(scratch)
 		if n > 0 && !d.send(scratch[:n], &writeBy) {
 			return
@@ -105,6 +105,16 @@ func (d *direction) run(early []byte) {
 		if err != nil && !d.outlives(err) {
 			return
 		}
+	}
+}
+
+// arm sets the deadline for the next read. The other direction may shorten what
+// is allowed at the same moment: if that wasn't seen here, its own deadline is
+// the later one.
+func (d *direction) arm(readBy *deadline) {
+	for idle := int64(-1); idle != d.t.idle.Load(); {
+		idle = d.t.idle.Load()
+		readBy.within(d.t.left())
 	}
 }
 
@@ -133,7 +143,7 @@ func (d *direction) outlives(err error) bool {
 		if closeWrite(d.to) != nil {
 			d.t.end(d.side)
 		}
-	case timedOut(err) && !d.t.quiet():
+	case timedOut(err) && d.t.left() > 0:
 		return true
 	case timedOut(err):
 		d.t.end(endTimeout)

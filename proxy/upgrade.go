@@ -25,15 +25,29 @@ func (c *conn) openTunnel() {
 	key = append([]byte(nil), key...) // the head it is a slice of won't last
 	c.srv.p.sessions.enter(key, t)
 	defer c.srv.p.sessions.leave(key, t)
-
+	c.tunnel.Store(t)
+	if inMaint(c.srv.p.routes.Load().snapshot, u.name) { // since it was chosen: Use may have missed t
+		t.end(endMaint)
+	}
+	if t.ended() != "" {
+		c.tooLate(t)
+		return
+	}
 	switch agreed, err := c.upgrade(l); {
 	case err != nil:
 	case !agreed:
 		c.x.last = true
 		_ = c.relay(l, nil)
+	case !t.watch(c.tcp, l.nc):
+		c.tooLate(t)
 	default:
 		c.runTunnel(t, l, u)
 	}
+}
+
+// tooLate answers for a tunnel that was ended before it was open.
+func (c *conn) tooLate(t *tunnel) {
+	c.fail(fault{status: 503, end: t.ended(), detail: "the host of this session is going out of service; it is worth trying again"})
 }
 
 // upgrade sends the handshake and reads the host's answer to it. It reports
@@ -84,7 +98,7 @@ func (c *conn) accepted(resp *http1.Response) bool {
 	return resp.Upgrade && count == 1 && string(accept) == http1.AcceptKey(key)
 }
 
-// runTunnel sends the 101 and then carries bytes until the tunnel ends. What
+// runTunnel sends the client the 101 and then carries bytes until the tunnel ends. What
 // either side sent early, behind its head, goes first.
 func (c *conn) runTunnel(t *tunnel, l *link, u *upstream) {
 	m := c.srv.p.opt.Metrics
@@ -92,10 +106,6 @@ func (c *conn) runTunnel(t *tunnel, l *link, u *upstream) {
 	c.x.answered = time.Since(c.x.started)
 	c.out = append(appendUpgrade(c.out[:0], &l.resp, c.x.id), l.in.Unread()...)
 	c.x.sent += int64(len(l.in.Unread()))
-	if !t.watch(c.tcp, l.nc) {
-		c.x.end = t.ended()
-		return
-	}
 	u.gauges.Sessions.Add(1)
 	m.tunnels.Inc()
 	defer func() {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -10,6 +11,9 @@ import (
 // An upload sends one request with a body to the host while the host's answer
 // is being waited for. A nil upload is that of a request without a body.
 type upload struct {
+	read    atomic.Bool // the client has sent it all, and the host is being sent the last piece
+	stopped atomic.Bool // nobody waits for the rest any more
+
 	ended chan struct{}
 	sent  int64 // bytes of body; settled when ended is closed
 	err   error // why it isn't whole; likewise
@@ -49,6 +53,9 @@ func (up *upload) send(c *conn, l *link, out []byte) ([]byte, error) {
 	}
 	for {
 		c.readBy.within(timeouts.Body)
+		if up.stopped.Load() { // perhaps before the deadline was set
+			return out, errStopped
+		}
 		data, err := body.Next()
 		up.sent += int64(len(data))
 		switch {
@@ -58,13 +65,16 @@ func (up *upload) send(c *conn, l *link, out []byte) ([]byte, error) {
 			err = nil
 		}
 		if err != nil {
-			up.blame.Store(&err)
+			if !up.stopped.Load() {
+				up.blame.Store(&err)
+			}
 			l.nc.Close() // the host must not take what it has got for the whole
 			return out, err
 		}
 		out = appendPiece(out, c.req.Framing, data)
 		if body.Done() {
 			out = appendEnd(out, c.req.Framing, body.Trailers())
+			up.read.Store(true)
 		}
 		progress.within(timeouts.Response)
 		l.writeBy.within(timeouts.Response)
@@ -75,16 +85,28 @@ func (up *upload) send(c *conn, l *link, out []byte) ([]byte, error) {
 	}
 }
 
+// pending tells whether some of the body has yet to come from the client, or
+// never will.
+func (up *upload) pending() bool { return up != nil && !up.read.Load() }
+
 // running tells whether the body is still going up.
-func (up *upload) running() bool {
-	if up == nil {
+func (up *upload) running() bool { return up != nil && !up.over(0) }
+
+// over waits for the end of the upload, but not for longer than patience.
+func (up *upload) over(patience time.Duration) bool {
+	select {
+	case <-up.ended:
+		return true
+	default:
+	}
+	if patience == 0 {
 		return false
 	}
 	select {
 	case <-up.ended:
-		return false
-	default:
 		return true
+	case <-time.After(patience):
+		return false
 	}
 }
 
@@ -99,26 +121,31 @@ func (up *upload) clientsFault() error {
 	return nil
 }
 
+// errStopped is the error of an upload that the answer came before the end of.
+var errStopped = errors.New("the exchange ended before the request's body did")
+
 // settle ends the upload, whole or not, and waits for it. The exchange is over
-// by then: what of the body hasn't been read makes the connection unusable.
+// by then: what of the body hasn't been read makes the client's connection
+// unusable, and what hasn't been written the host's. Only the last write may
+// still be on its way, because the host was quick to answer.
 func (up *upload) settle(c *conn, l *link, err error) error {
+	const grace = 100 * time.Millisecond
 	if up == nil {
 		return err
 	}
-	if up.running() {
-		c.x.last, c.x.lingers = true, true
+	if up.pending() {
+		c.x.last = true
+		up.stopped.Store(true)
 		_ = c.nc.SetReadDeadline(time.Unix(1, 0))
 		l.nc.Close()
+		err = errors.Join(err, errStopped)
+	} else if !up.over(grace) {
+		l.nc.Close()
+		err = errors.Join(err, errStopped)
 	}
 	<-up.ended
 	c.x.received = up.sent
-	if up.err != nil {
-		c.x.last, c.x.lingers = true, true
-		if err == nil {
-			err = up.err
-		}
-	}
-	return err
+	return errors.Join(err, up.err)
 }
 
 // repeatable tells whether the request may be sent again although the host may

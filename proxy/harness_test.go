@@ -1,0 +1,464 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"tokenring/balancer"
+	"tokenring/pool"
+)
+
+// mark begins every token in these tests. Nothing but a request to a host may
+// ever hold it.
+const mark = "s3cr3t"
+
+func TestMain(m *testing.M) {
+	before := runtime.NumGoroutine()
+	code := m.Run()
+	for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before && code == 0; runtime.Gosched() {
+		if time.Now().After(end) {
+			buf := make([]byte, 1<<16)
+			fmt.Fprintf(os.Stderr, "goroutines are left: %s\n", buf[:runtime.Stack(buf, true)])
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// A lab is a proxy on loopback in front of scripted hosts. When its test ends
+// it checks what must be true after every test: Serve returns, gauges are zero,
+// the access log is JSON, and no token has leaked.
+type lab struct {
+	t        testing.TB
+	p        *Proxy
+	cfg      Config
+	listener Listener
+	addr     string
+	hosts    []*pool.Host
+	log      *lines
+	reg      *prometheus.Registry
+	suspects atomic.Int64
+	cancel   context.CancelFunc
+	served   chan error
+	stopped  sync.Once
+}
+
+// lines is a log in memory.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// start runs a proxy in front of hosts. change may alter the lab before it runs.
+func start(t testing.TB, change func(*lab), hosts ...*host) *lab {
+	t.Helper()
+	l := &lab{t: t, log: new(lines), reg: prometheus.NewRegistry(), served: make(chan error, 1)}
+	if change != nil {
+		change(l)
+	}
+	access := zerolog.New(l.log)
+	l.p = New(l.cfg, Options{
+		Logger:  zerolog.New(l.log),
+		Access:  &access,
+		Metrics: NewMetrics(l.reg),
+		Suspect: func(string) { l.suspects.Add(1) },
+		Digest:  balancer.NewDigester([]byte("0123456789abcdef")),
+	})
+	for _, h := range hosts {
+		l.hosts = append(l.hosts, h.entry())
+	}
+	if len(hosts) > 0 {
+		l.use()
+	}
+	ln := listen(t)
+	l.addr = ln.Addr().String()
+	ctx, cancel := context.WithCancel(context.Background())
+	l.cancel = cancel
+	go func() { l.served <- l.p.Serve(ctx, ln, l.listener) }()
+	t.Cleanup(l.stop)
+	return l
+}
+
+// use gives the proxy a snapshot of the lab's hosts as they are now.
+func (l *lab) use(change ...func(*pool.Snapshot)) {
+	l.t.Helper()
+	b, err := balancer.NewBuilder(balancer.Config{Consistent: balancer.ConsistentConfig{Partitions: 257, Replicas: 20}})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	var ring []balancer.Host
+	var hosts []*pool.Host
+	for _, h := range l.hosts {
+		if h.InRing {
+			ring = append(ring, balancer.Host{Name: h.Name, Weight: 1})
+		}
+		again := *h
+		hosts = append(hosts, &again)
+	}
+	table, err := b.Build(ring)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	s := pool.NewSnapshot(table, hosts)
+	for _, f := range change {
+		f(s)
+	}
+	l.p.Use(s)
+}
+
+// token returns a token that the named host owns.
+func (l *lab) token(name string) string {
+	l.t.Helper()
+	s := l.p.routes.Load().snapshot
+	for i := range 10000 {
+		token := fmt.Sprintf("%s-%d", mark, i)
+		if owner := s.Table.Owner([]byte(token)); owner >= 0 && s.Table.Hosts()[owner].Name == name {
+			return token
+		}
+	}
+	l.t.Fatalf("no token for %s", name)
+	return ""
+}
+
+// stop ends the proxy and checks what it leaves behind.
+func (l *lab) stop() {
+	l.stopped.Do(func() {
+		l.cancel()
+		select {
+		case err := <-l.served:
+			if err != nil {
+				l.t.Errorf("Serve: %v", err)
+			}
+		case <-time.After(20 * time.Second):
+			l.t.Fatal("Serve doesn't return")
+		}
+		l.p.Use(pool.NewSnapshot(nil, nil)) // closes what is idle
+		l.checkRest()
+	})
+}
+
+func (l *lab) checkRest() {
+	for _, h := range l.hosts {
+		if n, m := h.Gauges.Sessions.Load(), h.Gauges.InFlight.Load(); n != 0 || m != 0 {
+			l.t.Errorf("%s is left with %d sessions and %d requests in flight", h.Name, n, m)
+		}
+	}
+	for i := range l.p.sessions.shards {
+		if n := len(l.p.sessions.shards[i].live); n != 0 {
+			l.t.Errorf("%d sessions are left", n)
+		}
+	}
+	for _, e := range l.entries() {
+		for _, name := range []string{"id", "client", "why", "status", "end", "took_ms"} {
+			if _, ok := e[name]; !ok && e["message"] == nil {
+				l.t.Errorf("no %q in the access line %v", name, e)
+			}
+		}
+	}
+	if strings.Contains(l.log.String(), mark) {
+		l.t.Errorf("a token is in the log:\n%s", l.log)
+	}
+	families, err := l.reg.Gather()
+	if err != nil {
+		l.t.Error(err)
+	}
+	for _, f := range families {
+		if strings.Contains(f.String(), mark) {
+			l.t.Errorf("a token is in the metrics: %s", f)
+		}
+	}
+}
+
+// entries returns the lines of the log.
+func (l *lab) entries() []map[string]any {
+	var all []map[string]any
+	for line := range strings.Lines(l.log.String()) {
+		var e map[string]any
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			l.t.Errorf("not JSON: %v: %s", err, line)
+			continue
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// ended waits for the n-th line of the log and returns it.
+func (l *lab) ended(n int) map[string]any {
+	l.t.Helper()
+	var e map[string]any
+	eventually(l.t, "a line in the access log", func() bool {
+		all := l.entries()
+		if len(all) < n {
+			return false
+		}
+		e = all[n-1]
+		return true
+	})
+	return e
+}
+
+// eventually waits until ok is true.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(5 * time.Second); !ok(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+func listen(t testing.TB) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln
+}
+
+// A wire is one end of a connection of which a test decides every byte.
+type wire struct {
+	net.Conn
+	t  testing.TB
+	in *bufio.Reader
+}
+
+func newWire(t testing.TB, nc net.Conn) *wire {
+	_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
+	return &wire{Conn: nc, t: t, in: bufio.NewReader(nc)}
+}
+
+// dial connects to the proxy.
+func (l *lab) dial() *wire {
+	l.t.Helper()
+	nc, err := net.Dial("tcp", l.addr)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { nc.Close() })
+	return newWire(l.t, nc)
+}
+
+// send writes; errors show in what is read later.
+func (w *wire) send(s string) *wire {
+	_, _ = io.WriteString(w.Conn, s)
+	return w
+}
+
+// expect reads exactly want.
+func (w *wire) expect(want string) {
+	w.t.Helper()
+	got := make([]byte, len(want))
+	n, err := io.ReadFull(w.in, got)
+	if string(got[:n]) != want {
+		w.t.Errorf("got %q (%v), want %q", got[:n], err, want)
+	}
+}
+
+// expectEnd reads to the end, which has to come before any byte.
+func (w *wire) expectEnd() {
+	w.t.Helper()
+	rest, err := io.ReadAll(w.in)
+	if len(rest) > 0 || timedOut(err) {
+		w.t.Errorf("got %q (%v), want the end", rest, err)
+	}
+}
+
+// An answer is a response with its body read.
+type answer struct {
+	*http.Response
+	body string
+	err  error // of the head or the body
+}
+
+// answer reads one response to a request of that method.
+func (w *wire) answer(method string) answer {
+	w.t.Helper()
+	resp, err := http.ReadResponse(w.in, &http.Request{Method: method})
+	if err != nil {
+		return answer{&http.Response{}, "", err}
+	}
+	body, err := io.ReadAll(resp.Body)
+	if strings.Contains(fmt.Sprint(resp.Header)+string(body), mark) {
+		w.t.Errorf("a token is in the answer %v %q", resp.Header, body)
+	}
+	return answer{resp, string(body), err}
+}
+
+// want reads a response and checks its status, which it must have as a whole.
+func (w *wire) want(status int) answer {
+	w.t.Helper()
+	a := w.answer("GET")
+	if a.StatusCode != status || a.err != nil {
+		w.t.Errorf("got status %d, %q, %v, want %d", a.StatusCode, a.body, a.err, status)
+	}
+	return a
+}
+
+// ask sends one request on a connection of its own and wants that status.
+func (l *lab) ask(head string, status int) answer {
+	l.t.Helper()
+	w := l.dial()
+	defer w.Close()
+	return w.send(head).want(status)
+}
+
+// get is a plain request for a target.
+func get(target string) string {
+	return "GET " + target + " HTTP/1.1\r\nHost: ide.example\r\n\r\n"
+}
+
+// canary checks that the proxy still serves, and serves the right thing.
+func (l *lab) canary() {
+	l.t.Helper()
+	if a := l.ask(get("/canary?token="+mark), 200); !strings.HasSuffix(a.body, " GET /canary") {
+		l.t.Errorf("the canary got %q", a.body)
+	}
+}
+
+// A host is a scripted IDE host. It answers 200 with its name, the method and
+// the path, unless there is a script for the path. A script returns whether the
+// connection may go on.
+type host struct {
+	t       testing.TB
+	name    string
+	ln      net.Listener
+	scripts sync.Map // path to script
+	dials   atomic.Int64
+	mu      sync.Mutex
+	got     bytes.Buffer
+	wg      sync.WaitGroup
+	open    map[net.Conn]bool
+}
+
+type script = func(w *wire, r *http.Request) bool
+
+func newHost(t testing.TB, name string) *host {
+	t.Helper()
+	h := &host{t: t, name: name, ln: listen(t), open: map[net.Conn]bool{}}
+	h.wg.Go(h.accept)
+	t.Cleanup(h.stop)
+	return h
+}
+
+// on sets the script for a path.
+func (h *host) on(path string, s script) *host {
+	h.scripts.Store(path, s)
+	return h
+}
+
+// says is a script that writes raw and goes on if keep is true.
+func says(raw string, keep bool) script {
+	return func(w *wire, _ *http.Request) bool {
+		w.send(raw)
+		return keep
+	}
+}
+
+func (h *host) entry() *pool.Host {
+	return &pool.Host{
+		Name: h.name, Address: h.ln.Addr().String(), Weight: 1, State: pool.Ready,
+		Verdict: pool.Up, InRing: true, Gauges: new(pool.Gauges),
+	}
+}
+
+// stop closes the host with all its connections.
+func (h *host) stop() {
+	h.ln.Close()
+	h.mu.Lock()
+	for nc := range h.open {
+		nc.Close()
+	}
+	h.open = nil
+	h.mu.Unlock()
+	h.wg.Wait()
+}
+
+// received returns all bytes that have come, of all connections.
+func (h *host) received() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.got.String()
+}
+
+func (h *host) accept() {
+	for {
+		nc, err := h.ln.Accept()
+		if err != nil {
+			return
+		}
+		h.dials.Add(1)
+		h.mu.Lock()
+		if h.open == nil {
+			nc.Close()
+		} else {
+			h.open[nc] = true
+		}
+		h.mu.Unlock()
+		h.wg.Go(func() { h.serve(nc) })
+	}
+}
+
+func (h *host) serve(nc net.Conn) {
+	defer nc.Close()
+	w := newWire(h.t, nc)
+	w.in = bufio.NewReader(io.TeeReader(nc, h))
+	for {
+		r, err := http.ReadRequest(w.in)
+		if err != nil {
+			return
+		}
+		if s, ok := h.scripts.Load(r.URL.Path); ok {
+			if !s.(script)(w, r) {
+				return
+			}
+			continue
+		}
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			return
+		}
+		body := h.name + " " + r.Method + " " + r.URL.Path
+		w.send(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(body)))
+		if r.Method != "HEAD" {
+			w.send(body)
+		}
+	}
+}
+
+// Write records what has come.
+func (h *host) Write(b []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.got.Write(b)
+}
