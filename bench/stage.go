@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // A measurement is one question that is put to every proxy: what does meter
@@ -38,12 +40,12 @@ func (s *stage) measurements() []measurement {
 
 // open takes every figure while the hosts serve.
 func (s *stage) open(ctx context.Context, all []proxy) (*report, error) {
+	g, ctx := errgroup.WithContext(ctx)
 	ctx, done := context.WithCancel(ctx)
-	var serving sync.WaitGroup
-	serving.Go(func() { s.ides.serve(ctx) })
-	defer serving.Wait()
-	defer done()
-	return s.run(ctx, all, s.measurements())
+	g.Go(func() error { return s.ides.serve(ctx) })
+	r, err := s.run(ctx, all, s.measurements())
+	done()
+	return r, errors.Join(err, g.Wait())
 }
 
 // run takes every figure. The proxies take turns, and another one begins each
