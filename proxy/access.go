@@ -26,7 +26,7 @@ func (c *conn) record() {
 		Str("client", c.client.text).
 		Bool("tls", c.srv.l.TLS != nil)
 	if x.end != endRefused { // else the head wasn't read, and its parts mean nothing
-		e = e.Bytes("method", c.req.Method[:min(len(c.req.Method), 20)]).Bytes("path", c.redact(c.req.Path))
+		e = e.Str("method", shownMethod(c.req.Method)).Bytes("path", c.redact(c.req.Path))
 	}
 	if len(x.key) > 0 {
 		e = e.Str("key", c.srv.p.opt.Digest.Digest(x.key))
@@ -42,6 +42,17 @@ func (c *conn) record() {
 		Dur("took_ms", took).
 		Str("end", x.end).
 		Send()
+}
+
+// shownMethod returns a method of RFC 9110 §9.1 or RFC 5789, or none where none
+// was read, as it is. Any other is whatever a client has put there, its key
+// perhaps, and isn't shown.
+func shownMethod(method []byte) string {
+	switch m := string(method); m {
+	case "", "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH":
+		return m
+	}
+	return "(other)"
 }
 
 // redact returns a path as it may be shown. The key doesn't belong there, but
