@@ -89,7 +89,7 @@ func (c *conn) handshake(ctx context.Context) bool {
 
 // handshakeCause puts an error in one of a few words, for a label.
 func handshakeCause(err error) string {
-	var alert tls.AlertError
+	var op *net.OpError
 	var record tls.RecordHeaderError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), timedOut(err):
@@ -98,7 +98,7 @@ func handshakeCause(err error) string {
 		return "not_admitted"
 	case errors.As(err, &record):
 		return "not_tls"
-	case errors.As(err, &alert):
+	case errors.As(err, &op) && op.Op == "remote error": // how crypto/tls wraps a client's alert
 		return "alert"
 	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, syscall.ECONNRESET), errors.Is(err, context.Canceled):
 		return "closed"

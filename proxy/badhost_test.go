@@ -66,7 +66,7 @@ func TestAnswerThatIsCutNeverLooksWhole(t *testing.T) {
 					t.Errorf("got %d %q, which looks whole", a.StatusCode, a.body)
 				}
 				l.canary()
-				if e := l.ended(1); e["end"] != "host-failed" {
+				if e := l.logged("/cut"); e["end"] != "host-failed" {
 					t.Errorf("the log says %v", e)
 				}
 			})

@@ -41,7 +41,9 @@ func TestConnectionsToHostsAreReused(t *testing.T) {
 	l := start(t, nil, h)
 	for range 5 {
 		l.ask("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi", 200)
+		l.settled()
 		l.ask(get("/"), 200)
+		l.settled()
 	}
 	if n := h.dials.Load(); n != 1 {
 		t.Errorf("got %d connections to the host, want 1", n)

@@ -211,19 +211,33 @@ func (l *lab) entries() []map[string]any {
 	return all
 }
 
-// ended waits for the n-th line of the log and returns it.
-func (l *lab) ended(n int) map[string]any {
+// logged waits for an access line about path and returns the first. The line
+// comes after the answer's end, and in any order with those of others.
+func (l *lab) logged(path string) (found map[string]any) {
 	l.t.Helper()
-	var e map[string]any
-	eventually(l.t, "a line in the access log", func() bool {
-		all := l.entries()
-		if len(all) < n {
-			return false
+	eventually(l.t, "a line in the access log about "+path, func() bool {
+		for _, e := range l.entries() {
+			if p, ok := e["path"]; ok && p == path {
+				found = e
+				return true
+			}
 		}
-		e = all[n-1]
+		return false
+	})
+	return found
+}
+
+// settled waits until no request is in flight, and so every link is back.
+func (l *lab) settled() {
+	l.t.Helper()
+	eventually(l.t, "the requests' end", func() bool {
+		for _, h := range l.hosts {
+			if h.Gauges.InFlight.Load() != 0 {
+				return false
+			}
+		}
 		return true
 	})
-	return e
 }
 
 // eventually waits until ok is true.

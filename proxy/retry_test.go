@@ -20,8 +20,8 @@ func TestUnreachableHostIsReplacedByItsHeirOnce(t *testing.T) {
 			t.Errorf("got %q", r.body)
 		}
 	}
-	l.ask("POST /x?token="+token+" HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi", 200)
-	if e := l.ended(3); e["host"] != "b" || e["why"] != "retry" || e["retried"] != true {
+	l.ask("POST /post?token="+token+" HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi", 200)
+	if e := l.logged("/post"); e["host"] != "b" || e["why"] != "retry" || e["retried"] != true {
 		t.Errorf("the log says %v", e)
 	}
 	if n := l.hosts[0].Gauges.ConnectErrors.Load(); n != 3 || l.suspects.Load() != 3 {
@@ -67,6 +67,7 @@ func stale(l *lab, h *host) {
 		return false
 	})
 	l.ask(get("/stale"), 200)
+	l.settled()
 }
 
 func TestStaleLinkIsRetriedOnlyForWhatMayBeSentTwice(t *testing.T) {
@@ -103,6 +104,7 @@ func TestStaleLinkOfTheFallbackIsRetriedToo(t *testing.T) {
 		return false
 	})
 	l.ask(get("/stale?token="+token), 200)
+	l.settled()
 	l.ask(get("/again?token="+token), 200)
 }
 
@@ -129,6 +131,7 @@ func TestUnaskedBytesNeverReachAClient(t *testing.T) {
 		on("/extra", says("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison", true))
 	l := start(t, nil, h)
 	l.ask(get("/late"), 200)
+	l.settled()
 	close(release)
 	<-sent
 	l.canary()
@@ -145,6 +148,7 @@ func TestLinksOutliveTheDeadlineOfTheirLastAnswer(t *testing.T) {
 	h := newHost(t, "a")
 	l := start(t, func(l *lab) { l.cfg.Timeouts.Response = 20 * time.Millisecond }, h)
 	l.canary()
+	l.settled()
 	passed := time.After(60 * time.Millisecond)
 	<-passed
 	l.canary()

@@ -107,7 +107,7 @@ func TestRealClientTalksThroughATunnel(t *testing.T) {
 		t.Error(err)
 	}
 	http.DefaultClient.CloseIdleConnections()
-	if e := l.ended(1); e["status"] != 101.0 || e["out"].(float64) < 10<<20 {
+	if e := l.logged("/ws"); e["status"] != 101.0 || e["out"].(float64) < 10<<20 {
 		t.Errorf("the log says %v", e)
 	}
 }
@@ -137,7 +137,7 @@ func TestHalfCloseIsCarriedBothWays(t *testing.T) {
 		_ = w.Conn.(*net.TCPConn).CloseWrite()
 		w.expect("got bye")
 		w.expectEnd()
-		if e := l.ended(1); e["end"] != "client" || e["in"] != 3.0 || e["out"] != 7.0 {
+		if e := l.logged("/ws"); e["end"] != "client" || e["in"] != 3.0 || e["out"] != 7.0 {
 			t.Errorf("the log says %v", e)
 		}
 	})
@@ -158,7 +158,7 @@ func TestHalfCloseIsCarriedBothWays(t *testing.T) {
 		if got := <-rest; got != "later" {
 			t.Errorf("the host got %q", got)
 		}
-		if e := l.ended(1); e["end"] != "host" {
+		if e := l.logged("/ws"); e["end"] != "host" {
 			t.Errorf("the log says %v", e)
 		}
 	})
@@ -174,7 +174,7 @@ func TestHalfOpenTunnelIsBounded(t *testing.T) {
 	w := l.dial().open("/ws", mark)
 	_ = w.Conn.(*net.TCPConn).CloseWrite()
 	w.expectEnd()
-	if e := l.ended(1); e["end"] != "timeout" {
+	if e := l.logged("/ws"); e["end"] != "timeout" {
 		t.Errorf("the log says %v", e)
 	}
 }
@@ -256,7 +256,7 @@ func TestResetOnEitherSideEndsBoth(t *testing.T) {
 	w.Close()
 	<-ended
 	l.dial().open("/host", mark).expectEnd()
-	if e := l.ended(2); e["end"] != "host" {
+	if e := l.logged("/host"); e["end"] != "host" {
 		t.Errorf("the log says %v", e)
 	}
 }
@@ -279,7 +279,7 @@ func TestMaintEndsTunnelsAndDrainKeepsThem(t *testing.T) {
 	l.hosts[0].State = pool.Maint
 	l.use()
 	w.expectEnd()
-	if e := l.ended(2); e["end"] != "maint" {
+	if e := l.logged("/ws"); e["end"] != "maint" {
 		t.Errorf("the log says %v", e)
 	}
 	w2 := l.dial().open("/ws", token)
@@ -305,7 +305,7 @@ func TestTunnelChosenBeforeMaintIsNotOpened(t *testing.T) {
 	l.use()
 	close(on)
 	w.want(503)
-	if e := l.ended(1); e["end"] != "maint" || e["status"] != 503.0 {
+	if e := l.logged("/ws"); e["end"] != "maint" || e["status"] != 503.0 {
 		t.Errorf("the log says %v", e)
 	}
 }
@@ -345,7 +345,7 @@ func TestTunnelOnALostHostEndsWhenItsTokenMoves(t *testing.T) {
 	w2 := l.dial().open("/ws", token)
 	w.expectEnd()
 	w2.ping()
-	if e := l.ended(1); e["end"] != "moved" || e["host"] != "a" {
+	if e := l.logged("/ws"); e["end"] != "moved" || e["host"] != "a" {
 		t.Errorf("the log says %v", e)
 	}
 }
