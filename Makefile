@@ -1,0 +1,46 @@
+# What there is to do in this repository. `make help` lists it.
+
+IMAGE  ?= tokenring/lb:integration
+TOOLS  := bin/tools
+BENCH  ?= # such as --smoke or --rounds 9
+STATIC := CGO_ENABLED=0 go build -trimpath
+
+.PHONY: help build test race lint fuzz acme integration ci demo bench image
+
+help: ## Say what there is to do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+build: ## Build bin/lb
+	$(STATIC) -o bin/lb ./cmd/lb
+
+test: ## Run the tests, which need neither network nor containers
+	go test ./...
+
+race: ## Run them in any order under the race detector
+	go test -race -shuffle=on ./...
+
+lint: ## Check format, go vet and staticcheck
+	.ci/lint
+
+fuzz: ## Fuzz each target for five seconds
+	.ci/fuzz
+
+acme: ## Test ACME against a real server, pebble
+	cd tlsterm/acmetest && go test ./...
+
+image: ## Build the container image from the static binary
+	mkdir -p bin/image/state
+	$(STATIC) -o bin/image/lb ./cmd/lb
+	docker build -t $(IMAGE) -f Dockerfile bin/image
+
+integration: ## Run the tests that drive two balancers and four hosts in containers
+	integration/run
+
+ci: ## Run everything, as for a change
+	.ci/run
+
+demo: ## Run a balancer and three hosts on this machine, to try them out
+	go run ./cmd/lb demo
+
+bench: ## Measure CPU per request beside HAProxy and nginx
+	bench/run $(BENCH)
