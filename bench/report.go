@@ -69,10 +69,23 @@ func (r *report) render(f form) string {
 	for _, s := range r.sections {
 		fmt.Fprintf(&b, "%s%s\n\n%s\n", f.heading, s.title, f.table(s.rows()))
 	}
-	for _, line := range slices.Concat(r.about, notes) {
+	for _, line := range slices.Concat(r.about, notes, r.doubts()) {
 		fmt.Fprintf(&b, "%s%s\n", f.item, line)
 	}
 	return b.String()
+}
+
+// doubts says why the figures may not be worth much, if that can be seen.
+func (r *report) doubts() []string {
+	const enough = 0.85
+	for _, sec := range r.sections {
+		for _, s := range sec.series {
+			if len(s.samples) > 0 && median(s.busy()) < enough {
+				return []string{"Take these figures with care: a proxy was not kept busy, because others used this machine or the load had too little of it. It then handles fewer connections at each turn, which costs more per request. Look at \"busy\"."}
+			}
+		}
+	}
+	return nil
 }
 
 // rows returns the section's table, with its head.

@@ -95,3 +95,14 @@ func TestRenderShowsEverySectionAndWhatItWasTakenWith(t *testing.T) {
 		}
 	}
 }
+
+func TestProxyThatWasNotKeptBusyRaisesDoubts(t *testing.T) {
+	r := &report{sections: []section{filled()}}
+	if got := r.doubts(); len(got) != 0 {
+		t.Errorf("all were busy, and yet: %q", got)
+	}
+	r.sections[0].series[1].samples[0].busy = 0.6
+	if got := r.doubts(); len(got) != 1 || !strings.Contains(r.render(text), got[0]) {
+		t.Errorf("one was not busy: got %q", got)
+	}
+}
