@@ -198,6 +198,7 @@ func TestEarlyAnswerSurvivesTheRestOfTheUpload(t *testing.T) {
 		if a := w.want(403); len(a.body) != 100000 {
 			t.Errorf("got %d bytes", len(a.body))
 		}
+		w.expectCleanEnd()
 		w.Close()
 	}
 	l.canary()
@@ -208,6 +209,6 @@ func TestPipelinedBytesBehindALastRequestDontDestroyItsAnswer(t *testing.T) {
 	for range 20 {
 		w := l.dial().send("GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + strings.Repeat(get("/behind"), 500))
 		w.want(200)
-		w.expectEnd()
+		w.expectCleanEnd()
 	}
 }

@@ -309,6 +309,14 @@ func (w *wire) expectEnd() {
 	}
 }
 
+// expectCleanEnd is expectEnd for an end that must not be a reset.
+func (w *wire) expectCleanEnd() {
+	w.t.Helper()
+	if rest, err := io.ReadAll(w.in); err != nil || len(rest) > 0 {
+		w.t.Errorf("got %q (%v), want a clean end", rest, err)
+	}
+}
+
 // An answer is a response with its body read.
 type answer struct {
 	*http.Response
