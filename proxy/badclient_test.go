@@ -189,6 +189,7 @@ func TestEarlyAnswerSurvivesTheRestOfTheUpload(t *testing.T) {
 	const total = 4 << 20
 	h := newHost(t, "a").on("/no", func(w *wire, r *http.Request) bool {
 		w.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("n", 100000))
+		_, _ = io.Copy(io.Discard, w.in) // else the host's own reset might destroy it
 		return false
 	})
 	l := start(t, nil, h)

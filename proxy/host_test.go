@@ -1,0 +1,131 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"tokenring/pool"
+)
+
+// A host is a scripted IDE host. It answers 200 with its name, the method and
+// the path, unless there is a script for the path. A script returns whether the
+// connection may go on.
+type host struct {
+	t       testing.TB
+	name    string
+	ln      net.Listener
+	scripts sync.Map // path to script
+	dials   atomic.Int64
+	mu      sync.Mutex
+	got     bytes.Buffer
+	wg      sync.WaitGroup
+	open    map[net.Conn]bool
+}
+
+type script = func(w *wire, r *http.Request) bool
+
+func newHost(t testing.TB, name string) *host {
+	t.Helper()
+	h := &host{t: t, name: name, ln: listen(t), open: map[net.Conn]bool{}}
+	h.wg.Go(h.accept)
+	t.Cleanup(h.stop)
+	return h
+}
+
+// on sets the script for a path.
+func (h *host) on(path string, s script) *host {
+	h.scripts.Store(path, s)
+	return h
+}
+
+// says is a script that writes raw and goes on if keep is true.
+func says(raw string, keep bool) script {
+	return func(w *wire, _ *http.Request) bool {
+		w.send(raw)
+		return keep
+	}
+}
+
+func (h *host) entry() *pool.Host {
+	return &pool.Host{
+		Name: h.name, Address: h.ln.Addr().String(), Weight: 1, State: pool.Ready,
+		Verdict: pool.Up, InRing: true, Gauges: new(pool.Gauges),
+	}
+}
+
+// stop closes the host with all its connections.
+func (h *host) stop() {
+	h.ln.Close()
+	h.mu.Lock()
+	for nc := range h.open {
+		nc.Close()
+	}
+	h.open = nil
+	h.mu.Unlock()
+	h.wg.Wait()
+}
+
+// received returns all bytes that have come, of all connections.
+func (h *host) received() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.got.String()
+}
+
+func (h *host) accept() {
+	for {
+		nc, err := h.ln.Accept()
+		if err != nil {
+			return
+		}
+		h.dials.Add(1)
+		h.mu.Lock()
+		if h.open == nil {
+			nc.Close()
+		} else {
+			h.open[nc] = true
+		}
+		h.mu.Unlock()
+		h.wg.Go(func() { h.serve(nc) })
+	}
+}
+
+func (h *host) serve(nc net.Conn) {
+	defer nc.Close()
+	w := newWire(h.t, nc)
+	w.in = bufio.NewReader(io.TeeReader(nc, h))
+	for {
+		r, err := http.ReadRequest(w.in)
+		if err != nil {
+			return
+		}
+		if s, ok := h.scripts.Load(r.URL.Path); ok {
+			if !s.(script)(w, r) {
+				return
+			}
+			continue
+		}
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			return
+		}
+		body := h.name + " " + r.Method + " " + r.URL.Path
+		w.send(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(body)))
+		if r.Method != "HEAD" {
+			w.send(body)
+		}
+	}
+}
+
+// Write records what has come.
+func (h *host) Write(b []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.got.Write(b)
+}
