@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"time"
 
@@ -71,7 +72,9 @@ func (c *conn) exchange() bool {
 // is left of the request before, whose bytes are gone.
 func (c *conn) readRequest() error {
 	c.req = http1.Request{Fields: c.req.Fields[:0]}
-	c.readBy.within(c.srv.p.cfg.Timeouts.Head)
+	if !bytes.Contains(c.in.Unread(), endOfHead) { // nearly always it is here already, and needs no time
+		c.readBy.within(c.srv.p.cfg.Timeouts.Head)
+	}
 	if err := c.in.ReadRequest(&c.req); err != nil {
 		return err
 	}
@@ -81,6 +84,8 @@ func (c *conn) readRequest() error {
 	}
 	return nil
 }
+
+var endOfHead = []byte("\r\n\r\n")
 
 var errTooLarge = &http1.Error{Status: 413, Reason: "the body is larger than this server takes"}
 

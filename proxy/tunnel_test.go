@@ -255,9 +255,16 @@ func TestResetOnEitherSideEndsBoth(t *testing.T) {
 	_ = w.Conn.(*net.TCPConn).SetLinger(0)
 	w.Close()
 	<-ended
+	if l.suspects.Load() != 0 {
+		t.Error("the host is suspected for what its client did")
+	}
 	l.dial().open("/host", mark).expectEnd()
 	if e := l.logged("/host"); e["end"] != "host" {
 		t.Errorf("the log says %v", e)
+	}
+	if l.suspects.Load() != 1 || l.hosts[0].Gauges.Resets.Load() != 1 {
+		t.Errorf("a host that broke its tunnel off: %d suspicions, %d resets, want 1 of each",
+			l.suspects.Load(), l.hosts[0].Gauges.Resets.Load())
 	}
 }
 

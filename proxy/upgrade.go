@@ -117,7 +117,10 @@ func (c *conn) runTunnel(t *tunnel, l *link, u *upstream) {
 		return
 	}
 	c.carry(t, l)
-	c.x.end = t.ended()
+	if c.x.end = t.ended(); c.x.end == endHost && t.closedFirst() == "" { // it didn't close, it broke
+		u.gauges.Resets.Add(1)
+		c.blame(u.name, "reset")
+	}
 }
 
 // appendUpgrade appends the 101 head that the client gets (RFC 6455 §4.2.2).
