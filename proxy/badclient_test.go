@@ -187,9 +187,10 @@ func TestClientThatTakesNothingIsCutOff(t *testing.T) {
 
 func TestEarlyAnswerSurvivesTheRestOfTheUpload(t *testing.T) {
 	const total = 4 << 20
+	answered := make(chan bool)
 	h := newHost(t, "a").on("/no", func(w *wire, r *http.Request) bool {
 		w.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("n", 100000))
-		_, _ = io.Copy(io.Discard, w.in) // else the host's own reset might destroy it
+		<-answered // else the host's own reset, for what it hasn't read, might destroy it
 		return false
 	})
 	l := start(t, nil, h)
@@ -199,6 +200,7 @@ func TestEarlyAnswerSurvivesTheRestOfTheUpload(t *testing.T) {
 		if a := w.want(403); len(a.body) != 100000 {
 			t.Errorf("got %d bytes", len(a.body))
 		}
+		answered <- true
 		w.expectCleanEnd()
 		w.Close()
 	}
