@@ -12,6 +12,7 @@ type Body struct {
 	framing  Framing
 	step     step
 	left     int64 // bytes to come: of the body, or of the current chunk
+	waste    int   // bytes of chunked framing that the data so far doesn't justify
 	trailers []Field
 	err      error // an *Error or io.ErrUnexpectedEOF, which every Next repeats
 }
@@ -123,17 +124,23 @@ func (b *Body) readData() ([]byte, error) {
 }
 
 var (
-	errChunkSize = &Error{400, "a malformed chunk size (RFC 9112 §7.1)"}
-	errChunkBig  = &Error{400, "a chunk size beyond all bounds (RFC 9112 §7.1)"}
-	errChunkExt  = &Error{400, "a malformed chunk extension (RFC 9112 §7.1.1)"}
-	errChunkLine = &Error{400, "a chunk extension that is too long (RFC 9112 §7.1.1)"}
-	errChunkEnd  = &Error{400, "chunk data without CRLF behind it (RFC 9112 §7.1)"}
+	errChunkSize  = &Error{400, "a malformed chunk size (RFC 9112 §7.1)"}
+	errChunkBig   = &Error{400, "a chunk size beyond all bounds (RFC 9112 §7.1)"}
+	errChunkExt   = &Error{400, "a malformed chunk extension (RFC 9112 §7.1.1)"}
+	errChunkLine  = &Error{400, "a chunk extension that is too long (RFC 9112 §7.1.1)"}
+	errChunkWaste = &Error{400, "more chunk extensions than data (RFC 9112 §7.1.1)"}
+	errChunkEnd   = &Error{400, "chunk data without CRLF behind it (RFC 9112 §7.1)"}
 )
 
 // Bounds of a chunk's first line.
 const (
 	maxSizeDigits = 16
 	maxChunkLine  = 256 // with its CRLF
+
+	// Small chunks with long extensions cost a receiver much and bring it
+	// nothing. A line of fairChunkLine and two bytes for each of data are free.
+	fairChunkLine = 14
+	maxChunkWaste = 16 << 10
 )
 
 // readSize reads the line that begins a chunk.
@@ -152,6 +159,9 @@ func (b *Body) readSize() error {
 	}
 	if err := checkExtensions(line[n:]); err != nil {
 		return err
+	}
+	if b.waste = max(0, b.waste+len(line)-fairChunkLine-int(min(2*length, 2*maxChunkWaste))); b.waste > maxChunkWaste {
+		return errChunkWaste
 	}
 	b.left, b.step = int64(length), atData
 	if length == 0 {
@@ -251,7 +261,7 @@ func (b *Body) readDataEnd() error {
 // readTrailers reads the section behind the last chunk. It is held to the
 // limits of a head.
 func (b *Body) readTrailers() error {
-	n, err := b.r.section(trailerSection)
+	n, err := b.r.section(trailerSection, nil)
 	if err != nil {
 		return err
 	}

@@ -133,3 +133,23 @@ func TestDoneIsKnownWithoutAnotherRead(t *testing.T) {
 		}
 	}
 }
+
+func TestExtensionsMustNotOutweighTheData(t *testing.T) {
+	for _, row := range []struct {
+		chunk string
+		times int
+		fails bool
+	}{
+		{"1;" + strings.Repeat("a", 200) + "\r\nx\r\n", 88, false},
+		{"1;" + strings.Repeat("a", 200) + "\r\nx\r\n", 89, true},
+		{"1;" + strings.Repeat("a", 10) + "\r\nx\r\n", 10000, false},
+		{"64;" + strings.Repeat("a", 200) + "\r\n" + strings.Repeat("x", 100) + "\r\n", 10000, false},
+	} {
+		r := NewReader(strings.NewReader(strings.Repeat(row.chunk, row.times)+"0\r\n\r\n"), Limits{})
+		_, err := readBody(r.Body(Chunked, 0))
+		if (err == error(errChunkWaste)) != row.fails || !row.fails && err != nil {
+			t.Errorf("%d times %.20q: got %v, want refused %t", row.times, row.chunk, err, row.fails)
+		}
+		r.Release()
+	}
+}

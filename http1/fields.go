@@ -83,11 +83,8 @@ func parseField(b []byte) (name, value, rest []byte, err *Error) {
 	}
 	value = b[colon+1:]
 	n := valueSpan(value)
-	if value[n] != '\r' {
+	if value[n] != '\r' { // which only the line's end has
 		return nil, nil, nil, errValue
-	}
-	if value[n+1] != '\n' {
-		return nil, nil, nil, errBareCR
 	}
 	return b[:colon:colon], trim(value[:n:n]), value[n+2:], nil
 }
@@ -102,8 +99,6 @@ func nameError(b []byte, end int) *Error {
 		return errNoName
 	case blank:
 		return errColon
-	case b[end] == '\r' && b[end+1] != '\n':
-		return errBareCR
 	}
 	return errName
 }

@@ -1,5 +1,7 @@
 package http1
 
+import "bytes"
+
 // Kind names the few fields that a proxy treats specially.
 type Kind uint8
 
@@ -112,6 +114,14 @@ var families = []trait{
 
 var unknown trait
 
+// lookalike is the trait of a name that is a known one but for underscores in
+// place of hyphens. Hosts that turn fields into variables, as CGI does, can't
+// tell the two, so that it ends here.
+var lookalike = trait{hop: true, known: true}
+
+// maxLookalike is more than the length of any known name.
+const maxLookalike = 64
+
 func byLength(all []trait) [][]trait {
 	var table [][]trait
 	for _, t := range all {
@@ -140,5 +150,20 @@ func lookUp(name []byte) *trait {
 			return f
 		}
 	}
+	if bytes.IndexByte(name, '_') >= 0 && looksKnown(name) {
+		return &lookalike
+	}
 	return &unknown
+}
+
+// looksKnown reports whether name with hyphens for underscores is a known one.
+func looksKnown(name []byte) bool {
+	var hyphened [maxLookalike]byte
+	n := copy(hyphened[:], name)
+	for i, c := range hyphened[:n] {
+		if c == '_' {
+			hyphened[i] = '-'
+		}
+	}
+	return lookUp(hyphened[:n]).known
 }

@@ -61,7 +61,7 @@ func (r *Reader) Unread() []byte { return r.unread() }
 func (r *Reader) ReadRequest(req *Request) error {
 	r.begin()
 	r.response = false
-	n, err := r.section(requestHead)
+	n, err := r.section(requestHead, req.parseLine)
 	if err != nil {
 		return r.readError(err)
 	}
@@ -78,7 +78,7 @@ func (r *Reader) ReadRequest(req *Request) error {
 func (r *Reader) ReadResponse(resp *Response, method []byte) error {
 	r.begin()
 	r.response = true
-	n, err := r.section(responseHead)
+	n, err := r.section(responseHead, resp.parseLine)
 	if err != nil {
 		return r.readError(err)
 	}
@@ -136,7 +136,10 @@ var (
 // that the parser needs one pass over memory that doesn't move. Each byte is
 // looked at once, however slowly it comes, and every refusal depends on the
 // bytes up to one position only, not on how they were cut up on their way.
-func (r *Reader) section(s section) (int, error) {
+//
+// The first line of a head is parsed as soon as it has ended: who doesn't speak
+// HTTP/1 waits for an answer to it, and not behind an empty line.
+func (r *Reader) section(s section, first func(line []byte) *Error) (int, error) {
 	line, skipped := 0, 0
 	for {
 		next, err := r.line(s, line)
@@ -145,6 +148,11 @@ func (r *Reader) section(s section) (int, error) {
 		}
 		switch {
 		case next-line > 2:
+			if line == 0 && s != trailerSection {
+				if err := first(r.unread()[:next-2]); err != nil {
+					return 0, err
+				}
+			}
 			line = next
 		case line > 0 || s == trailerSection:
 			return next, nil
@@ -167,18 +175,16 @@ func (r *Reader) line(s section, begin int) (int, error) {
 				return 0, err
 			}
 		}
-		last := len(have) - 1
-		lf := bytes.IndexByte(have[seen:], '\n')
-		if lf >= 0 {
-			last = seen + lf
-		}
-		if err := r.checkLength(s, begin, last, lf >= 0); err != nil {
+		last, end := lineEnd(have, max(seen-1, begin))
+		if err := r.checkLength(s, begin, last, end == crlf || end == bareLF); err != nil {
 			return 0, err
 		}
-		if lf >= 0 {
-			if last == begin || have[last-1] != '\r' {
-				return 0, errBareLF
-			}
+		switch end {
+		case bareCR:
+			return 0, errBareCR
+		case bareLF:
+			return 0, errBareLF
+		case crlf:
 			return last + 1, nil
 		}
 		seen = len(have)
@@ -186,6 +192,34 @@ func (r *Reader) line(s section, begin int) (int, error) {
 			return 0, err
 		}
 	}
+}
+
+// An ending is what ends a line.
+type ending uint8
+
+const (
+	unended ending = iota
+	crlf
+	bareLF
+	bareCR // a CR, and not an LF behind it
+)
+
+// lineEnd looks for the end of a line from b[from] on, and returns the offset
+// of the byte that settles it, which is the last one if nothing does.
+func lineEnd(b []byte, from int) (int, ending) {
+	last, end := len(b)-1, unended
+	if lf := bytes.IndexByte(b[from:], '\n'); lf >= 0 {
+		last, end = from+lf, bareLF
+	}
+	cr := bytes.IndexByte(b[from:last+1], '\r')
+	switch {
+	case cr < 0 || from+cr == last:
+	case from+cr+1 == last && end == bareLF:
+		end = crlf
+	default:
+		last, end = from+cr+1, bareCR
+	}
+	return last, end
 }
 
 // checkFirst refuses at once what can't be HTTP, such as a TLS handshake on a

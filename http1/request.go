@@ -9,10 +9,13 @@ var (
 	errRequestLine = &Error{400, "a malformed request line (RFC 9112 §3)"}
 	errVersion     = &Error{400, "a malformed HTTP version (RFC 9112 §2.3)"}
 	errOldNew      = &Error{505, "an HTTP version other than 1.0 and 1.1 (RFC 9110 §15.6.6)"}
+	errTrace       = &Error{400, "TRACE with a body (RFC 9110 §9.3.8)"}
+	errPRI         = &Error{400, "PRI isn't for requests (RFC 9113 §11.6)"}
 	errConnect     = &Error{501, "CONNECT isn't supported (RFC 9110 §9.3.6)"}
 	errTargetByte  = &Error{400, "a bad character in the request target (RFC 9112 §3.2)"}
 	errTargetForm  = &Error{400, "a request target of no known form (RFC 9112 §3.2)"}
 	errEscape      = &Error{400, "a bad percent-encoding in the path (RFC 3986 §2.1)"}
+	errNUL         = &Error{400, "an encoded NUL in the path (RFC 3986 §7.3)"}
 	errScheme      = &Error{400, "a target scheme other than http and https (RFC 9112 §3.2.2)"}
 	errAuthority   = &Error{400, "a target authority that differs from Host (RFC 9112 §3.2.2)"}
 	errNoHost      = &Error{400, "no Host (RFC 9112 §3.2)"}
@@ -30,16 +33,15 @@ var (
 const firstFields = 16
 
 // parseRequest parses a whole head, which the section ends with its empty line.
+// Its first line is one that parseLine has taken.
 func (r *Reader) parseRequest(req *Request, head []byte) *Error {
 	fields := req.Fields[:0]
 	if fields == nil {
 		fields = make([]Field, 0, firstFields)
 	}
-	*req = Request{Fields: fields}
-	n := bytes.IndexByte(head, '\n') + 1
-	if err := req.parseLine(head[:n-2]); err != nil {
-		return err
-	}
+	m, t := len(req.Method), len(req.Target) // as parseLine found them, before the head moved
+	*req = Request{Fields: fields, Method: head[:m:m], Target: head[m+1 : m+1+t : m+1+t], Minor: req.Minor}
+	n := m + t + len("  HTTP/1.1\r\n")
 	var err *Error
 	if req.Fields, err = r.parseFields(fields, head[n:]); err != nil {
 		return err
@@ -56,6 +58,9 @@ func (r *Reader) parseRequest(req *Request, head []byte) *Error {
 		return err
 	}
 	req.Length = max(f.length, 0)
+	if (req.Framing == Chunked || req.Length > 0) && string(req.Method) == "TRACE" {
+		return errTrace
+	}
 	req.Close = f.closes(req.Minor)
 	if err := req.setExpect(f); err != nil {
 		return err
@@ -104,6 +109,8 @@ func (req *Request) parseTarget() (authority []byte, err *Error) {
 	switch t := req.Target; {
 	case string(req.Method) == "CONNECT":
 		return nil, errConnect
+	case string(req.Method) == "PRI":
+		return nil, errPRI
 	case t[0] == '/':
 		return nil, req.setPath(t)
 	case string(t) == "*" && string(req.Method) == "OPTIONS":
@@ -148,8 +155,8 @@ func (req *Request) parseAbsolute(target []byte) (authority []byte, err *Error) 
 }
 
 // setPath splits path and query. The query is left as it is. In the path a
-// backslash, which some take for a slash, and escapes that don't decode are
-// refused.
+// backslash, which some take for a slash, and escapes that don't decode, or to
+// what ends a string in C, are refused.
 func (req *Request) setPath(t []byte) *Error {
 	req.Path = t
 	for i, c := range t {
@@ -161,6 +168,8 @@ func (req *Request) setPath(t []byte) *Error {
 			return errTargetByte
 		case c == '%' && (len(t) < i+3 || classes[t[i+1]]&classes[t[i+2]]&inHex == 0):
 			return errEscape
+		case c == '%' && t[i+1] == '0' && t[i+2] == '0':
+			return errNUL
 		}
 	}
 	return nil
@@ -193,7 +202,8 @@ const maxHost = 255 + len(":65535")
 
 // validHost checks uri-host [ ":" port ] (RFC 9110 §7.2). Of reg-name it takes
 // unreserved characters only: no name in use has others, and escapes or
-// delimiters could be read in two ways further on.
+// delimiters could be read in two ways further on. Labels are as in DNS: only
+// the last, the root, may be empty.
 func validHost(h []byte) bool {
 	if len(h) == 0 || len(h) > maxHost {
 		return false
@@ -203,7 +213,7 @@ func validHost(h []byte) bool {
 		return end > 0 && validIPv6(h[1:end]) && validPort(h[end+1:])
 	}
 	n := span(h, inHost)
-	return n > 0 && validPort(h[n:])
+	return n > 0 && h[0] != '.' && !bytes.Contains(h[:n], []byte("..")) && validPort(h[n:])
 }
 
 // validIPv6 checks an address without a zone. Unlike all else that a request

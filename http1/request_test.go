@@ -114,7 +114,7 @@ func TestRequestLinesAreRefused(t *testing.T) {
 		{"\x00", errNotRequest},
 		{"\r\n\r\n\r\nGET / HTTP/1.1", errEmptyLines},
 		{"\nGET / HTTP/1.1", errBareLF},
-		{"\rGET / HTTP/1.1", errRequestLine},
+		{"\rGET / HTTP/1.1", errBareCR},
 		{"GET", errRequestLine},
 		{"GET ", errRequestLine},
 		{"GET /", errRequestLine},
@@ -133,13 +133,15 @@ func TestRequestLinesAreRefused(t *testing.T) {
 		{"GET /ü HTTP/1.1", errTargetByte},
 		{"GET /#x HTTP/1.1", errTargetByte},
 		{"GET /?a=b#x HTTP/1.1", errTargetByte},
-		{"GET /a\rb HTTP/1.1", errTargetByte},
-		{"GET / HTTP/1.1\r", errVersion},
+		{"GET /a\rb HTTP/1.1", errBareCR},
+		{"GET / HTTP/1.1\r", errBareCR},
 		{"GET / HTTP/1.1\n", errBareLF},
 		{"GET /a\\b HTTP/1.1", errTargetByte},
 		{"GET /%zz HTTP/1.1", errEscape},
 		{"GET /%4 HTTP/1.1", errEscape},
 		{"GET /%?aa HTTP/1.1", errEscape},
+		{"GET /%00 HTTP/1.1", errNUL},
+		{"GET /a%2f%00?b HTTP/1.1", errNUL},
 		{"GET / http/1.1", errVersion},
 		{"GET / HTTP/1", errVersion},
 		{"GET / HTTP/1.", errVersion},
@@ -151,6 +153,8 @@ func TestRequestLinesAreRefused(t *testing.T) {
 		{"GET / HTTP/1.2", errOldNew},
 		{"GET / HTTP/0.9", errOldNew},
 		{"PRI * HTTP/2.0", errOldNew},
+		{"PRI * HTTP/1.1", errPRI},
+		{"PRI / HTTP/1.1", errPRI},
 		{"GET * HTTP/1.1", errTargetForm},
 		{"OPTIONS ** HTTP/1.1", errTargetForm},
 		{"GET x HTTP/1.1", errTargetForm},
@@ -171,6 +175,26 @@ func TestRequestLinesAreRefused(t *testing.T) {
 		want := refusal(row.reason)
 		if got := readRequests(t, row.line+"\r\nHost: a\r\n\r\n"); got != want {
 			t.Errorf("%q:\ngot  %swant %s", row.line, got, want)
+		}
+	}
+}
+
+// A client that doesn't speak HTTP/1 sends no empty line, and should be told
+// at once.
+func TestFirstLinesAreJudgedBeforeTheRestComes(t *testing.T) {
+	for _, row := range []struct {
+		raw    string
+		reason *Error
+	}{
+		{"GET /\r\n", errRequestLine},
+		{"SSH-2.0-OpenSSH_9.2\r\n", errRequestLine},
+		{"GET / HTTP/3.0\r\nHost", errOldNew},
+		{"GET / HTTP/1.1\rHost: a\r\r", errBareCR},
+		{"GET / HTTP/1.1\r\nHost: a\r\r", errBareCR},
+		{"GET / HTTP/1.1\r\nHost: a\nX", errBareLF},
+	} {
+		if got, want := readRequests(t, row.raw), refusal(row.reason); got != want {
+			t.Errorf("%q:\ngot  %swant %s", row.raw, got, want)
 		}
 	}
 }
@@ -211,6 +235,10 @@ func TestRequestFieldsAreRefused(t *testing.T) {
 		{"Host:\r\n", errHost},
 		{"Host: a b\r\n", errHost},
 		{"Host: a,b\r\n", errHost},
+		{"Host: .\r\n", errHost},
+		{"Host: .a\r\n", errHost},
+		{"Host: a..b\r\n", errHost},
+		{"Host: a..:80\r\n", errHost},
 		{"Host: a/b\r\n", errHost},
 		{"Host: u@a\r\n", errHost},
 		{"Host: a:80:80\r\n", errHost},
@@ -282,6 +310,8 @@ func TestOldRequestsAreHeldToTheirOwnRules(t *testing.T) {
 		{"GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", errHosts},
 		{"GET / HTTP/1.0\r\nHost:\r\n\r\n", errHost},
 		{"GET http:///x HTTP/1.0\r\n\r\n", errHost},
+		{"TRACE / HTTP/1.0\r\nContent-Length: 1\r\n\r\nx", errTrace},
+		{"TRACE / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", errTrace},
 		{"GET http://u@a/ HTTP/1.0\r\n\r\n", errHost},
 	} {
 		if got, want := readRequests(t, row.raw), refusal(row.reason); got != want {

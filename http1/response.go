@@ -8,18 +8,16 @@ var (
 	errNoContent  = &Error{400, "a 1xx or 204 response with a body (RFC 9112 §6.1)"}
 )
 
-// parseResponse parses a whole head. The errors have a request's status: the
+// parseResponse parses a whole head, the first line of which parseLine has
+// taken. The errors have a request's status: the
 // caller blames the right side.
 func (r *Reader) parseResponse(resp *Response, head []byte, toHEAD bool) *Error {
 	fields := resp.Fields[:0]
 	if fields == nil {
 		fields = make([]Field, 0, firstFields)
 	}
-	*resp = Response{Fields: fields}
 	n := bytes.IndexByte(head, '\n') + 1
-	if err := resp.parseLine(head[:n-2]); err != nil {
-		return err
-	}
+	*resp = Response{Fields: fields, Status: resp.Status, Minor: resp.Minor, Reason: reason(head[:n-2])}
 	var err *Error
 	if resp.Fields, err = r.parseFields(fields, head[n:]); err != nil {
 		return err
@@ -37,30 +35,34 @@ func (r *Reader) parseResponse(resp *Response, head []byte, toHEAD bool) *Error 
 // parseLine parses "HTTP-version SP 3DIGIT SP [ reason-phrase ]". The second
 // space may be missing, as many a server leaves it out with the reason.
 func (resp *Response) parseLine(line []byte) *Error {
-	const status, reason = len("HTTP/1.1 "), len("HTTP/1.1 200")
-	if len(line) < reason || line[status-1] != ' ' || span(line[status:reason], inDigit) < 3 {
+	const status, end = len("HTTP/1.1 "), len("HTTP/1.1 200")
+	if len(line) < end || line[status-1] != ' ' || span(line[status:end], inDigit) < 3 {
 		return errStatusLine
 	}
 	minor, err := parseVersion(line[:status-1])
 	if err != nil {
 		return err
 	}
-	resp.Minor = minor
-	for _, c := range line[status:reason] {
+	resp.Minor, resp.Status = minor, 0
+	for _, c := range line[status:end] {
 		resp.Status = resp.Status*10 + int(c-'0')
 	}
 	if resp.Status < 100 || resp.Status > 599 {
 		return errStatusLine
 	}
-	rest := line[reason:]
+	rest := line[end:]
 	if len(rest) > 0 && rest[0] != ' ' {
 		return errStatusLine
 	}
 	if valueSpan(rest) < len(rest) {
 		return errReason
 	}
-	resp.Reason = rest[min(1, len(rest)):]
 	return nil
+}
+
+// reason returns the reason-phrase of a status line, which may be empty.
+func reason(line []byte) []byte {
+	return line[min(len("HTTP/1.1 200 "), len(line)):]
 }
 
 // setFraming follows RFC 9112 §6.3. A 1xx or 204 has no body, and what says

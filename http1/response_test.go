@@ -117,7 +117,7 @@ func TestResponsesAreRefusedAsABadGateway(t *testing.T) {
 		{"HTTP/1.1 600 x\r\n", errStatusLine},
 		{"HTTP/1.1 -20 x\r\n", errStatusLine},
 		{"HTTP/1.1 200 O\x00K\r\n", errReason},
-		{"HTTP/1.1 200 O\rK\r\n", errReason},
+		{"HTTP/1.1 200 O\rK\r\n", errBareCR},
 		{"HTTP/2.0 200 OK\r\n", errOldNew},
 		{"HTTP/1.2 200 OK\r\n", errOldNew},
 		{"HTTP/1x1 200 OK\r\n", errVersion},

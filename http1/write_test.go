@@ -2,6 +2,7 @@ package http1
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -85,7 +86,13 @@ func TestOnlyWordsOfKnownNamesAreSpecial(t *testing.T) {
 		{"tE", KindTE, true},
 		{"X-Forwarded-For", KindXForwardedFor, false},
 		{"X-Forwarded-Server", KindXForwardedOther, false},
-		{"X_Forwarded_For", KindOther, false},
+		{"X_Forwarded_For", KindOther, true},
+		{"X_FORWARDED-port", KindOther, true},
+		{"Content_Length", KindOther, true},
+		{"Keep_Alive", KindOther, true},
+		{"X_Mine", KindOther, false},
+		{"_", KindOther, false},
+		{"Host_" + strings.Repeat("x", 100), KindOther, false},
 		{"X-Forwarded-", KindOther, false},
 		{"Sec-WebSocket-Protocol", KindSecWebSocketOther, false},
 		{"Sec-WebSocket-Accept", KindSecWebSocketAccept, false},
