@@ -11,11 +11,16 @@ import (
 	"tokenring/config"
 )
 
+// All loggers share these settings, and every line reads them: they are made
+// before the first logger is.
+func init() {
+	zerolog.DurationFieldUnit = time.Millisecond
+	zerolog.TimeFieldFormat = time.RFC3339Nano
+}
+
 // newLogger returns the logger for changes of state, faults and audit. It
 // writes synchronously, so that none of it is lost.
 func newLogger(cfg config.LogConfig, w io.Writer) zerolog.Logger {
-	zerolog.DurationFieldUnit = time.Millisecond
-	zerolog.TimeFieldFormat = time.RFC3339Nano
 	level, err := zerolog.ParseLevel(cfg.Level)
 	if err != nil {
 		level = zerolog.InfoLevel // config has refused what ParseLevel doesn't know
