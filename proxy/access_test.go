@@ -52,8 +52,10 @@ func TestTokensInWrongPlacesAreNotLogged(t *testing.T) {
 
 func TestKeysAreTakenFromTheFirstPlaceThatHasOne(t *testing.T) {
 	c := &conn{srv: &server{p: &Proxy{cfg: Config{Key: []balancer.KeyRule{
-		{Source: balancer.KeyQuery, Name: "token"}, {Source: balancer.KeyCookie, Name: "ide"},
-		{Source: balancer.KeyHeader, Name: "X-Token"}, {Source: balancer.KeyClient},
+		{Source: balancer.KeyQuery, Name: "token"},
+		{Source: balancer.KeyCookie, Name: "ide"},
+		{Source: balancer.KeyHeader, Name: "X-Token"},
+		{Source: balancer.KeyClient},
 	}}}}, client: clientAddr{key: []byte("addr")}}
 	for _, tt := range []struct{ head, want string }{
 		{"GET /?a=b&token=q HTTP/1.1\r\nHost: x\r\nCookie: ide=c\r\n\r\n", "q"},
