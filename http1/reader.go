@@ -63,6 +63,7 @@ func (r *Reader) ReadRequest(req *Request) error {
 	r.response = false
 	n, err := r.section(requestHead, req.parseLine)
 	if err != nil {
+		*req = Request{Fields: req.Fields[:0]} // what parseLine found is gone with the buffer
 		return r.readError(err)
 	}
 	if e := r.parseRequest(req, r.take(n)); e != nil {

@@ -81,6 +81,22 @@ func TestLimitsAreExact(t *testing.T) {
 	}
 }
 
+// A refused head may have grown out of the buffer in which its first line was.
+func TestRefusedRequestHasNoParts(t *testing.T) {
+	for _, raw := range []string{
+		"GET /a?b HTTP/1.1\r\nX: " + strings.Repeat("y", 9000),
+		"GET /a?b HTTP/1.1\r\nHost: a\n",
+		"GET /a?b HTTP/1.1\r\nHost: a",
+	} {
+		var req Request
+		r := NewReader(strings.NewReader(raw), Limits{})
+		if err := r.ReadRequest(&req); err == nil || req.Method != nil || req.Target != nil || req.Minor != 0 {
+			t.Errorf("%.30q: got %v and %q %q", raw, err, req.Method, req.Target)
+		}
+		r.Release()
+	}
+}
+
 func TestHeadersWithoutEndTakeBoundedMemory(t *testing.T) {
 	for _, message := range []string{"x", "GET / HTTP/1.1\r\nX: y\r\nX: ", "\r\n", "X: y\r\n"} {
 		r := NewReader(&endless{message: message}, Limits{})
