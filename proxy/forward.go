@@ -76,7 +76,7 @@ func (c *conn) send(l *link) (*upload, error) {
 func (c *conn) receive(l *link, up *upload) error {
 	for {
 		l.readBy.within(c.srv.p.cfg.Timeouts.Response)
-		err := l.in.ReadResponse(&l.resp, c.req.Method)
+		err := l.answer(c.req.Method)
 		switch {
 		case timedOut(err) && up.running() && up.clientsFault() == nil:
 			continue // it is the client that takes its time

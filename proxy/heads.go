@@ -12,7 +12,11 @@ import (
 func (c *conn) appendRequest(dst []byte) []byte {
 	r := &c.req
 	dst = c.appendTarget(dst)
-	dst = http1.AppendField(dst, []byte("Host"), r.Host)
+	if len(r.Host) > 0 {
+		dst = http1.AppendField(dst, []byte("Host"), r.Host)
+	} else { // HTTP/1.0 may come without one, but what we send is HTTP/1.1
+		dst = http1.AppendFieldString(dst, "Host", c.x.host.Address)
+	}
 	for i := range r.Fields {
 		if f := &r.Fields[i]; !f.Hop && c.forwards(f.Kind) {
 			dst = http1.AppendField(dst, f.Name, f.Value)

@@ -61,7 +61,7 @@ func (c *conn) upgrade(l *link) (bool, error) {
 	}
 	for {
 		l.readBy.within(c.srv.p.cfg.Timeouts.Response)
-		if err := l.in.ReadResponse(&l.resp, c.req.Method); err != nil {
+		if err := l.answer(c.req.Method); err != nil {
 			return false, c.hostFailed(l, nil, err)
 		}
 		switch {

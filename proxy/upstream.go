@@ -42,10 +42,11 @@ type link struct {
 
 	readBy, writeBy deadline
 
-	since time.Time // when it became idle
-	used  bool      // it has carried an exchange before this one
-	quiet bool      // set by peek
-	peek  func(fd uintptr) bool
+	interim int       // 1xx heads since the last final one
+	since   time.Time // when it became idle
+	used    bool      // it has carried an exchange before this one
+	quiet   bool      // set by peek
+	peek    func(fd uintptr) bool
 }
 
 func newUpstream(h *pool.Host) *upstream {
@@ -162,6 +163,27 @@ func newLink(nc net.Conn) *link {
 		return true // never wait
 	}
 	return l
+}
+
+// maxInterim is how many interim answers a host may send before the final one.
+// Without a bound it could keep a request, and its client, for ever.
+const maxInterim = 100
+
+var errInterim = &http1.Error{Status: 502, Reason: "interim answers without end (RFC 9110 §15.2)"}
+
+// answer reads the next head that the host sends for a request, into resp.
+func (l *link) answer(method []byte) error {
+	if err := l.in.ReadResponse(&l.resp, method); err != nil {
+		return err
+	}
+	if l.resp.Status >= 200 {
+		l.interim = 0
+		return nil
+	}
+	if l.interim++; l.interim > maxInterim {
+		return errInterim
+	}
+	return nil
 }
 
 // silent tells whether the host has neither closed nor said anything.
