@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"net"
 	"net/netip"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -141,6 +143,25 @@ func (c *conn) abort() {
 	if l := c.link.Load(); l != nil {
 		l.nc.Close()
 	}
+}
+
+// survive keeps a programmer's error, met by one connection, from ending all the
+// others' terminals: deferred by each of the connection's goroutines, it ends
+// this connection, and says where the error is. What is logged holds no bytes of
+// a request: a runtime.Error speaks of types and indexes, a stack of addresses.
+func (c *conn) survive() {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	text := "not a runtime error"
+	if err, ok := cause.(runtime.Error); ok {
+		text = err.Error()
+	}
+	c.srv.p.opt.Metrics.panics.Inc()
+	c.srv.p.opt.Logger.Error().Str("panic", text).Str("request", c.x.id).Bytes("stack", debug.Stack()).
+		Msg("a connection was ended by a fault of this program; please report it")
+	c.abort()
 }
 
 // hold makes l what abort closes besides the client's connection.

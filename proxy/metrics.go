@@ -21,6 +21,7 @@ type Metrics struct {
 	handshakeErrors *prometheus.CounterVec
 	upstreamErrors  *prometheus.CounterVec
 	acceptErrors    prometheus.Counter
+	panics          prometheus.Counter
 }
 
 // NewMetrics registers the data path's metrics with reg.
@@ -34,6 +35,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		retries:     counter("lb_retries_total", "Requests sent a second time, to the same host or to the fallback."),
 		acceptErrors: counter("lb_accept_errors_total",
 			"Failed accepts; when they grow the process is short of file descriptors."),
+		panics: counter("lb_panics_total", "Connections that a fault of this program has ended."),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "lb_request_duration_seconds",
 			Help:    "From the last byte of a request's head to the last byte of its answer; tunnels not included.",
@@ -48,7 +50,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		m.requests[i] = requests.WithLabelValues(class)
 	}
 	reg.MustRegister(m.connections, m.accepted, m.handshakes, requests, m.refused, m.seconds, m.tunnels,
-		m.retries, m.tunnelsEnded, m.handshakeErrors, m.upstreamErrors, m.acceptErrors)
+		m.retries, m.tunnelsEnded, m.handshakeErrors, m.upstreamErrors, m.acceptErrors, m.panics)
 	return m
 }
 

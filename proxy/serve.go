@@ -86,6 +86,7 @@ func (s *server) start(ctx context.Context, nc net.Conn) {
 	s.wg.Go(func() {
 		defer m.connections.Dec()
 		defer s.forget(c)
+		defer c.survive()
 		c.serve(ctx)
 	})
 }

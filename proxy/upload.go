@@ -32,6 +32,7 @@ func (c *conn) startUpload(l *link) *upload {
 	c.out = *buffers.Get().(*[]byte)
 	go func() {
 		defer close(up.ended)
+		defer c.survive()
 		out, err := up.send(c, l, head)
 		up.err = err
 		out = out[:0]

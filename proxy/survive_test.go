@@ -1,0 +1,25 @@
+package proxy
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+func TestFaultOfOursEndsOneConnectionOnly(t *testing.T) {
+	l := start(t, nil, newHost(t, "a").on("/cut", says("", false)).on("/ws", accept(echo)))
+	neighbour := l.dial().open("/ws", mark)
+	neighbour.ping()
+	var nobody map[string]int
+	l.p.opt.Suspect = func(host string) { nobody[host]++ } // writes to a nil map
+	l.dial().send(get("/cut?token=" + mark)).expectEnd()
+	neighbour.ping()
+	l.ask(get("/fine"), 200)
+	if got := testutil.ToFloat64(l.p.opt.Metrics.panics); got != 1 {
+		t.Errorf("%v panics counted, want 1", got)
+	}
+	if log := l.log.String(); !strings.Contains(log, "nil map") || strings.Contains(log, mark) {
+		t.Errorf("the log should say what went wrong, without the token:\n%s", log)
+	}
+}
