@@ -79,10 +79,24 @@ func (c *conn) readRequest() error {
 		return err
 	}
 	c.x.key = c.key()
+	if id := header(c.req.Fields, "X-Request-Id"); c.client.trusted && validID(id) {
+		c.x.id = string(id)
+	}
 	if limit := c.srv.p.cfg.Limits.Body; limit > 0 && c.req.Framing == http1.Length && c.req.Length > limit {
 		return errTooLarge
 	}
 	return nil
+}
+
+// validID tells whether a trusted client's request id may stand in a log.
+func validID(id []byte) bool {
+	const long = 128
+	for _, b := range id {
+		if (b < '0' || b > '9') && (b|0x20 < 'a' || b|0x20 > 'z') && b != '-' && b != '_' {
+			return false
+		}
+	}
+	return len(id) > 0 && len(id) <= long
 }
 
 var endOfHead = []byte("\r\n\r\n")

@@ -48,10 +48,11 @@ func (c *conn) appendTarget(dst []byte) []byte {
 // The others are written by us, from what they mean.
 func (c *conn) forwards(k http1.Kind) bool {
 	switch k {
-	case http1.KindHost, http1.KindContentLength, http1.KindTransferEncoding, http1.KindXForwardedFor:
+	case http1.KindHost, http1.KindContentLength, http1.KindTransferEncoding,
+		http1.KindXForwardedFor, http1.KindXRequestID:
 		return false
 	case http1.KindXForwardedProto, http1.KindXForwardedHost, http1.KindXForwardedOther,
-		http1.KindForwarded, http1.KindXRealIP, http1.KindXRequestID:
+		http1.KindForwarded, http1.KindXRealIP:
 		return c.client.trusted
 	}
 	return true
@@ -79,10 +80,7 @@ func (c *conn) appendForwarded(dst []byte) []byte {
 	if len(c.req.Host) > 0 && !c.passed(http1.KindXForwardedHost) { // HTTP/1.0 may come without one
 		dst = http1.AppendField(dst, []byte("X-Forwarded-Host"), c.req.Host)
 	}
-	if !c.passed(http1.KindXRequestID) {
-		dst = http1.AppendFieldString(dst, "X-Request-Id", c.x.id)
-	}
-	return dst
+	return http1.AppendFieldString(dst, "X-Request-Id", c.x.id)
 }
 
 // passed tells whether a field of that kind was passed on from a trusted client.

@@ -76,6 +76,12 @@ func TestWhatTrustedProxiesSayIsKept(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
+	if e := l.logged("/m"); e["id"] != "mine" {
+		t.Errorf("the log has the id %v, want that of the proxy in front", e["id"])
+	}
+	if l.ask(strings.Replace(spoofed, "Id: mine", "Id: <mine>", 1), 200); (<-heads).Header.Get("X-Request-Id") == "<mine>" {
+		t.Error("an id that is no word was kept")
+	}
 }
 
 func TestTargetsReachTheHostInOriginForm(t *testing.T) {

@@ -143,6 +143,7 @@ func (c *conn) carry(t *tunnel, l *link) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer c.survive()
 		down.run(nil)
 	}()
 	up.run(early)
