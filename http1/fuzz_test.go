@@ -18,6 +18,9 @@ var requestSeeds = []string{
 	"\r\nPUT http://a/ HTTP/1.1\r\nHost: A\r\nTransfer-Encoding: chunked\r\n\r\n3;a=\"b\"\r\nabc\r\n0\r\nT: u\r\n\r\n",
 	"OPTIONS * HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nX:\t y \x80\r\n\r\n",
 	"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+	"SSH-2.0-OpenSSH_9.2\r\n",
+	"GET / HTTP/1.1\rHost: a\r\r",
+	"TRACE /%00 HTTP/1.0\r\nX_Forwarded_For: b\r\nTransfer_Encoding: chunked\r\nContent-Length: 00\r\n\r\n",
 }
 
 var responseSeeds = []string{

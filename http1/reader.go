@@ -133,8 +133,8 @@ var (
 )
 
 // section reads until a whole section is unread and returns its length, with
-// the empty line. It checks the lines' ends and lengths and nothing else, so
-// that the parser needs one pass over memory that doesn't move. Each byte is
+// the empty line. Of all but the first line it checks the end and the length
+// only, so that the parser has one pass over memory that doesn't move. Each byte is
 // looked at once, however slowly it comes, and every refusal depends on the
 // bytes up to one position only, not on how they were cut up on their way.
 //
