@@ -47,13 +47,40 @@ func buildAndRun(m *testing.M) int {
 type pebble struct {
 	directory string                // its URL
 	rootsFile string                // PEM of what signed its own certificate
-	roots     func() *x509.CertPool // what signs the certificates that it issues
+	roots     func() *x509.CertPool // what signs the certificates that it issues; nil while it doesn't answer
 	output    *output
 }
 
 // startPebble starts a server that validates names at 127.0.0.1:tlsPort, and
-// whose certificates last for validity.
+// whose certificates last for validity. A free port may be taken by somebody else
+// before pebble listens there; then it is started again on others.
 func startPebble(t *testing.T, tlsPort int, validity time.Duration) *pebble {
+	t.Helper()
+	const attempts = 5
+	dns := startDNS(t)
+	for range attempts {
+		p, ended := tryPebble(t, dns, tlsPort, validity)
+		gone := false
+		until(t, "pebble answers or ends", func() bool {
+			select {
+			case <-ended:
+				gone = true
+			default:
+			}
+			return gone || p.roots() != nil
+		})
+		if !gone {
+			return p
+		}
+		t.Logf("pebble has ended:\n%s", p.output)
+	}
+	t.Fatalf("pebble has ended %d times", attempts)
+	return nil
+}
+
+// tryPebble starts pebble, which may not answer yet or ever; ended is closed when
+// its process has ended.
+func tryPebble(t *testing.T, dns string, tlsPort int, validity time.Duration) (p *pebble, ended <-chan struct{}) {
 	t.Helper()
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "pebble.crt"), filepath.Join(dir, "pebble.key")
@@ -73,35 +100,47 @@ func startPebble(t *testing.T, tlsPort int, validity time.Duration) *pebble {
 	file := filepath.Join(dir, "config.json")
 	must(t, os.WriteFile(file, config, 0o600))
 
-	p := &pebble{directory: "https://" + address + "/dir", rootsFile: cert, output: &output{}}
-	run(t, p.output, pebbleBinary, "-config", file, "-dnsserver", startDNS(t))
 	client := clientOf(t, certPEM)
-	until(t, "pebble answers", func() bool { _, err := fetch(client, p.directory); return err == nil })
+	p = &pebble{directory: "https://" + address + "/dir", rootsFile: cert, output: &output{}}
 	p.roots = func() *x509.CertPool {
+		if _, err := fetch(client, p.directory); err != nil {
+			return nil
+		}
 		pem, err := fetch(client, "https://"+management+"/roots/0")
-		must(t, err)
+		if err != nil {
+			return nil
+		}
 		pool := x509.NewCertPool()
 		pool.AppendCertsFromPEM(pem)
 		return pool
 	}
-	return p
+	return p, run(t, p.output, pebbleBinary, "-config", file, "-dnsserver", dns)
 }
 
 // issued counts the certificates that the server has made.
 func (p *pebble) issued() int { return p.output.count("Issued certificate serial") }
 
-// run starts a process that ends with the test.
-func run(t *testing.T, out io.Writer, name string, args ...string) {
+// run starts a process that ends with the test; ended is closed when it has.
+func run(t *testing.T, out io.Writer, name string, args ...string) (ended <-chan struct{}) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0", "PEBBLE_AUTHZREUSE=0")
-	must(t, cmd.Start())
+	if err := cmd.Start(); err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		_ = cmd.Wait() // it says itself why it ends
+	}()
 	t.Cleanup(func() {
 		cancel()
-		_ = cmd.Wait() // it was killed
+		<-over
 	})
+	return over
 }
 
 // startDNS answers every question for an address with 127.0.0.1, over TCP, as
