@@ -56,7 +56,7 @@ func BenchmarkHeirs(b *testing.B) {
 // BenchmarkBuild takes one host out of a table and back in, at the default
 // parameters: two tables per loop.
 func BenchmarkBuild(b *testing.B) {
-	for _, hosts := range []int{10, 200} {
+	for _, hosts := range []int{10, 200, 1000} {
 		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
 			builder := newBuilder(b, Config{})
 			fleet := fleet(hosts)
@@ -64,6 +64,18 @@ func BenchmarkBuild(b *testing.B) {
 			for b.Loop() {
 				rebuild(b, builder, fleet[1:]...)
 				rebuild(b, builder, fleet...)
+			}
+		})
+	}
+}
+
+// BenchmarkFirstBuild makes a table from nothing, at the default parameters.
+func BenchmarkFirstBuild(b *testing.B) {
+	for _, hosts := range []int{10, 200, 1000} {
+		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
+			fleet := fleet(hosts)
+			for b.Loop() {
+				rebuild(b, newBuilder(b, Config{}), fleet...)
 			}
 		})
 	}
