@@ -172,6 +172,11 @@ func TestAKilledHostLosesOnlyItsTokensAndOnce(t *testing.T) {
 	r.mustReturn(t, tr, before, heirs, down)
 }
 
+// everybodysTurn is how long the traffic may take to have had each token's
+// request answered after a host is marked down: callers of that host may still
+// wait for a connection, for timeouts.connect, and then there is a round to go.
+const everybodysTurn = 3 * time.Second
+
 func TestAHostThatIsCutOffGetsItsTokensBack(t *testing.T) {
 	for name, removed := range map[string]bool{"soon": false, "after it was removed from the ring": true} {
 		t.Run(name, func(t *testing.T) {
@@ -184,6 +189,7 @@ func TestAHostThatIsCutOffGetsItsTokensBack(t *testing.T) {
 			down := r.markedDown(t, victim)
 			heirs := r.find(t)
 			r.mustInherit(t, before, heirs)
+			during(everybodysTurn)
 			if removed {
 				eventually(t, "the host is out of the ring", func() error { return r.agreeOn("ide-1", "ide-3") })
 			}
