@@ -52,9 +52,10 @@ func TestAHostJoinsAndOnlyItsShareMoves(t *testing.T) {
 	terminals := append(r.lbs[0].open(t, live[:20]...), r.lbs[1].open(t, live[20:]...)...)
 
 	joining := r.traffic(t)
+	joining.lap(t)
 	command(t, slices.Concat(r.compose, []string{"up", "-d", "--no-recreate", fourth}))
 	eventually(t, "the host has joined", func() error { return r.agreeOn("ide-1", "ide-2", "ide-3", fourth) })
-	during(time.Second)
+	joining.lap(t)
 	joining.end(t)
 	joining.mustSucceed(t, all)
 	mustLive(t, terminals)
@@ -122,10 +123,10 @@ func (r *region) leaves(t *testing.T, before seats) {
 	})
 	with := r.find(t)
 	leaving := r.traffic(t)
-	during(time.Second)
+	leaving.lap(t)
 	docker(t, "stop", r.container(t, fourth))
 	eventually(t, "the host has left", func() error { return r.agreeOn("ide-1", "ide-2", "ide-3") })
-	during(time.Second)
+	leaving.lap(t)
 	leaving.end(t)
 	leaving.mustSucceed(t, all)
 	leaving.mustRoute(t, func(_, token string) []string { return via(with[token], before[token]) })
@@ -150,11 +151,12 @@ func TestAKilledHostLosesOnlyItsTokensAndOnce(t *testing.T) {
 	orphan := r.lbs[0].open(t, before.of(victim)[0])[0]
 
 	tr := r.traffic(t)
-	during(time.Second)
+	tr.lap(t)
 	docker(t, "kill", r.container(t, victim))
 	down := r.markedDown(t, victim)
 	heirs := r.find(t)
 	r.mustInherit(t, before, heirs)
+	tr.lap(t)
 	eventually(t, "the host is out of the ring", func() error { return r.agreeOn("ide-1", "ide-3") })
 	during(time.Second)
 	r.find(t).mustBe(t, heirs, "a token moved when its host left the ring, though it had moved before")
@@ -167,15 +169,10 @@ func TestAKilledHostLosesOnlyItsTokensAndOnce(t *testing.T) {
 	hangUp(adopted)
 	docker(t, "start", r.container(t, victim))
 	r.calm(t)
-	during(time.Second)
+	tr.lap(t)
 	tr.end(t)
 	r.mustReturn(t, tr, before, heirs, down)
 }
-
-// everybodysTurn is how long the traffic may take to have had each token's
-// request answered after a host is marked down: callers of that host may still
-// wait for a connection, for timeouts.connect, and then there is a round to go.
-const everybodysTurn = 3 * time.Second
 
 func TestAHostThatIsCutOffGetsItsTokensBack(t *testing.T) {
 	for name, removed := range map[string]bool{"soon": false, "after it was removed from the ring": true} {
@@ -184,18 +181,18 @@ func TestAHostThatIsCutOffGetsItsTokensBack(t *testing.T) {
 			before := r.find(t)
 			terminals := r.lbs[0].open(t, slices.Concat(before.of("ide-1")[:5], before.of("ide-3")[:5])...)
 			tr := r.traffic(t)
-			during(time.Second)
+			tr.lap(t)
 			r.disconnect(t, r.container(t, victim))
 			down := r.markedDown(t, victim)
 			heirs := r.find(t)
 			r.mustInherit(t, before, heirs)
-			during(everybodysTurn)
+			tr.lap(t)
 			if removed {
 				eventually(t, "the host is out of the ring", func() error { return r.agreeOn("ide-1", "ide-3") })
 			}
 			r.connect(t, r.container(t, victim), hosts[victim])
 			r.calm(t)
-			during(time.Second)
+			tr.lap(t)
 			tr.end(t)
 			mustLive(t, terminals)
 			r.mustReturn(t, tr, before, heirs, down)

@@ -14,6 +14,7 @@ import (
 // Traffic is requests of all tokens through both balancers, over and over, and
 // what became of them.
 type traffic struct {
+	lbs     int // how many balancers it goes through
 	stop    chan struct{}
 	once    sync.Once
 	workers sync.WaitGroup
@@ -37,7 +38,7 @@ const pause = 2500 * time.Microsecond
 
 // traffic begins, and ends with end or with the test.
 func (r *region) traffic(t *testing.T) *traffic {
-	tr := &traffic{stop: make(chan struct{}), trips: map[string][]trip{}}
+	tr := &traffic{lbs: len(r.lbs), stop: make(chan struct{}), trips: map[string][]trip{}}
 	for _, lb := range r.lbs {
 		turns := make(chan string)
 		tr.workers.Go(func() { tr.call(turns) })
@@ -78,6 +79,34 @@ func (tr *traffic) travel(lb *balancer, turns <-chan string) {
 		tr.trips[way] = append(tr.trips[way], one)
 		tr.mu.Unlock()
 	}
+}
+
+// lap waits until each token has had an answer, through each balancer, to a
+// request that began after now. Requests that hang on a host that has vanished
+// hold the others up for a while.
+func (tr *traffic) lap(t *testing.T) {
+	t.Helper()
+	now := time.Now()
+	eventually(t, "everybody has had a turn", func() error {
+		tr.mu.Lock()
+		defer tr.mu.Unlock()
+		if late := tr.lateLocked(now); late > 0 {
+			return fmt.Errorf("%d tokens and balancers have had none", late)
+		}
+		return nil
+	})
+}
+
+// lateLocked counts the tokens and balancers without a good trip after now.
+func (tr *traffic) lateLocked(now time.Time) int {
+	late := len(tokens) * tr.lbs
+	for _, trips := range tr.trips {
+		good := func(one trip) bool { return one.err == nil && one.began.After(now) }
+		if slices.ContainsFunc(trips, good) {
+			late--
+		}
+	}
+	return late
 }
 
 // end waits for the last request, and says how many there were.
