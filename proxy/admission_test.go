@@ -141,6 +141,41 @@ func TestSilentClientsHoldNoPlaceInTheGate(t *testing.T) {
 	(<-done).send(get("/")).want(200)
 }
 
+func TestClientThatStallsAfterItsHelloHoldsNoPlaceInTheGate(t *testing.T) {
+	gate := tlsterm.NewGate(1)
+	l := start(t, withTLS(t, gate), newHost(t, "a"))
+	stalled := l.dial().send(clientHello(t))
+	if _, err := stalled.in.Peek(1); err != nil { // our part is done, and it is the client's turn
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if err := gate.Enter(ctx); err != nil {
+		t.Fatal("the place is still held")
+	}
+	gate.Leave()
+}
+
+// clientHello returns the first record of a TLS handshake.
+func clientHello(t *testing.T) string {
+	t.Helper()
+	client, server := net.Pipe()
+	defer server.Close()
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		_ = tls.Client(client, &tls.Config{InsecureSkipVerify: true}).Handshake() // ends with the pipe
+	}()
+	hello := make([]byte, 1<<14)
+	n, err := server.Read(hello)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Close()
+	<-done
+	return string(hello[:n])
+}
+
 func TestHandshakeThatIsNotAdmittedInTimeEnds(t *testing.T) {
 	gate := tlsterm.NewGate(1)
 	l := start(t, func(l *lab) {
