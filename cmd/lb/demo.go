@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -141,19 +142,25 @@ func randomText() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// freePort returns port if it can be listened on, and another one otherwise.
-// Somebody else may take it before we do; then the demo says so and ends.
+// freePort returns port if it can be listened on, and otherwise one that can,
+// from below the range in which Linux picks ports for connections and for port
+// 0 (32768 to 60999): there, any connection might take it before we do.
 func freePort(port int) int {
-	for _, try := range []int{port, 0} {
-		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(try)))
-		if err != nil {
-			continue
+	const from, to = 20000, 32000
+	for range 100 {
+		if port != 0 {
+			ln, err := net.Listen("tcp", loopback(port))
+			if err == nil {
+				ln.Close()
+				return port
+			}
 		}
-		defer ln.Close()
-		return ln.Addr().(*net.TCPAddr).Port
+		port = from + mathrand.IntN(to-from)
 	}
-	return port
+	return port // whoever listens on it will say what is wrong
 }
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // obey carries out what the user types, until there is no more input.
 func (s *stage) obey(in io.Reader, quit func()) {

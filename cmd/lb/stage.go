@@ -146,7 +146,7 @@ const (
 )
 
 func newDemoHost(name string, id uint32, shell bool, seed, secretFile string, log zerolog.Logger) (*demoHost, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", loopback(freePort(0))) // a port that will still be free after a stop
 	if err != nil {
 		return nil, err
 	}
