@@ -18,6 +18,7 @@ type exchange struct {
 	host    *pool.Host
 	rule    balancer.Rule
 	retried bool
+	fresh   bool // only a new connection will do: an idle one has just been found dead
 
 	started   time.Time
 	connected time.Duration // until there was a connection to the host
@@ -190,7 +191,7 @@ var (
 // new one: it keeps it for hours, and can't be caught out by one that has just
 // been closed.
 func (c *conn) connect(u *upstream) (*link, error) {
-	if !c.req.WebSocket {
+	if !c.req.WebSocket && !c.x.fresh {
 		if l := u.take(); l != nil {
 			c.hold(l)
 			return l, nil

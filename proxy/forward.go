@@ -21,9 +21,9 @@ func (c *conn) forward() {
 	err = c.roundTrip(l)
 	if errors.Is(err, errStale) {
 		l.close()
-		if l, err = c.dial(u); err != nil {
-			c.blame(u.name, "connect")
-			c.unreached(errUnreachable)
+		c.x.fresh = true
+		if l, u, err = c.reach(); err != nil {
+			c.unreached(err)
 			return
 		}
 		c.srv.p.opt.Metrics.retries.Inc()
