@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tokenring/admin"
+	"tokenring/balancer"
 	"tokenring/config"
 	"tokenring/health"
 	"tokenring/pool"
@@ -29,6 +30,7 @@ import (
 //	proxy ──suspicions──▶ monitor
 //	admin ──decisions──▶ pool
 type edge struct {
+	digester balancer.Digester
 	cfg      *config.Config
 	log      zerolog.Logger
 	metrics  *prometheus.Registry
@@ -86,8 +88,8 @@ func (e *edge) buildCertificates() error {
 }
 
 func (e *edge) buildProxy(accessOut io.Writer) error {
-	digester, err := newDigester(e.cfg)
-	if err != nil {
+	var err error
+	if e.digester, err = newDigester(e.cfg); err != nil {
 		return err
 	}
 	trusted, err := pool.ParseNetworks(e.cfg.TrustedNetworks)
@@ -104,7 +106,7 @@ func (e *edge) buildProxy(accessOut io.Writer) error {
 			Access:  access,
 			Metrics: proxy.NewMetrics(e.metrics),
 			Suspect: e.monitor.Suspect,
-			Digest:  digester,
+			Digest:  e.digester,
 		})
 	return nil
 }
@@ -134,15 +136,11 @@ func (e *edge) buildAdmin() error {
 	if err != nil {
 		return err
 	}
-	digester, err := newDigester(e.cfg)
-	if err != nil {
-		return err
-	}
 	e.register()
 	e.admin, err = admin.New(admin.Deps{
 		Region:       e.pool,
 		Sessions:     e.proxy.Session,
-		Digester:     digester,
+		Digester:     e.digester,
 		Hash:         e.cfg.Hash,
 		Metrics:      e.metrics,
 		Token:        token,

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -72,7 +73,7 @@ func TestReadmesCommandsWork(t *testing.T) {
 	}
 	for _, command := range r.commands {
 		switch {
-		case listed(elsewhere, command):
+		case slices.Contains(elsewhere, command):
 			s.mustBeInCI(command)
 		case command == "go run ./cmd/lb demo":
 			startDemo(t) // on free ports; everything else is as typed
@@ -85,15 +86,6 @@ func TestReadmesCommandsWork(t *testing.T) {
 	if len(r.commands) < 15 {
 		t.Errorf("found only %d commands in README.md", len(r.commands))
 	}
-}
-
-func listed(all []string, one string) bool {
-	for _, s := range all {
-		if s == one {
-			return true
-		}
-	}
-	return false
 }
 
 // A readmeShell runs commands one after the other, with their environment kept.
