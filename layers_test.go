@@ -22,11 +22,11 @@ const module = "tokenring"
 // packages of lower layers. What isn't here but below outside stands above them
 // all, and nobody imports it.
 var layers = [][]string{
-	{"http1", "balancer"},         // arithmetic
-	{"pool", "health", "tlsterm"}, // each owns one resource
-	{"proxy", "admin", "demo"},    // each serves one kind of visitor
-	{"config"},                    // composes the parts' own configuration
-	{"cmd/lb"},                    // wiring
+	{"http1", "balancer"},                 // arithmetic
+	{"pool", "health", "tlsterm", "park"}, // each owns one resource
+	{"proxy", "admin", "demo"},            // each serves one kind of visitor
+	{"config"},                            // composes the parts' own configuration
+	{"cmd/lb"},                            // wiring
 }
 
 // outside are the directories of test and benchmark programs.
