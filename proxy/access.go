@@ -8,39 +8,97 @@ import (
 	"tokenring/balancer"
 )
 
-// record writes the exchange's line to the access log and counts it. Of the
+// An entry is what the access log tells of an exchange or a tunnel. Of the
 // request only the path is shown: the query may hold the key, and a key is a
 // secret, for which its keyed digest stands.
+type entry struct {
+	id, client string
+	tls        bool
+	method     string // "" for a head that couldn't be read, whose parts mean nothing
+	path       []byte
+	key        string // its digest
+	host       string
+	rule       balancer.Rule
+	retried    bool
+
+	started             time.Time
+	connected, answered time.Duration
+
+	status         int
+	received, sent int64
+	end            string
+}
+
+// record counts the exchange, and writes its line to the access log.
 func (c *conn) record() {
 	x, m := &c.x, c.srv.p.opt.Metrics
-	took := time.Since(x.started)
-	m.answered(x.status)
-	if x.status != 101 {
-		m.seconds.Observe(took.Seconds())
+	if x.handed {
+		return // the tunnel does when it ends
 	}
+	m.answered(x.status)
+	m.seconds.Observe(time.Since(x.started).Seconds())
 	if c.srv.p.opt.Access == nil || (x.status == 0 && x.end == endClientGone && x.host == nil) {
 		return // a client that went away between two requests is no event
 	}
-	e := c.srv.p.opt.Access.Info().
-		Str("id", x.id).
-		Str("client", c.client.text).
-		Bool("tls", c.srv.l.TLS != nil)
-	if x.end != endRefused { // else the head wasn't read, and its parts mean nothing
-		e = e.Str("method", shownMethod(c.req.Method)).Bytes("path", c.redact(c.req.Path))
+	e := c.entry()
+	c.srv.p.log(&e)
+}
+
+// entry returns what can be told of the exchange by now. Its path is a part of
+// the request.
+func (c *conn) entry() entry {
+	x := &c.x
+	e := entry{
+		id: x.id, client: c.client.text, tls: c.srv.l.TLS != nil, rule: x.rule, retried: x.retried,
+		started: x.started, connected: x.connected, answered: x.answered,
+		status: x.status, received: x.received, sent: x.sent, end: x.end,
+	}
+	if c.srv.p.opt.Access == nil {
+		return e
+	}
+	if x.end != endRefused {
+		e.method, e.path = shownMethod(c.req.Method), c.redact(c.req.Path)
 	}
 	if len(x.key) > 0 {
-		e = e.Str("key", c.srv.p.opt.Digest.Digest(x.key))
+		e.key = c.srv.p.opt.Digest.Digest(x.key)
 	}
 	if x.host != nil {
-		e = e.Str("host", x.host.Name).Dur("connect_ms", x.connected).Dur("answer_ms", x.answered)
+		e.host = x.host.Name
 	}
-	e.Str("why", string(x.rule)).
-		Bool("retried", x.retried).
-		Int("status", x.status).
-		Int64("in", x.received).
-		Int64("out", x.sent).
-		Dur("took_ms", took).
-		Str("end", x.end).
+	return e
+}
+
+// lasting returns e so that it outlives the request.
+func (e entry) lasting() entry {
+	e.path = bytes.Clone(e.path)
+	return e
+}
+
+// log writes e to the access log, if there is one.
+func (p *Proxy) log(e *entry) {
+	if p.opt.Access == nil {
+		return
+	}
+	line := p.opt.Access.Info().
+		Str("id", e.id).
+		Str("client", e.client).
+		Bool("tls", e.tls)
+	if e.end != endRefused {
+		line = line.Str("method", e.method).Bytes("path", e.path)
+	}
+	if e.key != "" {
+		line = line.Str("key", e.key)
+	}
+	if e.host != "" {
+		line = line.Str("host", e.host).Dur("connect_ms", e.connected).Dur("answer_ms", e.answered)
+	}
+	line.Str("why", string(e.rule)).
+		Bool("retried", e.retried).
+		Int("status", e.status).
+		Int64("in", e.received).
+		Int64("out", e.sent).
+		Dur("took_ms", time.Since(e.started)).
+		Str("end", e.end).
 		Send()
 }
 

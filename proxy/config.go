@@ -42,6 +42,13 @@ func (t Timeouts) WithDefaults() Timeouts {
 	return t
 }
 
+// tick is how often what waits in a lot is asked whether its time has passed. A
+// timeout there takes up to a quarter longer than it says.
+func (t Timeouts) tick() time.Duration {
+	const shortest, longest = time.Millisecond, 5 * time.Second
+	return min(max(min(t.Idle, t.Tunnel)/4, shortest), longest)
+}
+
 // Limits bound what a client may send. A zero field means its default.
 type Limits struct {
 	Line   int   `yaml:"line"`   // bytes of the request line and of each header field; 8192

@@ -17,8 +17,8 @@ import (
 	"tokenring/http1"
 )
 
-// A conn is one client's connection. It belongs to the goroutine that serves
-// it, except for endIfIdle and abort, which a shutdown calls.
+// A conn is one client's connection. It belongs to the goroutine that serves it,
+// or to none while it is parked; endIfIdle and abort are for a shutdown to call.
 type conn struct {
 	srv    *server
 	tcp    net.Conn // the socket
@@ -29,11 +29,10 @@ type conn struct {
 
 	readBy, writeBy deadline
 
-	// What endIfIdle and abort look at.
-	idle    atomic.Bool // waiting for a request
+	idle    idleness
 	aborted atomic.Bool
-	link    atomic.Pointer[link]   // to the host, during an exchange
-	tunnel  atomic.Pointer[tunnel] // which the exchange has become
+	link    atomic.Pointer[link]   // to the host, during an exchange; for abort
+	tunnel  atomic.Pointer[tunnel] // that the exchange is about to become; for abort
 
 	req  http1.Request
 	x    exchange
@@ -63,35 +62,75 @@ func (c *conn) use(nc net.Conn) {
 	c.writeBy = deadline{set: nc.SetWriteDeadline}
 }
 
-// serve runs the connection until it ends.
-func (c *conn) serve(ctx context.Context) {
-	defer c.tcp.Close()
-	if !c.handshake(ctx) {
-		return
-	}
-	c.open()
-	defer c.release()
-	for c.waitForRequest() && c.exchange() {
-	}
-	c.closeGently()
+// run serves the connection, from its handshake on, until it ends, becomes a
+// tunnel or is parked.
+func (c *conn) run(ctx context.Context) {
+	c.live(func() (parked bool) {
+		if !c.handshake(ctx) {
+			c.tcp.Close()
+			return false
+		}
+		c.client = c.address()
+		var random [8]byte
+		_, _ = rand.Read(random[:]) // never fails
+		c.base = hex.EncodeToString(random[:]) + "-"
+		return c.serve()
+	})
 }
 
-// open gets what only a connection that is past its handshake needs.
-func (c *conn) open() {
+// resume serves a connection that was parked.
+func (c *conn) resume() { c.live(c.serve) }
+
+// live runs the connection's goroutine, and takes leave of the connection unless
+// the goroutine has parked it, whose it isn't any more then.
+func (c *conn) live(serve func() (parked bool)) {
+	parked := false
+	defer func() {
+		if !parked {
+			c.srv.leave(c)
+		}
+	}()
+	defer c.survive()
+	parked = serve()
+}
+
+// serve answers requests until the connection has ended, has become a tunnel, or
+// has been parked.
+func (c *conn) serve() (parked bool) {
+	for {
+		c.acquire()
+		came := c.waitForRequest()
+		for came == requestCame && c.exchange() {
+			came = c.waitForRequest()
+		}
+		if came == requestCame {
+			c.closeGently()
+		}
+		c.release()
+		if came != clientQuiet {
+			c.tcp.Close()
+			return false
+		}
+		if c.park() {
+			return true
+		}
+	}
+}
+
+// acquire gets what only a connection with a request needs.
+func (c *conn) acquire() {
 	c.in = http1.NewReader(c.nc, c.srv.p.cfg.Limits.heads())
 	c.out = *buffers.Get().(*[]byte)
-	c.client = c.address()
-	var random [8]byte
-	_, _ = rand.Read(random[:]) // never fails
-	c.base = hex.EncodeToString(random[:]) + "-"
 }
 
 func (c *conn) release() {
 	c.in.Release()
+	c.in, c.req, c.x = nil, http1.Request{}, exchange{}
 	const keep = 64 << 10 // a larger buffer was an exception, and isn't worth keeping
 	if out := c.out[:0]; cap(out) <= keep {
 		buffers.Put(&out)
 	}
+	c.out = nil
 }
 
 func (c *conn) address() clientAddr {
@@ -106,30 +145,6 @@ func (c *conn) address() clientAddr {
 		key = prefix.Addr()
 	}
 	return clientAddr{text: addr.String(), key: key.AsSlice(), trusted: c.srv.p.cfg.trusts(addr)}
-}
-
-// waitForRequest blocks until the next request begins. False: the client has
-// gone, has been idle for too long, or the listener is stopping.
-func (c *conn) waitForRequest() bool {
-	c.idle.Store(true)
-	if c.srv.stopping.Load() && c.n > 0 {
-		return false
-	}
-	limit := c.srv.p.cfg.Timeouts.Idle
-	if c.n == 0 {
-		limit = c.srv.p.cfg.Timeouts.Head
-	}
-	c.readBy.within(limit)
-	return c.in.Wait() == nil && c.idle.CompareAndSwap(true, false)
-}
-
-// endIfIdle makes a connection that waits for a request end. One that is just
-// about to wait finds the server stopping. When a request comes at the same
-// moment, either it is served or the connection ends, never both.
-func (c *conn) endIfIdle() {
-	if c.idle.CompareAndSwap(true, false) {
-		c.tcp.Close()
-	}
 }
 
 // abort ends the connection whatever it is doing, whichever side it waits for.

@@ -31,6 +31,7 @@ type exchange struct {
 
 	framing http1.Framing // of the answer to the client
 	last    bool          // the connection ends after this exchange
+	handed  bool          // a tunnel has taken the connection over
 }
 
 // How exchanges end, as the access log and a metric say it.
@@ -46,6 +47,7 @@ const (
 	endShutdown   = "shutdown" // a tunnel: the balancer stops
 	endClient     = "client"   // a tunnel: the client closed it
 	endHost       = "host"     // a tunnel: the host closed it
+	endFault      = "fault"    // something that this balancer is to blame for
 )
 
 // exchange reads one request and answers it. It reports whether another one may
@@ -168,7 +170,7 @@ func (c *conn) reach() (*link, *upstream, error) {
 			c.x.connected = time.Since(c.x.started)
 			return l, u, nil
 		}
-		c.blame(host.Name, "connect")
+		c.srv.p.blame(host.Name, "connect")
 		if rule == ruleSession {
 			return nil, nil, errSessionHost
 		}
@@ -209,9 +211,9 @@ func (c *conn) dial(u *upstream) (*link, error) {
 }
 
 // blame counts a failure of a host, and has it checked soon.
-func (c *conn) blame(host, kind string) {
-	c.srv.p.opt.Metrics.upstreamErrors.WithLabelValues(kind).Inc()
-	c.srv.p.opt.Suspect(host)
+func (p *Proxy) blame(host, kind string) {
+	p.opt.Metrics.upstreamErrors.WithLabelValues(kind).Inc()
+	p.opt.Suspect(host)
 }
 
 // unreached answers a request for which reach found nothing.

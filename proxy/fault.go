@@ -122,7 +122,7 @@ func (c *conn) hostFailed(l *link, up *upload, err error) error {
 	default:
 		c.x.host.Gauges.Resets.Add(1)
 	}
-	c.blame(c.x.host.Name, kind)
+	c.srv.p.blame(c.x.host.Name, kind)
 	c.fail(f)
 	return err
 }

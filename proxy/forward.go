@@ -198,7 +198,7 @@ func (c *conn) brokenOff(up *upload, err error) error {
 	if timedOut(err) {
 		c.x.end = endTimeout
 	}
-	c.blame(c.x.host.Name, "body")
+	c.srv.p.blame(c.x.host.Name, "body")
 	c.x.host.Gauges.Resets.Add(1)
 	return err
 }

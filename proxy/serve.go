@@ -5,11 +5,17 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"tokenring/park"
 	"tokenring/tlsterm"
 )
 
@@ -20,24 +26,32 @@ type Listener struct {
 	Redirect string        // not "": answer every request with a redirect to this https port
 }
 
-// A server is one listening socket and the connections that came from it.
+// A server is one listening socket and all that came from it.
 type server struct {
 	p        *Proxy
 	l        Listener
+	lots     []*park.Lot
+	turn     atomic.Uint32 // whose turn it is among the lots
 	stopping atomic.Bool
 	hard     context.Context // ends when what is left is closed
 
 	mu    sync.Mutex
-	conns map[*conn]struct{}
-	wg    sync.WaitGroup
+	lives map[life]struct{}
+	wg    sync.WaitGroup // one for each life
 }
 
-// Serve accepts connections from ln, and serves them, until ctx ends. Then it
-// closes ln, lets requests finish and tunnels run for Timeouts.Shutdown, closes
-// what is left, and returns nil when the last connection has ended. It returns
-// earlier only if ln fails.
+// A life is a client's connection, or the tunnel that one has become.
+type life interface {
+	endIfIdle() // at the beginning of a shutdown
+	abort()     // at its end
+}
+
+// Serve accepts TCP connections from ln, and serves them, until ctx ends. Then
+// it closes ln, lets requests finish and tunnels run for Timeouts.Shutdown,
+// closes what is left, and returns nil when the last connection has ended. It
+// returns earlier only if ln or the kernel's epoll fails.
 func (p *Proxy) Serve(ctx context.Context, ln net.Listener, l Listener) error {
-	s := &server{p: p, l: l, conns: make(map[*conn]struct{})}
+	s := &server{p: p, l: l, lives: make(map[life]struct{})}
 	if l.TLS != nil {
 		s.l.TLS = admitted(l.TLS, l.Gate)
 	}
@@ -46,12 +60,49 @@ func (p *Proxy) Serve(ctx context.Context, ln net.Listener, l Listener) error {
 	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
 	s.hard = hard
-	err := s.accept(ctx, ln)
+	closeLots, err := s.openLots(ln)
+	if err != nil {
+		return err
+	}
+	err = s.accept(ctx, ln)
 	s.shutdown(kill)
+	if lotErr := closeLots(); lotErr != nil {
+		return lotErr
+	}
 	if ctx.Err() != nil {
 		return nil
 	}
 	return err
+}
+
+// openLots sets the lots to work in which tunnels and idle connections wait: one
+// for each processor, because the bytes of a tunnel are moved by its lot's
+// goroutine. They have ended when the function that is returned has. A lot that
+// fails closes ln.
+func (s *server) openLots(ln net.Listener) (closeAll func() error, err error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(s.hard))
+	var running errgroup.Group
+	for range runtime.GOMAXPROCS(0) {
+		lot, err := park.New(s.p.cfg.Timeouts.tick())
+		if err != nil {
+			cancel()
+			return nil, errors.Join(err, running.Wait())
+		}
+		s.lots = append(s.lots, lot)
+		running.Go(func() error {
+			err := lot.Run(ctx)
+			if err != nil {
+				ln.Close()
+			}
+			return err
+		})
+	}
+	return func() error { cancel(); return running.Wait() }, nil
+}
+
+// lot returns a place for one more guest.
+func (s *server) lot() *park.Lot {
+	return s.lots[s.turn.Add(1)%uint32(len(s.lots))]
 }
 
 // accept runs until the listener is closed. Being short of descriptors or
@@ -76,44 +127,48 @@ func (s *server) accept(ctx context.Context, ln net.Listener) error {
 }
 
 func (s *server) start(ctx context.Context, nc net.Conn) {
+	s.p.opt.Metrics.accepted.Inc()
 	c := newConn(s, nc)
-	s.mu.Lock()
-	s.conns[c] = struct{}{}
-	s.mu.Unlock()
-	m := s.p.opt.Metrics
-	m.accepted.Inc()
-	m.connections.Inc()
-	s.wg.Go(func() {
-		defer m.connections.Dec()
-		defer s.forget(c)
-		defer c.survive()
-		c.serve(ctx)
-	})
+	s.enter(c)
+	go c.run(ctx)
 }
 
-func (s *server) forget(c *conn) {
+// enter counts a life, and leave ends its count. A connection that becomes a
+// tunnel enters as the one before it leaves as the other.
+func (s *server) enter(l life) {
+	s.p.opt.Metrics.connections.Inc()
+	s.wg.Add(1)
 	s.mu.Lock()
-	delete(s.conns, c)
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	s.lives[l] = struct{}{}
 }
 
-// shutdown wakes the idle connections, so that they end, and gives the others
-// their time.
+func (s *server) leave(l life) {
+	s.mu.Lock()
+	delete(s.lives, l)
+	s.mu.Unlock()
+	s.p.opt.Metrics.connections.Dec()
+	s.wg.Done()
+}
+
+// shutdown ends the idle connections, and gives the others their time.
 func (s *server) shutdown(kill context.CancelFunc) {
 	s.stopping.Store(true)
-	s.each((*conn).endIfIdle)
+	s.each(life.endIfIdle)
 	timer := time.AfterFunc(s.p.cfg.Timeouts.Shutdown, func() {
 		kill()
-		s.each((*conn).abort)
+		s.each(life.abort)
 	})
 	defer timer.Stop()
 	s.wg.Wait()
 }
 
-func (s *server) each(do func(*conn)) {
+// each calls do for all that live now, without the lock: they may leave.
+func (s *server) each(do func(life)) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.conns {
-		do(c)
+	lives := slices.Collect(maps.Keys(s.lives))
+	s.mu.Unlock()
+	for _, l := range lives {
+		do(l)
 	}
 }

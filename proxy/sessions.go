@@ -18,71 +18,67 @@ type sessions struct {
 
 type sessionShard struct {
 	mu   sync.Mutex
-	live map[uint64]*session
-}
-
-// A session is the live tunnels of one key.
-type session struct {
-	host    string
-	tunnels []*tunnel
+	live map[uint64]*tunnel // the newest of a key; the others hang on its next
 }
 
 func newSessions() *sessions {
 	s := &sessions{seed: maphash.MakeSeed()}
 	for i := range s.shards {
-		s.shards[i].live = make(map[uint64]*session)
+		s.shards[i].live = make(map[uint64]*tunnel)
 	}
 	return s
 }
 
 // host returns where the tunnels of key are and how many they are; "" if none.
 func (s *sessions) host(key []byte) (host string, tunnels int) {
-	hash, shard := s.shard(key)
+	hash := maphash.Bytes(s.seed, key)
+	shard := s.shard(hash)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
-	if live := shard.live[hash]; live != nil {
-		return live.host, len(live.tunnels)
+	for t := shard.live[hash]; t != nil; t = t.next {
+		host = t.host
+		tunnels++
 	}
-	return "", 0
+	return host, tunnels
 }
 
 // enter counts t among the tunnels of key, before anything is sent to t's host.
 // Tunnels that key still has on another host are ended: the newest choice wins,
 // and a choice differs from the last one only when that host is out of service.
 func (s *sessions) enter(key []byte, t *tunnel) {
-	hash, shard := s.shard(key)
+	t.hash = maphash.Bytes(s.seed, key)
+	shard := s.shard(t.hash)
 	shard.mu.Lock()
-	live := shard.live[hash]
-	if live == nil {
-		live = &session{host: t.host}
-		shard.live[hash] = live
-	}
 	var old []*tunnel
-	if live.host != t.host {
-		old, live.tunnels, live.host = live.tunnels, nil, t.host
+	if live := shard.live[t.hash]; live != nil && live.host != t.host {
+		old = together(nil, live)
+	} else {
+		t.next = live
 	}
-	live.tunnels = append(live.tunnels, t)
+	shard.live[t.hash] = t
 	shard.mu.Unlock()
 	endAll(old, endMoved)
 }
 
 // leave takes t out again. It is safe for a tunnel that enter has ended since.
-func (s *sessions) leave(key []byte, t *tunnel) {
-	hash, shard := s.shard(key)
+func (s *sessions) leave(t *tunnel) {
+	shard := s.shard(t.hash)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
-	live := shard.live[hash]
-	if live == nil {
+	live := shard.live[t.hash]
+	if live == t && t.next == nil {
+		delete(shard.live, t.hash)
 		return
 	}
-	for i, other := range live.tunnels {
-		if other == t {
-			live.tunnels = append(live.tunnels[:i], live.tunnels[i+1:]...)
-			break
-		}
+	if live == t {
+		shard.live[t.hash] = t.next
+		return
 	}
-	if len(live.tunnels) == 0 {
-		delete(shard.live, hash)
+	for other := live; other != nil; other = other.next {
+		if other.next == t {
+			other.next = t.next
+			return
+		}
 	}
 }
 
@@ -95,7 +91,7 @@ func (s *sessions) end(which func(host string) bool, why string) {
 		shard.mu.Lock()
 		for _, live := range shard.live {
 			if which(live.host) {
-				hit = append(hit, live.tunnels...)
+				hit = together(hit, live)
 			}
 		}
 		shard.mu.Unlock()
@@ -103,11 +99,17 @@ func (s *sessions) end(which func(host string) bool, why string) {
 	}
 }
 
-func (s *sessions) shard(key []byte) (uint64, *sessionShard) {
-	hash := maphash.Bytes(s.seed, key)
-	return hash, &s.shards[hash%uint64(len(s.shards))]
+// together appends t and those behind it. The shard's lock is held.
+func together(list []*tunnel, t *tunnel) []*tunnel {
+	for ; t != nil; t = t.next {
+		list = append(list, t)
+	}
+	return list
 }
 
+func (s *sessions) shard(hash uint64) *sessionShard { return &s.shards[hash%uint64(len(s.shards))] }
+
+// endAll must not be called with a lock held: what ends here leaves its shard.
 func endAll(tunnels []*tunnel, why string) {
 	for _, t := range tunnels {
 		t.end(why)

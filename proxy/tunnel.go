@@ -1,29 +1,245 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"sync"
-	"sync/atomic"
+	"syscall"
 	"time"
+
+	"tokenring/park"
 )
 
 // A tunnel is a WebSocket between a client and a host. Nothing in it is parsed:
 // what comes from one side goes to the other.
 //
-//	opening ──101──▶ both ways ──one side closes──▶ one way ──▶ ended
-//	   └───────────────────┴────── end(why) ─────────┴──────────▲
+//	opening ──101──▶ parked ◀──all moved── moving ──one side closes──▶ one way ──▶ ended
+//	   │               │  └───────event───────▲                           │          ▲
+//	   └───────────────┴──────────────── end(why) ───────────────────────┴──────────┘
+//
+// While it opens, it belongs to the goroutine of its client's connection. Then
+// it has none, and no buffer: it is a guest of a lot, whose goroutine calls Ready
+// when something has come, moves that on without ever blocking, and leaves. A
+// side that takes no more has the other side wait: at most one piece is kept for
+// it, and nothing further is read.
 type tunnel struct {
 	host string // the name
 
-	last atomic.Int64 // when a byte last moved, in Unix nanoseconds
-	idle atomic.Int64 // how long it may be quiet, in nanoseconds
+	hash uint64  // of the key: the sessions' own
+	next *tunnel // of the same key; likewise
 
-	mu    sync.Mutex
-	why   string // what ended it; "" while it lives
-	first string // the side that closed its direction first
-	conns []net.Conn
+	mu      sync.Mutex
+	why     string // what ended it; "" while it lives
+	first   string // the side that closed its direction first
+	client  end
+	back    end
+	lot     *park.Lot     // nil until it is open
+	account *account      // likewise
+	last    time.Time     // when a byte last moved
+	idle    time.Duration // how long it may be quiet
+	short   time.Duration // how long, once one side has closed
+}
+
+// An end is one of a tunnel's two connections.
+type end struct {
+	loose
+	nc     net.Conn // what is read from and written to: the socket, or TLS above it
+	side   string   // what ends the tunnel when this connection fails
+	ready  bool     // something may be there to read
+	closed bool     // it has said all that it had to say
+	told   bool     // our direction of it is closed as well
+	moved  int64    // bytes read from it
+}
+
+// A turn is bounded, so that a busy terminal doesn't keep others waiting.
+const (
+	pieceSize = 32 << 10
+	maxPieces = 8
+)
+
+var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
+
+// open makes an opening tunnel carry bytes between client and host: head, which
+// holds the 101, goes to the client first, and early, which the client has sent
+// behind its handshake, to the host. Both connections are the tunnel's from then
+// on. over is called when it has ended, which may be before open returns. After
+// an error nothing has happened, except that the host's connection is closed.
+func (t *tunnel) open(p passage, head, early []byte) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.why != "" {
+		return errEnded
+	}
+	if err := t.back.take(p.host); err != nil {
+		return err
+	}
+	if err := t.client.take(p.client); err != nil {
+		t.back.Close()
+		return err
+	}
+	t.lot, t.account, t.last = p.lot, p.account, time.Now()
+	if err := errors.Join(t.lot.Add(t.client.fd, t), t.lot.Add(t.back.fd, t)); err != nil {
+		t.finish(endFault)
+		return nil
+	}
+	t.client.ready, t.back.ready = true, true // TLS may have read ahead
+	t.give(&t.client, head)
+	t.give(&t.back, early)
+	t.move(&t.client, &t.back)
+	t.move(&t.back, &t.client)
+	return nil
+}
+
+// A passage is what a tunnel needs to open.
+type passage struct {
+	client, host net.Conn
+	lot          *park.Lot
+	account      *account
+}
+
+var errEnded = errors.New("the tunnel was ended before it was open")
+
+// take makes nc, which may have TLS above it, the connection of e.
+func (e *end) take(nc net.Conn) (err error) {
+	tc, ok := nc.(*tls.Conn)
+	if !ok {
+		e.loose, err = loosen(nc)
+		e.nc = &e.loose
+		return err
+	}
+	floor, ok := tc.NetConn().(*gatedConn)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	if e.loose, err = loosen(floor.Conn); err != nil {
+		return err
+	}
+	floor.Conn, e.nc = &e.loose, tc
+	return nil
+}
+
+// Ready implements park.Guest.
+func (t *tunnel) Ready(fd int, e park.Event) (more bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.why != "" {
+		return false
+	}
+	here, there := &t.client, &t.back
+	if fd == t.back.fd {
+		here, there = there, here
+	}
+	here.wake(e.HangUp)
+	here.ready = true
+	if err := here.flush(); err != nil {
+		t.finish(here.side)
+		return false
+	}
+	t.last = e.Now
+	on := t.move(here, there)
+	back := t.move(there, here)
+	return (on || back) && t.why == ""
+}
+
+// Tick implements park.Guest.
+func (t *tunnel) Tick(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now.Sub(t.last) > t.idle {
+		t.finish(endTimeout)
+	}
+}
+
+// move carries what is there from one end to the other, and then the end of it,
+// as far as the other takes it. It reports whether there may be more at once.
+func (t *tunnel) move(from, to *end) (more bool) {
+	if from.ready && !from.closed && !to.full() && t.why == "" {
+		piece := pieces.Get().(*[pieceSize]byte)
+		defer pieces.Put(piece)
+		for range maxPieces {
+			if !t.step(from, to, piece[:]) {
+				break
+			}
+		}
+	}
+	if t.why == "" && from.closed && !to.told && !to.full() {
+		t.closeHalf(from, to)
+	}
+	return from.ready && !from.closed && !to.full()
+}
+
+// step moves one piece, and reports whether there may be another one.
+func (t *tunnel) step(from, to *end, piece []byte) bool {
+	n, err := from.nc.Read(piece)
+	if n > 0 {
+		from.moved += int64(n)
+		if !t.give(to, piece[:n]) {
+			return false
+		}
+	}
+	switch {
+	case err == nil:
+		from.ready = !from.empty()
+	case errors.Is(err, errAgain):
+		from.ready = false
+	case errors.Is(err, io.EOF):
+		from.closed = true
+	default:
+		t.finish(from.side)
+	}
+	return err == nil && from.ready && !to.full()
+}
+
+// give writes to an end.
+func (t *tunnel) give(to *end, b []byte) bool {
+	if t.why != "" || len(b) == 0 {
+		return t.why == ""
+	}
+	if _, err := to.nc.Write(b); err != nil {
+		t.finish(to.side)
+		return false
+	}
+	return true
+}
+
+// closeHalf carries the end of one direction across. The other goes on, but
+// not for long without a byte.
+func (t *tunnel) closeHalf(from, to *end) {
+	if t.first == "" {
+		t.first = from.side
+		t.idle = t.short
+	}
+	if err := to.sayEnd(); err != nil {
+		t.finish(from.side)
+		return
+	}
+	if to.told && to.closed {
+		t.finish(t.first)
+	}
+}
+
+// empty tells whether nothing is left to read, as far as that can be told
+// without reading: TLS may hold bytes back.
+func (e *end) empty() bool { return e.nc == &e.loose && e.dry }
+
+// sayEnd closes our direction of e: the close_notify alert of TLS first, and the
+// connection's own end when that has been sent.
+func (e *end) sayEnd() error {
+	if tc, ok := e.nc.(*tls.Conn); ok {
+		if err := tc.CloseWrite(); err != nil { // says it once, however often it is called
+			return err
+		}
+		if e.full() {
+			return nil
+		}
+	}
+	e.told = true
+	if err := e.CloseWrite(); !errors.Is(err, syscall.ENOTCONN) { // else it has gone, as the next read will tell
+		return err
+	}
+	return nil
 }
 
 // end makes the tunnel end, for that reason. It is safe for concurrent use, and
@@ -31,131 +247,35 @@ type tunnel struct {
 func (t *tunnel) end(why string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.finish(why)
+}
+
+// finish ends the tunnel. mu is held.
+func (t *tunnel) finish(why string) {
 	if t.why != "" {
 		return
 	}
 	t.why = why
-	for _, nc := range t.conns {
-		nc.Close()
+	if t.lot == nil {
+		return
 	}
+	for _, e := range []*end{&t.client, &t.back} {
+		t.lot.Remove(e.fd)
+		e.Close()
+		e.unsent = nil
+	}
+	t.account.settle(t)
 }
 
-// watch has end close the connections. False: the tunnel has been ended
-// already.
-func (t *tunnel) watch(conns ...net.Conn) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.conns = append(t.conns, conns...)
-	return t.why == ""
-}
+// endIfIdle implements life: a terminal that is quiet isn't idle.
+func (t *tunnel) endIfIdle() {}
+
+// abort implements life.
+func (t *tunnel) abort() { t.end(endShutdown) }
 
 // ended returns what ended the tunnel, "" while it lives.
 func (t *tunnel) ended() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.why
-}
-
-// halfClosed notes that a side has closed its direction.
-func (t *tunnel) halfClosed(side string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.first == "" {
-		t.first = side
-	}
-}
-
-func (t *tunnel) closedFirst() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.first
-}
-
-func (t *tunnel) touch() { t.last.Store(time.Now().UnixNano()) }
-
-// left returns for how much longer the tunnel may be quiet.
-func (t *tunnel) left() time.Duration {
-	return time.Duration(t.idle.Load() - (time.Now().UnixNano() - t.last.Load()))
-}
-
-// A direction is one half of a tunnel.
-type direction struct {
-	t         *tunnel
-	from, to  net.Conn
-	side      string        // what ends the tunnel when from fails
-	lingering time.Duration // how long the other half may be idle once this one is closed
-	moved     int64         // bytes
-}
-
-// run carries bytes until from has nothing more to say or the tunnel ends.
-func (d *direction) run(early []byte) {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	scratch := (*buf)[:cap(*buf)]
-	readBy, writeBy := deadline{set: d.from.SetReadDeadline}, deadline{set: d.to.SetWriteDeadline}
-	if len(early) > 0 && !d.send(early, &writeBy) {
-		return
-	}
-	for {
-		d.arm(&readBy)
-		n, err := d.from.Read(scratch)
-		if n > 0 && !d.send(scratch[:n], &writeBy) {
-			return
-		}
-		if err != nil && !d.outlives(err) {
-			return
-		}
-	}
-}
-
-// arm sets the deadline for the next read. The other direction may shorten what
-// is allowed at the same moment: if that wasn't seen here, its own deadline is
-// the later one.
-func (d *direction) arm(readBy *deadline) {
-	for idle := int64(-1); idle != d.t.idle.Load(); {
-		idle = d.t.idle.Load()
-		readBy.within(d.t.left())
-	}
-}
-
-// send writes b to the other side. One that takes nothing for as long as the
-// tunnel may be idle is as good as gone.
-func (d *direction) send(b []byte, writeBy *deadline) bool {
-	d.t.touch()
-	writeBy.within(time.Duration(d.t.idle.Load()))
-	if _, err := d.to.Write(b); err != nil {
-		d.t.end(d.other())
-		return false
-	}
-	d.moved += int64(len(b))
-	return true
-}
-
-// outlives decides what an error of the reading side means. A closed half is
-// carried across, and the other half goes on for a while; a deadline counts
-// only if the whole tunnel was quiet for so long.
-func (d *direction) outlives(err error) bool {
-	switch {
-	case errors.Is(err, io.EOF):
-		d.t.halfClosed(d.side)
-		d.t.idle.Store(int64(d.lingering))
-		_ = d.to.SetReadDeadline(time.Now().Add(d.lingering))
-		if closeWrite(d.to) != nil {
-			d.t.end(d.side)
-		}
-	case timedOut(err) && d.t.left() > 0:
-		return true
-	case timedOut(err):
-		d.t.end(endTimeout)
-	default:
-		d.t.end(d.side)
-	}
-	return false
-}
-
-func (d *direction) other() string {
-	if d.side == endClient {
-		return endHost
-	}
-	return endClient
 }

@@ -1,14 +1,15 @@
 package proxy
 
 import (
+	"errors"
 	"time"
 
 	"tokenring/http1"
 )
 
 // openTunnel carries a WebSocket handshake to the key's host. If the host
-// agrees, the connection is a tunnel until it ends; if not, its answer is
-// relayed like any other.
+// agrees, the connection becomes a tunnel, which goes on without this goroutine;
+// if not, the host's answer is relayed like any other.
 func (c *conn) openTunnel() {
 	l, u, err := c.reach()
 	if err != nil {
@@ -17,32 +18,46 @@ func (c *conn) openTunnel() {
 	}
 	defer l.close()
 	u.gauges.Requests.Add(1)
-	t := &tunnel{host: u.name}
+	t := c.newTunnel(u)
+	if inMaint(c.srv.p.routes.Load().snapshot, u.name) { // since it was chosen: Use may have missed t
+		t.end(endMaint)
+	}
+	if !c.handOver(t, l, u) {
+		c.srv.p.sessions.leave(t)
+	}
+}
+
+// newTunnel returns an opening tunnel to u that is counted among its key's.
+func (c *conn) newTunnel(u *upstream) *tunnel {
+	limits := &c.srv.p.cfg.Timeouts
+	t := &tunnel{host: u.name, idle: limits.Tunnel, short: limits.Idle}
+	t.client.side, t.back.side = endClient, endHost
 	key := c.x.key
 	if len(key) == 0 {
 		key = []byte(c.x.id) // nobody else's: a tunnel of its own
 	}
-	key = append([]byte(nil), key...) // the head it is a slice of won't last
 	c.srv.p.sessions.enter(key, t)
-	defer c.srv.p.sessions.leave(key, t)
 	c.tunnel.Store(t)
-	if inMaint(c.srv.p.routes.Load().snapshot, u.name) { // since it was chosen: Use may have missed t
-		t.end(endMaint)
-	}
+	return t
+}
+
+// handOver does the handshake with the host, and leaves the connection to the
+// tunnel. False: there is no tunnel, and the client has its answer.
+func (c *conn) handOver(t *tunnel, l *link, u *upstream) bool {
 	if t.ended() != "" {
 		c.tooLate(t)
-		return
+		return false
 	}
-	switch agreed, err := c.upgrade(l); {
-	case err != nil:
-	case !agreed:
+	agreed, err := c.upgrade(l)
+	if err != nil {
+		return false
+	}
+	if !agreed {
 		c.x.last = true
 		_ = c.relay(l, nil)
-	case !t.watch(c.tcp, l.nc):
-		c.tooLate(t)
-	default:
-		c.runTunnel(t, l, u)
+		return false
 	}
+	return c.becomeTunnel(t, l, u)
 }
 
 // tooLate answers for a tunnel that was ended before it was open.
@@ -98,29 +113,29 @@ func (c *conn) accepted(resp *http1.Response) bool {
 	return resp.Upgrade && count == 1 && string(accept) == http1.AcceptKey(key)
 }
 
-// runTunnel sends the client the 101 and then carries bytes until the tunnel ends. What
-// either side sent early, behind its head, goes first.
-func (c *conn) runTunnel(t *tunnel, l *link, u *upstream) {
-	m := c.srv.p.opt.Metrics
+// becomeTunnel hands the connection to t, with the 101 and what either side has
+// sent behind its head already.
+func (c *conn) becomeTunnel(t *tunnel, l *link, u *upstream) bool {
 	c.x.status, c.x.last = 101, true
 	c.x.answered = time.Since(c.x.started)
-	c.out = append(appendUpgrade(c.out[:0], &l.resp, c.x.id), l.in.Unread()...)
-	c.x.sent += int64(len(l.in.Unread()))
-	u.gauges.Sessions.Add(1)
-	m.tunnels.Inc()
-	defer func() {
-		u.gauges.Sessions.Add(-1)
-		m.tunnels.Dec()
-		m.tunnelsEnded.WithLabelValues(c.x.end).Inc()
-	}()
-	if c.flush() != nil {
-		return
+	early, head := c.in.Unread(), appendUpgrade(c.out[:0], &l.resp, c.x.id)
+	c.x.received, c.x.sent = int64(len(early)), int64(l.in.Buffered())
+	c.out = append(head, l.in.Unread()...)
+	a := &account{srv: c.srv, upstream: u, entry: c.entry().lasting()}
+	a.open(t)
+	err := t.open(passage{client: c.nc, host: l.nc, lot: c.srv.lot(), account: a}, c.out, early)
+	if err == nil {
+		c.x.handed = true
+		c.srv.p.opt.Metrics.answered(101)
+		return true
 	}
-	c.carry(t, l)
-	if c.x.end = t.ended(); c.x.end == endHost && t.closedFirst() == "" { // it didn't close, it broke
-		u.gauges.Resets.Add(1)
-		c.blame(u.name, "reset")
+	a.close(t)
+	if errors.Is(err, errEnded) {
+		c.tooLate(t)
+	} else {
+		c.fail(fault{status: 503, end: endFault, detail: "this balancer is short of file descriptors; it is worth trying again"})
 	}
+	return false
 }
 
 // appendUpgrade appends the 101 head that the client gets (RFC 6455 §4.2.2).
@@ -130,25 +145,4 @@ func appendUpgrade(dst []byte, resp *http1.Response, id string) []byte {
 	dst = appendEndToEnd(dst, resp.Fields)
 	dst = http1.AppendFieldString(dst, "X-Request-Id", id)
 	return append(dst, "\r\n"...)
-}
-
-// carry runs both directions and returns when both have ended.
-func (c *conn) carry(t *tunnel, l *link) {
-	limits := &c.srv.p.cfg.Timeouts
-	t.touch()
-	t.idle.Store(int64(limits.Tunnel))
-	up := direction{t: t, from: c.nc, to: l.nc, side: endClient, lingering: limits.Idle}
-	down := direction{t: t, from: l.nc, to: c.nc, side: endHost, lingering: limits.Idle}
-	early := append([]byte(nil), c.in.Unread()...)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer c.survive()
-		down.run(nil)
-	}()
-	up.run(early)
-	<-done
-	t.end(t.closedFirst())
-	c.x.received += up.moved
-	c.x.sent += down.moved
 }

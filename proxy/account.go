@@ -1,0 +1,37 @@
+package proxy
+
+// An account is what is known of an open tunnel besides its bytes: where it is
+// counted, and what the access log will tell of it.
+type account struct {
+	srv      *server
+	upstream *upstream
+	entry    entry
+}
+
+func (a *account) open(t *tunnel) {
+	a.srv.enter(t)
+	a.upstream.gauges.Sessions.Add(1)
+	a.srv.p.opt.Metrics.tunnels.Inc()
+}
+
+func (a *account) close(t *tunnel) {
+	a.srv.p.opt.Metrics.tunnels.Dec()
+	a.upstream.gauges.Sessions.Add(-1)
+	a.srv.leave(t)
+}
+
+// settle closes the account of a tunnel that has ended, whose lock is held.
+func (a *account) settle(t *tunnel) {
+	p := a.srv.p
+	p.sessions.leave(t)
+	p.opt.Metrics.tunnelsEnded.WithLabelValues(t.why).Inc()
+	if t.why == endHost && t.first == "" { // it didn't close, it broke
+		a.upstream.gauges.Resets.Add(1)
+		p.blame(t.host, "reset")
+	}
+	a.entry.end = t.why
+	a.entry.received += t.client.moved
+	a.entry.sent += t.back.moved
+	p.log(&a.entry)
+	a.close(t)
+}
