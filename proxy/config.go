@@ -71,12 +71,19 @@ type Config struct {
 	Limits          Limits
 	Key             []balancer.KeyRule
 	TrustedNetworks []netip.Prefix // whose X-Forwarded-* and X-Request-Id are kept
+
+	// lingering is for how long a goroutine waits for the next request before
+	// its connection is parked; 0 for the default, which only tests change.
+	lingering time.Duration
 }
 
 func (c Config) withDefaults() Config {
 	c.Timeouts = c.Timeouts.WithDefaults()
 	if len(c.Key) == 0 {
 		c.Key = []balancer.KeyRule{{Source: balancer.KeyQuery, Name: "token"}}
+	}
+	if c.lingering == 0 {
+		c.lingering = 2 * time.Second
 	}
 	return c
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"sync"
 	"time"
 
@@ -45,16 +46,11 @@ func (i *idleness) enter(from, to idleState) bool {
 	return true
 }
 
-// wake takes a parked connection out of its lot.
-func (i *idleness) wake() bool {
+// overdue tells whether the time of a parked connection has passed.
+func (i *idleness) overdue(now time.Time) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.state != parked {
-		return false
-	}
-	i.lot.Remove(i.fd)
-	i.state = busy
-	return true
+	return i.state == parked && now.After(i.until)
 }
 
 // A wait is how waiting for a request has ended.
@@ -65,9 +61,6 @@ const (
 	requestCame             // its first byte, that is
 	clientQuiet             // for so long that the connection may be parked
 )
-
-// lingering is for how long a goroutine waits before its connection is parked.
-const lingering = 2 * time.Second
 
 // waitForRequest blocks until the next request begins, or doesn't.
 func (c *conn) waitForRequest() wait {
@@ -82,7 +75,7 @@ func (c *conn) waitForRequest() wait {
 	case !c.idle.until.IsZero():
 		limit = time.Until(c.idle.until)
 	}
-	patience := min(limit, lingering)
+	patience := min(limit, c.srv.p.cfg.lingering)
 	if c.n == 0 {
 		patience = limit
 	}
@@ -117,17 +110,21 @@ func (c *conn) park() bool {
 	if i.state != waiting { // it has just been closed
 		return false
 	}
+	if tc, ok := c.nc.(*tls.Conn); ok {
+		shed(tc, 0)
+	}
 	i.lot, i.fd = c.srv.lot(), fd
 	if err := i.lot.Add(fd, c); err != nil {
 		return false
 	}
 	i.state = parked
+	c.srv.p.opt.Metrics.parked.Inc()
 	return true
 }
 
 // Ready implements park.Guest: the client has spoken, or has gone.
 func (c *conn) Ready(int, park.Event) (more bool) {
-	if c.idle.wake() {
+	if c.wake() {
 		go c.resume()
 	}
 	return false
@@ -135,15 +132,23 @@ func (c *conn) Ready(int, park.Event) (more bool) {
 
 // Tick implements park.Guest.
 func (c *conn) Tick(now time.Time) {
-	if c.idle.overdue(now) && c.idle.wake() {
+	if c.idle.overdue(now) && c.wake() {
 		c.discard()
 	}
 }
 
-func (i *idleness) overdue(now time.Time) bool {
+// wake takes a parked connection out of its lot, for the caller to own.
+func (c *conn) wake() bool {
+	i := &c.idle
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return now.After(i.until)
+	if i.state != parked {
+		return false
+	}
+	i.lot.Remove(i.fd)
+	i.state = busy
+	c.srv.p.opt.Metrics.parked.Dec()
+	return true
 }
 
 // endIfIdle makes a connection that waits for a request end. One that is just
@@ -153,7 +158,7 @@ func (c *conn) endIfIdle() {
 	switch {
 	case c.idle.enter(waiting, busy):
 		c.tcp.Close() // as its goroutine will find
-	case c.idle.wake():
+	case c.wake():
 		c.discard()
 	}
 }

@@ -9,6 +9,7 @@ import (
 // is counted per host lives in pool.Gauges.
 type Metrics struct {
 	connections prometheus.Gauge
+	parked      prometheus.Gauge
 	accepted    prometheus.Counter
 	handshakes  prometheus.Counter
 	requests    [6]prometheus.Counter // by class of status: requests[2] counts 2xx; [0] those that got no answer
@@ -28,6 +29,7 @@ type Metrics struct {
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		connections: gauge("lb_connections", "Client connections that are open, tunnels included."),
+		parked:      gauge("lb_connections_parked", "Client connections between two requests that wait without a goroutine or buffer; tunnels not included."),
 		accepted:    counter("lb_connections_total", "Client connections accepted."),
 		handshakes:  counter("lb_tls_handshakes_total", "TLS handshakes completed."),
 		refused:     counter("lb_requests_refused_total", "Requests refused because of their form, before a host was chosen."),
@@ -49,7 +51,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for i, class := range []string{"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"} {
 		m.requests[i] = requests.WithLabelValues(class)
 	}
-	reg.MustRegister(m.connections, m.accepted, m.handshakes, requests, m.refused, m.seconds, m.tunnels,
+	reg.MustRegister(m.connections, m.parked, m.accepted, m.handshakes, requests, m.refused, m.seconds, m.tunnels,
 		m.retries, m.tunnelsEnded, m.handshakeErrors, m.upstreamErrors, m.acceptErrors, m.panics)
 	return m
 }

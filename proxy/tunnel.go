@@ -89,6 +89,7 @@ func (t *tunnel) open(p passage, head, early []byte) error {
 	t.give(&t.back, early)
 	t.move(&t.client, &t.back)
 	t.move(&t.back, &t.client)
+	t.client.rest(0)
 	return nil
 }
 
@@ -149,6 +150,17 @@ func (t *tunnel) Tick(now time.Time) {
 	defer t.mu.Unlock()
 	if now.Sub(t.last) > t.idle {
 		t.finish(endTimeout)
+	}
+	t.client.rest(smallRecord)
+}
+
+// smallRecord is what tls.Conn needs to read a terminal's small messages.
+const smallRecord = 2 << 10
+
+// rest keeps no more than spare bytes in buffers of an end that has been read.
+func (e *end) rest(spare int) {
+	if tc, ok := e.nc.(*tls.Conn); ok {
+		shed(tc, spare)
 	}
 }
 

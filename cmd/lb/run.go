@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/rs/zerolog"
@@ -37,6 +38,11 @@ func (c *runCmd) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	defer ignoreHangup(log)()
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var heap sync.WaitGroup
+	heap.Go(func() { keepHeap(background) })
+	defer heap.Wait()
+	defer stop()
 	return e.Run(ctx)
 }
 

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// Go's collector lets the heap grow to twice what is live. That suits a proxy at
+// neither end: one with few connections collects after every hundred handshakes,
+// and one with thousands of quiet terminals keeps as much memory again for
+// garbage that it doesn't make. So a small heap gets more room, and room that
+// isn't used goes back to the kernel. `make bench` measures both: (c) and (d).
+const (
+	heapRoom   = 32 << 20        // bytes that a small heap may grow by between two collections
+	leastSpare = 4 << 20         // bytes that aren't worth a collection
+	heapPeriod = 5 * time.Second // between two looks at the heap
+)
+
+// keepHeap runs until ctx ends. It leaves the collector alone if the operator
+// has set GOGC.
+func keepHeap(ctx context.Context) {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	afterEachCollection(ctx, func() { debug.SetGCPercent(gcPercent(readHeap().live)) })
+	tick := time.NewTicker(heapPeriod)
+	defer tick.Stop()
+	for was := readHeap(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		is := readHeap()
+		if is.trimmable(was) {
+			debug.FreeOSMemory()
+		}
+		was = is
+	}
+}
+
+// afterEachCollection calls do after each collection, in a goroutine of the
+// runtime's, until ctx has ended.
+func afterEachCollection(ctx context.Context, do func()) {
+	type sentinel struct{ _ *byte } // garbage at the next collection
+	var arm func()
+	arm = func() {
+		runtime.SetFinalizer(new(sentinel), func(*sentinel) {
+			if ctx.Err() == nil {
+				do()
+				arm()
+			}
+		})
+	}
+	arm()
+}
+
+// gcPercent returns what GOGC has to be for a heap of which so many bytes are
+// live.
+func gcPercent(live uint64) int {
+	return max(100, int(100*heapRoom/max(live, 1<<20)))
+}
+
+// A heap is its size at one moment, in bytes.
+type heap struct {
+	live      uint64 // at the end of the last collection
+	resident  uint64 // taken from the kernel and not given back
+	allocated uint64 // since the process began
+}
+
+func readHeap() heap {
+	s := []metrics.Sample{
+		{Name: "/gc/heap/live:bytes"},
+		{Name: "/gc/heap/allocs:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/unused:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"},
+	}
+	metrics.Read(s)
+	return heap{
+		live:      s[0].Value.Uint64(),
+		allocated: s[1].Value.Uint64(),
+		resident:  s[2].Value.Uint64() + s[3].Value.Uint64() + s[4].Value.Uint64(),
+	}
+}
+
+// trimmable tells whether a good part of the heap is spare, and at the pace
+// since it was as was tells won't be needed soon.
+func (h heap) trimmable(was heap) bool {
+	spare := h.resident - min(h.live, h.resident)
+	return spare > max(leastSpare, h.live/4) && h.allocated-was.allocated < spare/4
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"time"
+)
+
+func TestSmallHeapsGetMoreRoom(t *testing.T) {
+	for _, tt := range []struct {
+		live uint64
+		want int
+	}{
+		{0, 3200},
+		{4 << 20, 800},
+		{16 << 20, 200},
+		{32 << 20, 100},
+		{1 << 40, 100},
+	} {
+		if got := gcPercent(tt.live); got != tt.want {
+			t.Errorf("%d live bytes: GOGC %d, want %d", tt.live, got, tt.want)
+		}
+	}
+}
+
+func TestSpareHeapIsGivenBackWhenItIsQuiet(t *testing.T) {
+	const mb = 1 << 20
+	for _, tt := range []struct {
+		name      string
+		is        heap
+		allocated uint64 // in the last period
+		want      bool
+	}{
+		{"garbage of a wave that is over", heap{live: 40 * mb, resident: 90 * mb}, 0, true},
+		{"the same, and the wave goes on", heap{live: 40 * mb, resident: 90 * mb}, 20 * mb, false},
+		{"a trickle", heap{live: 40 * mb, resident: 90 * mb}, 2 * mb, true},
+		{"little to gain", heap{live: 40 * mb, resident: 49 * mb}, 0, false},
+		{"little to gain from a small heap", heap{live: 1 * mb, resident: 4 * mb}, 0, false},
+		{"live at the last collection, and freed since", heap{live: 50 * mb, resident: 40 * mb}, 0, false},
+	} {
+		tt.is.allocated = 1000*mb + tt.allocated
+		if got := tt.is.trimmable(heap{allocated: 1000 * mb}); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+func TestHeapIsReadAsItIs(t *testing.T) {
+	runtime.GC()
+	was := readHeap()
+	kept := make([]byte, 64<<20)
+	is := readHeap()
+	if grown := is.allocated - was.allocated; grown < 64<<20 || grown > 96<<20 {
+		t.Errorf("%d bytes were allocated, want 64 MiB", grown)
+	}
+	if is.resident < 64<<20 || is.live > is.resident {
+		t.Errorf("resident %d, live %d", is.resident, is.live)
+	}
+	runtime.KeepAlive(kept)
+}
+
+func TestEveryCollectionIsNoticed(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	noticed := make(chan bool, 100)
+	afterEachCollection(ctx, func() { noticed <- true })
+	for range 3 {
+		runtime.GC()
+		select {
+		case <-noticed:
+		case <-time.After(10 * time.Second):
+			t.Fatal("a collection went by unnoticed")
+		}
+	}
+	cancel()
+}
