@@ -12,14 +12,16 @@ import (
 // request only the path is shown: the query may hold the key, and a key is a
 // secret, for which its keyed digest stands.
 type entry struct {
-	id, client string
-	tls        bool
-	method     string // "" for a head that couldn't be read, whose parts mean nothing
-	path       []byte
-	key        string // its digest
-	host       string
-	rule       balancer.Rule
-	retried    bool
+	id       []byte
+	client   string
+	protocol string // that the client speaks
+	tls      bool
+	method   string // "" for a head that couldn't be read, whose parts mean nothing
+	path     []byte
+	key      string // its digest
+	host     string
+	rule     balancer.Rule
+	retried  bool
 
 	started             time.Time
 	connected, answered time.Duration
@@ -30,37 +32,36 @@ type entry struct {
 }
 
 // record counts the exchange, and writes its line to the access log.
-func (c *conn) record() {
-	x, m := &c.x, c.srv.p.opt.Metrics
+func (x *exchange) record() {
+	m := x.srv.p.opt.Metrics
 	if x.handed {
 		return // the tunnel does when it ends
 	}
 	m.answered(x.status)
 	m.seconds.Observe(time.Since(x.started).Seconds())
-	if c.srv.p.opt.Access == nil || (x.status == 0 && x.end == endClientGone && x.host == nil) {
+	if x.srv.p.opt.Access == nil || (x.status == 0 && x.end == endClientGone && x.host == nil) {
 		return // a client that went away between two requests is no event
 	}
-	e := c.entry()
-	c.srv.p.log(&e)
+	e := x.entry()
+	x.srv.p.log(&e)
 }
 
 // entry returns what can be told of the exchange by now. Its path is a part of
 // the request.
-func (c *conn) entry() entry {
-	x := &c.x
+func (x *exchange) entry() entry {
 	e := entry{
-		id: x.id, client: c.client.text, tls: c.srv.l.TLS != nil, rule: x.rule, retried: x.retried,
+		id: x.id, client: x.client.text, protocol: x.protocol, tls: x.srv.l.TLS != nil, rule: x.rule, retried: x.retried,
 		started: x.started, connected: x.connected, answered: x.answered,
 		status: x.status, received: x.received, sent: x.sent, end: x.end,
 	}
-	if c.srv.p.opt.Access == nil {
+	if x.srv.p.opt.Access == nil {
 		return e
 	}
 	if x.end != endRefused {
-		e.method, e.path = shownMethod(c.req.Method), c.redact(c.req.Path)
+		e.method, e.path = shownMethod(x.req.Method), x.redact(x.req.Path)
 	}
 	if len(x.key) > 0 {
-		e.key = c.srv.p.opt.Digest.Digest(x.key)
+		e.key = x.srv.p.opt.Digest.Digest(x.key)
 	}
 	if x.host != nil {
 		e.host = x.host.Name
@@ -70,7 +71,7 @@ func (c *conn) entry() entry {
 
 // lasting returns e so that it outlives the request.
 func (e entry) lasting() entry {
-	e.path = bytes.Clone(e.path)
+	e.id, e.path = bytes.Clone(e.id), bytes.Clone(e.path)
 	return e
 }
 
@@ -80,8 +81,9 @@ func (p *Proxy) log(e *entry) {
 		return
 	}
 	line := p.opt.Access.Info().
-		Str("id", e.id).
+		Bytes("id", e.id).
 		Str("client", e.client).
+		Str("protocol", e.protocol).
 		Bool("tls", e.tls)
 	if e.end != endRefused {
 		line = line.Str("method", e.method).Bytes("path", e.path)
@@ -116,9 +118,9 @@ func shownMethod(method []byte) string {
 // redact returns a path as it may be shown. The key doesn't belong there, but
 // clients make mistakes: one that encodes the "?" as well sends the key in the
 // path, and one that uses ";" does. Such a path isn't shown at all.
-func (c *conn) redact(path []byte) []byte {
+func (x *exchange) redact(path []byte) []byte {
 	const long = 256
-	if c.mayHoldKey(path) {
+	if x.mayHoldKey(path) {
 		return []byte("(redacted)")
 	}
 	if len(path) > long {
@@ -129,12 +131,12 @@ func (c *conn) redact(path []byte) []byte {
 
 // mayHoldKey tells whether a part of a target has, as it is or decoded, the key
 // or what somebody might take for the parameter that holds it.
-func (c *conn) mayHoldKey(part []byte) bool {
+func (x *exchange) mayHoldKey(part []byte) bool {
 	for range 4 { // nobody encodes more often by mistake
-		if len(c.x.key) > 0 && bytes.Contains(part, c.x.key) {
+		if len(x.key) > 0 && bytes.Contains(part, x.key) {
 			return true
 		}
-		for _, rule := range c.srv.p.cfg.Key {
+		for _, rule := range x.srv.p.cfg.Key {
 			if rule.Source == balancer.KeyQuery && assigns(part, rule.Name) {
 				return true
 			}

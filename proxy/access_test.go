@@ -51,12 +51,12 @@ func TestTokensInWrongPlacesAreNotLogged(t *testing.T) {
 }
 
 func TestKeysAreTakenFromTheFirstPlaceThatHasOne(t *testing.T) {
-	c := &conn{srv: &server{p: &Proxy{cfg: Config{Key: []balancer.KeyRule{
+	x := &exchange{srv: &server{p: &Proxy{cfg: Config{Key: []balancer.KeyRule{
 		{Source: balancer.KeyQuery, Name: "token"},
 		{Source: balancer.KeyCookie, Name: "ide"},
 		{Source: balancer.KeyHeader, Name: "X-Token"},
 		{Source: balancer.KeyClient},
-	}}}}, client: clientAddr{key: []byte("addr")}}
+	}}}}, client: &clientAddr{key: []byte("addr")}}
 	for _, tt := range []struct{ head, want string }{
 		{"GET /?a=b&token=q HTTP/1.1\r\nHost: x\r\nCookie: ide=c\r\n\r\n", "q"},
 		{"GET /?token= HTTP/1.1\r\nHost: x\r\nCookie: a=1;ide=c; x\r\n\r\n", "c"},
@@ -64,22 +64,22 @@ func TestKeysAreTakenFromTheFirstPlaceThatHasOne(t *testing.T) {
 		{"GET / HTTP/1.1\r\nHost: x\r\nCookie: aide=c\r\nCookie: z; ide=second\r\n\r\n", "second"},
 		{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "addr"},
 	} {
-		if err := http1.NewReader(strings.NewReader(tt.head), http1.Limits{}).ReadRequest(&c.req); err != nil {
+		if err := http1.NewReader(strings.NewReader(tt.head), http1.Limits{}).ReadRequest(&x.req); err != nil {
 			t.Fatal(err)
 		}
-		if got := string(c.key()); got != tt.want {
+		if got := string(x.keyOf()); got != tt.want {
 			t.Errorf("%q: got %q, want %q", tt.head, got, tt.want)
 		}
 	}
 }
 
 func TestPathsInTheLogAreBounded(t *testing.T) {
-	c := &conn{srv: &server{p: &Proxy{cfg: Config{}.withDefaults()}}}
+	x := &exchange{srv: &server{p: &Proxy{cfg: Config{}.withDefaults()}}}
 	long := "/" + strings.Repeat("x", 1000)
 	for path, want := range map[string]string{
 		"/a%20b": "/a%20b", "/": "/", "/mytoken": "/mytoken", "/100%25": "(redacted)", long: long[:256] + "…",
 	} {
-		if got := string(c.redact([]byte(path))); got != want {
+		if got := string(x.redact([]byte(path))); got != want {
 			t.Errorf("%s: got %s, want %s", path, got, want)
 		}
 	}

@@ -1,14 +1,13 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/hex"
 	"net"
 	"net/netip"
-	"runtime"
-	"runtime/debug"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -24,20 +23,17 @@ type conn struct {
 	tcp    net.Conn // the socket
 	nc     net.Conn // what requests come from: tcp, or TLS above it
 	in     *http1.Reader
-	out    []byte // scratch for what is written next; from buffers
 	client clientAddr
 
 	readBy, writeBy deadline
 
 	idle    idleness
-	aborted atomic.Bool
-	link    atomic.Pointer[link]   // to the host, during an exchange; for abort
+	x       exchange
 	tunnel  atomic.Pointer[tunnel] // that the exchange is about to become; for abort
-
-	req  http1.Request
-	x    exchange
-	base string // of the request ids
-	n    uint64 // requests so far
+	framing http1.Framing          // of the answer under way
+	base    string                 // of the request ids
+	id      []byte                 // of the latest request
+	n       uint64                 // requests so far
 }
 
 // A clientAddr is the client's address in the forms that are needed of it.
@@ -51,6 +47,7 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b 
 
 func newConn(s *server, tcp net.Conn) *conn {
 	c := &conn{srv: s, tcp: tcp}
+	c.x.srv, c.x.client, c.x.side = s, &c.client, c
 	c.use(tcp)
 	return c
 }
@@ -120,17 +117,17 @@ func (c *conn) serve() (parked bool) {
 // acquire gets what only a connection with a request needs.
 func (c *conn) acquire() {
 	c.in = http1.NewReader(c.nc, c.srv.p.cfg.Limits.heads())
-	c.out = *buffers.Get().(*[]byte)
+	c.x.out = *buffers.Get().(*[]byte)
 }
 
 func (c *conn) release() {
 	c.in.Release()
-	c.in, c.req, c.x = nil, http1.Request{}, exchange{}
+	c.in, c.x.req, c.x.outcome = nil, http1.Request{}, outcome{}
 	const keep = 64 << 10 // a larger buffer was an exception, and isn't worth keeping
-	if out := c.out[:0]; cap(out) <= keep {
+	if out := c.x.out[:0]; cap(out) <= keep {
 		buffers.Put(&out)
 	}
-	c.out = nil
+	c.x.out = nil
 }
 
 func (c *conn) address() clientAddr {
@@ -147,43 +144,61 @@ func (c *conn) address() clientAddr {
 	return clientAddr{text: addr.String(), key: key.AsSlice(), trusted: c.srv.p.cfg.trusts(addr)}
 }
 
+// exchange reads one request and answers it. It reports whether another one may
+// follow on this connection.
+func (c *conn) exchange() bool {
+	x := &c.x
+	x.start(c.nextID(), "HTTP/1.1")
+	defer x.record()
+	if err := c.readRequest(); err != nil {
+		x.refuse(err)
+		return false
+	}
+	x.last = x.req.Close || x.req.Minor == 0 || c.srv.stopping.Load()
+	switch {
+	case c.srv.l.Redirect != "":
+		x.redirect()
+	case x.req.WebSocket:
+		c.openTunnel()
+	default:
+		x.forward()
+	}
+	return !x.last
+}
+
+// readRequest reads a request's head within its deadline.
+func (c *conn) readRequest() error {
+	if !bytes.Contains(c.in.Unread(), endOfHead) { // nearly always it is here already, and needs no time
+		c.readBy.within(c.srv.p.cfg.Timeouts.Head)
+	}
+	if err := c.in.ReadRequest(&c.x.req); err != nil {
+		return err
+	}
+	if c.x.req.Minor == 0 {
+		c.x.protocol = "HTTP/1.0"
+	}
+	return c.x.admit()
+}
+
+var endOfHead = []byte("\r\n\r\n")
+
 // abort ends the connection whatever it is doing, whichever side it waits for.
 func (c *conn) abort() {
-	c.aborted.Store(true)
 	t := c.tunnel.Load()
 	if t != nil {
 		t.end(endShutdown)
 	}
 	c.cutOff(t == nil)
-	if l := c.link.Load(); l != nil {
-		l.nc.Close()
-	}
+	c.x.abort()
 }
 
 // survive keeps a programmer's error, met by one connection, from ending all the
-// others' terminals: deferred by each of the connection's goroutines, it ends
-// this connection, and says where the error is. What is logged holds no bytes of
-// a request: a runtime.Error speaks of types and indexes, a stack of addresses.
+// others' terminals: deferred by the connection's goroutine, it ends this
+// connection.
 func (c *conn) survive() {
-	cause := recover()
-	if cause == nil {
-		return
-	}
-	text := "not a runtime error"
-	if err, ok := cause.(runtime.Error); ok {
-		text = err.Error()
-	}
-	c.srv.p.opt.Metrics.panics.Inc()
-	c.srv.p.opt.Logger.Error().Str("panic", text).Str("request", c.x.id).Bytes("stack", debug.Stack()).
-		Msg("a connection was ended by a fault of this program; please report it")
-	c.abort()
-}
-
-// hold makes l what abort closes besides the client's connection.
-func (c *conn) hold(l *link) {
-	c.link.Store(l)
-	if c.aborted.Load() {
-		l.nc.Close()
+	if cause := recover(); cause != nil {
+		c.srv.reportPanic(cause, c.x.id)
+		c.abort()
 	}
 }
 
@@ -211,7 +226,7 @@ func (c *conn) closeGently() {
 	if closeWrite(c.nc) != nil {
 		return
 	}
-	scratch := c.out[:cap(c.out)]
+	scratch := c.x.out[:cap(c.x.out)]
 	for n, total := 0, 0; total < enough; total += n {
 		var err error
 		if n, err = c.nc.Read(scratch); err != nil {
@@ -237,8 +252,10 @@ func closeWrite(nc net.Conn) error {
 	return net.ErrClosed
 }
 
-// requestID returns the id of the connection's latest request.
-func (c *conn) requestID() string {
-	var b [40]byte
-	return string(strconv.AppendUint(append(b[:0], c.base...), c.n, 10))
+// nextID returns the id of the connection's next request, valid until the one
+// after it.
+func (c *conn) nextID() []byte {
+	c.n++
+	c.id = strconv.AppendUint(append(c.id[:0], c.base...), c.n, 10)
+	return c.id
 }

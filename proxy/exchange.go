@@ -1,8 +1,8 @@
 package proxy
 
 import (
-	"bytes"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"tokenring/balancer"
@@ -10,15 +10,31 @@ import (
 	"tokenring/pool"
 )
 
-// An exchange is one request and what became of it. It is what the access log
-// tells, and lives from the request's head to the end of its answer or tunnel.
+// An exchange is one request and what becomes of it, from the request's head to
+// the end of its answer or tunnel. It doesn't know which version of HTTP the
+// client speaks. One exchange value may serve many requests, one by one.
 type exchange struct {
-	id      string
-	key     []byte // a slice of the request's head; a secret
-	host    *pool.Host
-	rule    balancer.Rule
-	retried bool
-	fresh   bool // only a new connection will do: an idle one has just been found dead
+	srv    *server
+	client *clientAddr
+	side   side
+	req    http1.Request
+	out    []byte // scratch for what is written; from buffers
+
+	link    atomic.Pointer[link] // to the host; for abort
+	aborted atomic.Bool
+
+	outcome
+}
+
+// An outcome is what has become of a request: what the access log tells.
+type outcome struct {
+	id       []byte // a slice of the request's head or its connection's
+	protocol string // as the access log says it
+	key      []byte // a slice of the request's head; a secret
+	host     *pool.Host
+	rule     balancer.Rule
+	retried  bool
+	fresh    bool // only a new connection will do: an idle one has just been found dead
 
 	started   time.Time
 	connected time.Duration // until there was a connection to the host
@@ -29,9 +45,47 @@ type exchange struct {
 	sent     int64 // bytes of body or tunnel to the client
 	end      string
 
-	framing http1.Framing // of the answer to the client
-	last    bool          // the connection ends after this exchange
-	handed  bool          // a tunnel has taken the connection over
+	last   bool // the connection ends after this exchange
+	handed bool // a tunnel has taken the connection over
+}
+
+// A side is the client's side of an exchange: an HTTP/1.1 connection or a stream
+// of HTTP/2. Its methods are for the exchange's goroutine, except those of the
+// request's body, which belong to the upload while there is one.
+type side interface {
+	// body returns the request's body. early tells whether some of it is here.
+	body() body
+	early() bool
+	// readWithin bounds the next read of the body, and stopReading ends one that
+	// is under way, whoever reads.
+	readWithin(time.Duration)
+	stopReading()
+
+	// interim sends a 1xx.
+	interim(*http1.Response) error
+	// head takes the head of the final answer, which goes out with what comes
+	// next: a piece of the body, or flush.
+	head(*http1.Response)
+	piece([]byte) error
+	flush() error
+	// end sends the last piece, which may be empty, and what ends the body.
+	end(piece []byte, trailers []http1.Field) error
+	// cut ends an answer so that the client doesn't take what it got for the
+	// whole.
+	cut()
+}
+
+// A body is what http1.Body is.
+type body interface {
+	Next() ([]byte, error)
+	Done() bool
+	Trailers() []http1.Field
+}
+
+// start begins an exchange for a request that is about to be read.
+func (x *exchange) start(id []byte, protocol string) {
+	x.req = http1.Request{Fields: x.req.Fields[:0]}
+	x.outcome = outcome{id: id, protocol: protocol, rule: ruleNone, started: time.Now()}
 }
 
 // How exchanges end, as the access log and a metric say it.
@@ -50,42 +104,14 @@ const (
 	endFault      = "fault"    // something that this balancer is to blame for
 )
 
-// exchange reads one request and answers it. It reports whether another one may
-// follow on this connection.
-func (c *conn) exchange() bool {
-	c.n++
-	c.x = exchange{id: c.requestID(), rule: ruleNone, started: time.Now()}
-	defer c.record()
-	if err := c.readRequest(); err != nil {
-		return c.refuse(err)
+// admit takes from the request's head what the exchange needs to know, and
+// refuses what is larger than is allowed.
+func (x *exchange) admit() error {
+	x.key = x.keyOf()
+	if id := header(x.req.Fields, "X-Request-Id"); x.client.trusted && validID(id) {
+		x.id = id
 	}
-	c.x.last = c.req.Close || c.req.Minor == 0 || c.srv.stopping.Load()
-	switch {
-	case c.srv.l.Redirect != "":
-		c.redirect()
-	case c.req.WebSocket:
-		c.openTunnel()
-	default:
-		c.forward()
-	}
-	return !c.x.last
-}
-
-// readRequest reads a request's head within its deadline. If that fails, nothing
-// is left of the request before, whose bytes are gone.
-func (c *conn) readRequest() error {
-	c.req = http1.Request{Fields: c.req.Fields[:0]}
-	if !bytes.Contains(c.in.Unread(), endOfHead) { // nearly always it is here already, and needs no time
-		c.readBy.within(c.srv.p.cfg.Timeouts.Head)
-	}
-	if err := c.in.ReadRequest(&c.req); err != nil {
-		return err
-	}
-	c.x.key = c.key()
-	if id := header(c.req.Fields, "X-Request-Id"); c.client.trusted && validID(id) {
-		c.x.id = string(id)
-	}
-	if limit := c.srv.p.cfg.Limits.Body; limit > 0 && c.req.Framing == http1.Length && c.req.Length > limit {
+	if limit := x.srv.p.cfg.Limits.Body; limit > 0 && x.req.Framing == http1.Length && x.req.Length > limit {
 		return errTooLarge
 	}
 	return nil
@@ -102,38 +128,35 @@ func validID(id []byte) bool {
 	return len(id) > 0 && len(id) <= long
 }
 
-var endOfHead = []byte("\r\n\r\n")
-
 var errTooLarge = &http1.Error{Status: 413, Reason: "the body is larger than this server takes"}
 
 // refuse answers a request that couldn't be read. What comes after it on this
 // connection can't be trusted to be a request, so it is the last.
-func (c *conn) refuse(err error) bool {
-	c.x.last = true
+func (x *exchange) refuse(err error) {
+	x.last = true
 	var bad *http1.Error
 	switch {
 	case errors.As(err, &bad):
-		c.srv.p.opt.Metrics.refused.Inc()
-		c.fail(fault{status: bad.Status, end: endRefused, detail: bad.Reason})
+		x.srv.p.opt.Metrics.refused.Inc()
+		x.fail(fault{status: bad.Status, end: endRefused, detail: bad.Reason})
 	case timedOut(err):
-		c.fail(fault{status: 408, end: endTimeout, detail: "the request's head took too long"})
+		x.fail(fault{status: 408, end: endTimeout, detail: "the request's head took too long"})
 	default:
-		c.x.end = endClientGone
+		x.end = endClientGone
 	}
-	return false
 }
 
 // pick chooses the host for the request: the one that the key's terminals are
 // on, else the ring's. A host to avoid is one that has just failed.
-func (c *conn) pick(r *routes, avoid *pool.Host) (*pool.Host, balancer.Rule) {
-	if avoid == nil && len(c.x.key) > 0 {
-		if name, _ := c.srv.p.sessions.host(c.x.key); name != "" {
+func (x *exchange) pick(r *routes, avoid *pool.Host) (*pool.Host, balancer.Rule) {
+	if avoid == nil && len(x.key) > 0 {
+		if name, _ := x.srv.p.sessions.host(x.key); name != "" {
 			if h := r.snapshot.Host(name); h != nil && h.State != pool.Maint && h.Verdict != pool.Down {
 				return h, ruleSession
 			}
 		}
 	}
-	choice, ok := r.snapshot.Choose(c.x.key, avoid)
+	choice, ok := r.snapshot.Choose(x.key, avoid)
 	if !ok {
 		return nil, choice.Rule
 	}
@@ -151,26 +174,26 @@ const (
 // be reached. Nothing has been sent by then, so that is always allowed. The
 // fallback is where the key will be once the host is marked down; a key with a
 // live terminal has none, because its user would be on two hosts at once.
-func (c *conn) reach() (*link, *upstream, error) {
-	r := c.srv.p.routes.Load()
+func (x *exchange) reach() (*link, *upstream, error) {
+	r := x.srv.p.routes.Load()
 	var failed *pool.Host
 	for range 2 {
-		host, rule := c.pick(r, failed)
+		host, rule := x.pick(r, failed)
 		if host == nil {
 			break
 		}
 		if failed != nil {
-			rule, c.x.retried = ruleRetry, true
-			c.srv.p.opt.Metrics.retries.Inc()
+			rule = ruleRetry
+			x.again()
 		}
-		c.x.host, c.x.rule = host, rule
+		x.host, x.rule = host, rule
 		u := r.upstreams[host.Name]
-		l, err := c.connect(u)
+		l, err := x.connect(u)
 		if err == nil {
-			c.x.connected = time.Since(c.x.started)
+			x.connected = time.Since(x.started)
 			return l, u, nil
 		}
-		c.srv.p.blame(host.Name, "connect")
+		x.srv.p.blame(host.Name, "connect")
 		if rule == ruleSession {
 			return nil, nil, errSessionHost
 		}
@@ -192,20 +215,20 @@ var (
 // connect returns an idle connection to u, or a new one. A tunnel always gets a
 // new one: it keeps it for hours, and can't be caught out by one that has just
 // been closed.
-func (c *conn) connect(u *upstream) (*link, error) {
-	if !c.req.WebSocket && !c.x.fresh {
+func (x *exchange) connect(u *upstream) (*link, error) {
+	if !x.req.WebSocket && !x.fresh {
 		if l := u.take(); l != nil {
-			c.hold(l)
+			x.hold(l)
 			return l, nil
 		}
 	}
-	return c.dial(u)
+	return x.dial(u)
 }
 
-func (c *conn) dial(u *upstream) (*link, error) {
-	l, err := u.dial(c.srv.hard, c.srv.p.cfg.Timeouts.Connect)
+func (x *exchange) dial(u *upstream) (*link, error) {
+	l, err := u.dial(x.srv.hard, x.srv.p.cfg.Timeouts.Connect)
 	if err == nil {
-		c.hold(l)
+		x.hold(l)
 	}
 	return l, err
 }
@@ -217,18 +240,45 @@ func (p *Proxy) blame(host, kind string) {
 }
 
 // unreached answers a request for which reach found nothing.
-func (c *conn) unreached(err error) {
+func (x *exchange) unreached(err error) {
 	detail, status := "no host is available for this session; it is worth trying again", 503
 	if errors.Is(err, errUnreachable) {
 		detail, status = "the host of this session can't be reached", 502
 	}
-	c.fail(fault{status: status, end: endNoHost, detail: detail})
+	x.fail(fault{status: status, end: endNoHost, detail: detail})
 }
 
-// write sends b to the client, within the deadline for a client that takes
-// nothing.
-func (c *conn) write(b []byte) error {
-	c.writeBy.within(c.srv.p.cfg.Timeouts.Body)
-	_, err := c.nc.Write(b)
-	return err
+// again notes that the request is sent a second time.
+func (x *exchange) again() {
+	if !x.retried {
+		x.srv.p.opt.Metrics.retries.Inc()
+	}
+	x.retried = true
+}
+
+// abort ends the exchange whichever side it waits for: the client's is the
+// caller's to end.
+func (x *exchange) abort() {
+	x.aborted.Store(true)
+	if l := x.link.Load(); l != nil {
+		l.nc.Close()
+	}
+}
+
+// hold makes l what abort closes.
+func (x *exchange) hold(l *link) {
+	x.link.Store(l)
+	if x.aborted.Load() {
+		l.nc.Close()
+	}
+}
+
+// survive is for the goroutines that an exchange starts: it ends the exchange
+// instead of the process.
+func (x *exchange) survive() {
+	if cause := recover(); cause != nil {
+		x.srv.reportPanic(cause, x.id)
+		x.side.cut()
+		x.abort()
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"html"
-	"strconv"
 	"strings"
 	"time"
 
@@ -26,51 +25,56 @@ const retryAfter = "2"
 
 // fail answers with f, and settles how the exchange ended. The request's body,
 // if any, hasn't been read: the connection is used no more.
-func (c *conn) fail(f fault) {
-	c.x.status, c.x.end = f.status, f.end
-	if f.end == endRefused || f.end == endTimeout || c.req.Framing != http1.NoBody || c.req.WebSocket {
-		c.x.last = true
+func (x *exchange) fail(f fault) {
+	x.status, x.end = f.status, f.end
+	if f.end == endRefused || f.end == endTimeout || x.req.Framing != http1.NoBody || x.req.WebSocket {
+		x.last = true
 	}
-	contentType, body := c.page(f)
-	b := http1.AppendStatusLine(c.out[:0], f.status, nil)
-	b = http1.AppendFieldString(b, "Content-Type", contentType)
-	b = http1.AppendFieldString(b, "Content-Length", strconv.Itoa(len(body)))
-	b = http1.AppendFieldString(b, "Cache-Control", "no-store")
-	b = http1.AppendFieldString(b, "Date", time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT"))
-	b = http1.AppendFieldString(b, "X-Request-Id", c.x.id)
+	contentType, body := x.page(f)
+	fields := []http1.Field{
+		field("Content-Type", contentType),
+		field("Cache-Control", "no-store"),
+		field("Date", time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")),
+	}
 	switch f.status {
 	case 426: // RFC 6455 §4.4
-		b = http1.AppendFieldString(b, "Sec-WebSocket-Version", "13")
+		fields = append(fields, field("Sec-WebSocket-Version", "13"))
 	case 503:
-		b = http1.AppendFieldString(b, "Retry-After", retryAfter)
+		fields = append(fields, field("Retry-After", retryAfter))
 	}
-	if c.x.last {
-		b = http1.AppendFieldString(b, "Connection", "close")
-	}
-	b = append(b, "\r\n"...)
-	if string(c.req.Method) != "HEAD" {
-		b = append(b, body...)
-		c.x.sent += int64(len(body))
-	}
-	c.out = b
-	if c.write(b) != nil {
-		c.x.last = true
+	if x.answer(f.status, fields, body) != nil {
+		x.last = true
 	}
 }
 
+// answer sends an answer of our own.
+func (x *exchange) answer(status int, fields []http1.Field, body string) error {
+	resp := http1.Response{Status: status, Minor: 1, Fields: fields, Framing: http1.Length, Length: int64(len(body))}
+	if string(x.req.Method) == "HEAD" {
+		resp.Framing, body = http1.NoBody, ""
+	}
+	x.sent += int64(len(body))
+	x.side.head(&resp)
+	return x.side.end([]byte(body), nil)
+}
+
+func field(name, value string) http1.Field {
+	return http1.Field{Name: []byte(name), Value: []byte(value)}
+}
+
 // page is the body of a fault: a short page for browsers, JSON for the rest.
-func (c *conn) page(f fault) (contentType, body string) {
+func (x *exchange) page(f fault) (contentType, body string) {
 	title := http1.StatusText(f.status)
-	if c.wantsHTML() {
+	if x.wantsHTML() {
 		return "text/html; charset=utf-8", fmt.Sprintf(pageHTML, f.status, html.EscapeString(title),
-			html.EscapeString(sentence(f.detail)), html.EscapeString(c.x.id))
+			html.EscapeString(sentence(f.detail)), html.EscapeString(string(x.id)))
 	}
 	b, _ := json.Marshal(struct { // strings and an int: can't fail
 		Status    int    `json:"status"`
 		Error     string `json:"error"`
 		Detail    string `json:"detail"`
 		RequestID string `json:"request_id"`
-	}{f.status, title, f.detail, c.x.id})
+	}{f.status, title, f.detail, string(x.id)})
 	return "application/json", string(b) + "\n"
 }
 
@@ -91,9 +95,9 @@ func sentence(s string) string {
 }
 
 // wantsHTML tells whether the client is a browser that shows a page.
-func (c *conn) wantsHTML() bool {
-	for i := range c.req.Fields {
-		if f := &c.req.Fields[i]; f.Kind == http1.KindAccept && strings.Contains(string(f.Value), "text/html") {
+func (x *exchange) wantsHTML() bool {
+	for i := range x.req.Fields {
+		if f := &x.req.Fields[i]; f.Kind == http1.KindAccept && strings.Contains(string(f.Value), "text/html") {
 			return true
 		}
 	}
@@ -102,12 +106,12 @@ func (c *conn) wantsHTML() bool {
 
 // hostFailed answers for a host whose own answer didn't come, or was none. It
 // returns errStale, and answers nothing, when the request may be sent once more.
-func (c *conn) hostFailed(l *link, up *upload, err error) error {
+func (x *exchange) hostFailed(l *link, up *upload, err error) error {
 	if fault := up.clientsFault(); fault != nil {
-		c.clientFailed(fault)
+		x.clientFailed(fault)
 		return fault
 	}
-	if l.used && l.in.Buffered() == 0 && cut(err) && repeatable(&c.req) {
+	if l.used && l.in.Buffered() == 0 && cut(err) && repeatable(&x.req) {
 		return errStale
 	}
 	f := fault{status: 502, end: endHostFailed, detail: "the host's answer was cut short"}
@@ -120,23 +124,23 @@ func (c *conn) hostFailed(l *link, up *upload, err error) error {
 	case errors.As(err, &bad):
 		f.detail, kind = "the host's answer was not valid HTTP: "+bad.Reason, "malformed"
 	default:
-		c.x.host.Gauges.Resets.Add(1)
+		x.host.Gauges.Resets.Add(1)
 	}
-	c.srv.p.blame(c.x.host.Name, kind)
-	c.fail(f)
+	x.srv.p.blame(x.host.Name, kind)
+	x.fail(f)
 	return err
 }
 
 // clientFailed ends a request whose body the client didn't send as it should.
-func (c *conn) clientFailed(err error) {
+func (x *exchange) clientFailed(err error) {
 	var bad *http1.Error
 	switch end := clientsEnd(err); {
 	case errors.As(err, &bad):
-		c.fail(fault{status: bad.Status, end: end, detail: bad.Reason})
+		x.fail(fault{status: bad.Status, end: end, detail: bad.Reason})
 	case timedOut(err):
-		c.fail(fault{status: 408, end: end, detail: "the request's body took too long"})
+		x.fail(fault{status: 408, end: end, detail: "the request's body took too long"})
 	default:
-		c.x.last, c.x.end = true, end
+		x.last, x.end = true, end
 	}
 }
 

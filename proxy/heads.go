@@ -9,20 +9,20 @@ import (
 // appendRequest appends the head that the host gets: what the client sent,
 // written anew, without what was meant for us alone, and with what the host
 // needs to know of the client.
-func (c *conn) appendRequest(dst []byte) []byte {
-	r := &c.req
-	dst = c.appendTarget(dst)
+func (x *exchange) appendRequest(dst []byte) []byte {
+	r := &x.req
+	dst = x.appendTarget(dst)
 	if len(r.Host) > 0 {
 		dst = http1.AppendField(dst, []byte("Host"), r.Host)
 	} else { // HTTP/1.0 may come without one, but what we send is HTTP/1.1
-		dst = http1.AppendFieldString(dst, "Host", c.x.host.Address)
+		dst = http1.AppendFieldString(dst, "Host", x.host.Address)
 	}
 	for i := range r.Fields {
-		if f := &r.Fields[i]; !f.Hop && c.forwards(f.Kind) {
+		if f := &r.Fields[i]; !f.Hop && x.forwards(f.Kind) {
 			dst = http1.AppendField(dst, f.Name, f.Value)
 		}
 	}
-	dst = c.appendForwarded(dst)
+	dst = x.appendForwarded(dst)
 	if r.WebSocket {
 		return append(dst, "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"...)
 	}
@@ -30,10 +30,12 @@ func (c *conn) appendRequest(dst []byte) []byte {
 	return append(dst, "\r\n"...)
 }
 
+var requestID = []byte("X-Request-Id")
+
 // appendTarget writes the request line in origin-form or asterisk-form (RFC
 // 9112 §3.2.1, §3.2.4), whatever form it came in. The query stays raw.
-func (c *conn) appendTarget(dst []byte) []byte {
-	r := &c.req
+func (x *exchange) appendTarget(dst []byte) []byte {
+	r := &x.req
 	dst = append(dst, r.Method...)
 	dst = append(dst, ' ')
 	dst = append(dst, r.Path...)
@@ -46,50 +48,50 @@ func (c *conn) appendTarget(dst []byte) []byte {
 
 // forwards tells whether a request field of that kind is passed on as it came.
 // The others are written by us, from what they mean.
-func (c *conn) forwards(k http1.Kind) bool {
+func (x *exchange) forwards(k http1.Kind) bool {
 	switch k {
 	case http1.KindHost, http1.KindContentLength, http1.KindTransferEncoding,
 		http1.KindXForwardedFor, http1.KindXRequestID:
 		return false
 	case http1.KindXForwardedProto, http1.KindXForwardedHost, http1.KindXForwardedOther,
 		http1.KindForwarded, http1.KindXRealIP:
-		return c.client.trusted
+		return x.client.trusted
 	}
 	return true
 }
 
 // appendForwarded says who the client is and what it asked for. What a client
 // in a trusted network said of that is kept, and its address added.
-func (c *conn) appendForwarded(dst []byte) []byte {
+func (x *exchange) appendForwarded(dst []byte) []byte {
 	dst = append(dst, "X-Forwarded-For: "...)
-	if c.client.trusted {
-		for i := range c.req.Fields {
-			if f := &c.req.Fields[i]; f.Kind == http1.KindXForwardedFor && !f.Hop {
+	if x.client.trusted {
+		for i := range x.req.Fields {
+			if f := &x.req.Fields[i]; f.Kind == http1.KindXForwardedFor && !f.Hop {
 				dst = append(append(dst, f.Value...), ", "...)
 			}
 		}
 	}
-	dst = append(append(dst, c.client.text...), "\r\n"...)
-	if !c.passed(http1.KindXForwardedProto) {
+	dst = append(append(dst, x.client.text...), "\r\n"...)
+	if !x.passed(http1.KindXForwardedProto) {
 		proto := "http"
-		if c.srv.l.TLS != nil {
+		if x.srv.l.TLS != nil {
 			proto = "https"
 		}
 		dst = http1.AppendFieldString(dst, "X-Forwarded-Proto", proto)
 	}
-	if len(c.req.Host) > 0 && !c.passed(http1.KindXForwardedHost) { // HTTP/1.0 may come without one
-		dst = http1.AppendField(dst, []byte("X-Forwarded-Host"), c.req.Host)
+	if len(x.req.Host) > 0 && !x.passed(http1.KindXForwardedHost) { // HTTP/1.0 may come without one
+		dst = http1.AppendField(dst, []byte("X-Forwarded-Host"), x.req.Host)
 	}
-	return http1.AppendFieldString(dst, "X-Request-Id", c.x.id)
+	return http1.AppendField(dst, requestID, x.id)
 }
 
 // passed tells whether a field of that kind was passed on from a trusted client.
-func (c *conn) passed(k http1.Kind) bool {
-	if !c.client.trusted {
+func (x *exchange) passed(k http1.Kind) bool {
+	if !x.client.trusted {
 		return false
 	}
-	for i := range c.req.Fields {
-		if c.req.Fields[i].Kind == k {
+	for i := range x.req.Fields {
+		if x.req.Fields[i].Kind == k {
 			return true
 		}
 	}
@@ -107,39 +109,6 @@ func appendFraming(dst []byte, f http1.Framing, length int64) []byte {
 		return append(dst, "Transfer-Encoding: chunked\r\n"...)
 	}
 	return dst
-}
-
-// appendResponse appends the head that the client gets of the host's final
-// response, and settles the framing of the body that goes with it.
-func (c *conn) appendResponse(dst []byte, resp *http1.Response) []byte {
-	dst = http1.AppendStatusLine(dst, resp.Status, resp.Reason)
-	dst = appendEndToEnd(dst, resp.Fields)
-	dst = http1.AppendFieldString(dst, "X-Request-Id", c.x.id)
-	framing := resp.Framing
-	switch {
-	case framing == http1.NoBody && resp.Length >= 0: // RFC 9110 §8.6: what a GET would have got
-		dst = appendFraming(dst, http1.Length, resp.Length)
-	case framing == http1.Chunked, framing == http1.UntilClose:
-		framing = http1.Chunked
-		if c.req.Minor == 0 { // HTTP/1.0 knows no chunks
-			framing = http1.UntilClose
-		}
-		dst = appendFraming(dst, framing, 0)
-	default:
-		dst = appendFraming(dst, framing, resp.Length)
-	}
-	if c.x.last {
-		dst = append(dst, "Connection: close\r\n"...)
-	}
-	c.x.framing = framing
-	return append(dst, "\r\n"...)
-}
-
-// appendInterim appends a 1xx head (RFC 9110 §15.2).
-func appendInterim(dst []byte, resp *http1.Response) []byte {
-	dst = http1.AppendStatusLine(dst, resp.Status, resp.Reason)
-	dst = appendEndToEnd(dst, resp.Fields)
-	return append(dst, "\r\n"...)
 }
 
 // appendEndToEnd appends the response fields that are for the client.

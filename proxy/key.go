@@ -7,29 +7,29 @@ import (
 	"tokenring/http1"
 )
 
-// key returns what the request is hashed by: the first of the configured
+// keyOf returns what the request is hashed by: the first of the configured
 // sources that is present and not empty, or nil. It is a slice of the request's
 // head, raw and never decoded (haproxy-compatible), and a secret.
-func (c *conn) key() []byte {
-	for _, rule := range c.srv.p.cfg.Key {
-		if key := c.keyFrom(rule); len(key) > 0 {
+func (x *exchange) keyOf() []byte {
+	for _, rule := range x.srv.p.cfg.Key {
+		if key := x.keyFrom(rule); len(key) > 0 {
 			return key
 		}
 	}
 	return nil
 }
 
-func (c *conn) keyFrom(rule balancer.KeyRule) []byte {
+func (x *exchange) keyFrom(rule balancer.KeyRule) []byte {
 	switch rule.Source {
 	case balancer.KeyQuery:
-		value, _ := balancer.QueryValue(c.req.Query, rule.Name)
+		value, _ := balancer.QueryValue(x.req.Query, rule.Name)
 		return value
 	case balancer.KeyCookie:
-		return cookie(c.req.Fields, rule.Name)
+		return cookie(x.req.Fields, rule.Name)
 	case balancer.KeyHeader:
-		return header(c.req.Fields, rule.Name)
+		return header(x.req.Fields, rule.Name)
 	case balancer.KeyClient:
-		return c.client.key
+		return x.client.key
 	}
 	return nil
 }

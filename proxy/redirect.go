@@ -10,29 +10,25 @@ import (
 // redirect answers a request on a plain listener with its https address. A
 // query that carries a key is left out: the key has crossed the network in
 // clear once, and must not be written into an answer, a history or a log again.
-func (c *conn) redirect() {
-	host := hostWithoutPort(string(c.req.Host))
-	if host == "" || c.req.Path[0] != '/' || c.mayHoldKey(c.req.Path) {
-		c.fail(fault{status: 400, end: endRefused, detail: "this address speaks https only"})
+func (x *exchange) redirect() {
+	host := hostWithoutPort(string(x.req.Host))
+	if host == "" || x.req.Path[0] != '/' || x.mayHoldKey(x.req.Path) {
+		x.fail(fault{status: 400, end: endRefused, detail: "this address speaks https only"})
 		return
 	}
-	if port := c.srv.l.Redirect; port != "443" {
+	if port := x.srv.l.Redirect; port != "443" {
 		host += ":" + port
 	}
 	status := 301
-	if m := string(c.req.Method); m != "GET" && m != "HEAD" {
+	if m := string(x.req.Method); m != "GET" && m != "HEAD" {
 		status = 308 // the method stays (RFC 9110 §15.4.9)
 	}
-	b := http1.AppendStatusLine(c.out[:0], status, nil)
-	b = append(append(append(b, "Location: https://"...), host...), c.req.Path...)
-	if c.req.HasQuery && !c.mayHoldKey(c.req.Query) {
-		b = append(append(b, '?'), c.req.Query...)
+	location := "https://" + host + string(x.req.Path)
+	if x.req.HasQuery && !x.mayHoldKey(x.req.Query) {
+		location += "?" + string(x.req.Query)
 	}
-	b = append(b, "\r\nContent-Length: 0\r\nConnection: close\r\n"...)
-	b = http1.AppendFieldString(b, "X-Request-Id", c.x.id)
-	c.out = append(b, "\r\n"...)
-	c.x.status, c.x.last = status, true
-	_ = c.finish(c.toClient(c.out))
+	x.status, x.last = status, true
+	_ = x.finish(x.answer(status, []http1.Field{field("Location", location)}, ""))
 }
 
 // hostWithoutPort cuts the port off a Host field's value.

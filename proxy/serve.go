@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -171,4 +172,17 @@ func (s *server) each(do func(life)) {
 	for _, l := range lives {
 		do(l)
 	}
+}
+
+// reportPanic says where a programmer's error is, which one connection has met.
+// What is logged holds no bytes of a request: a runtime.Error speaks of types and
+// indexes, a stack of addresses.
+func (s *server) reportPanic(cause any, request []byte) {
+	text := "not a runtime error"
+	if err, ok := cause.(runtime.Error); ok {
+		text = err.Error()
+	}
+	s.p.opt.Metrics.panics.Inc()
+	s.p.opt.Logger.Error().Str("panic", text).Bytes("request", request).Bytes("stack", debug.Stack()).
+		Msg("a connection was ended by a fault of this program; please report it")
 }

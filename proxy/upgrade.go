@@ -11,9 +11,9 @@ import (
 // agrees, the connection becomes a tunnel, which goes on without this goroutine;
 // if not, the host's answer is relayed like any other.
 func (c *conn) openTunnel() {
-	l, u, err := c.reach()
+	l, u, err := c.x.reach()
 	if err != nil {
-		c.unreached(err)
+		c.x.unreached(err)
 		return
 	}
 	defer l.close()
@@ -34,7 +34,7 @@ func (c *conn) newTunnel(u *upstream) *tunnel {
 	t.client.side, t.back.side = endClient, endHost
 	key := c.x.key
 	if len(key) == 0 {
-		key = []byte(c.x.id) // nobody else's: a tunnel of its own
+		key = c.x.id // nobody else's: a tunnel of its own
 	}
 	c.srv.p.sessions.enter(key, t)
 	c.tunnel.Store(t)
@@ -54,7 +54,7 @@ func (c *conn) handOver(t *tunnel, l *link, u *upstream) bool {
 	}
 	if !agreed {
 		c.x.last = true
-		_ = c.relay(l, nil)
+		_ = c.x.relay(l, nil)
 		return false
 	}
 	return c.becomeTunnel(t, l, u)
@@ -62,27 +62,27 @@ func (c *conn) handOver(t *tunnel, l *link, u *upstream) bool {
 
 // tooLate answers for a tunnel that was ended before it was open.
 func (c *conn) tooLate(t *tunnel) {
-	c.fail(fault{status: 503, end: t.ended(), detail: "the host of this session is going out of service; it is worth trying again"})
+	c.x.fail(fault{status: 503, end: t.ended(), detail: "the host of this session is going out of service; it is worth trying again"})
 }
 
 // upgrade sends the handshake and reads the host's answer to it. It reports
 // whether the host switched to the protocol that was asked for; on an error,
 // the client has been answered.
 func (c *conn) upgrade(l *link) (bool, error) {
-	c.out = c.appendRequest(c.out[:0])
+	c.x.out = c.x.appendRequest(c.x.out[:0])
 	l.writeBy.within(c.srv.p.cfg.Timeouts.Response)
-	if _, err := l.nc.Write(c.out); err != nil {
-		return false, c.hostFailed(l, nil, err)
+	if _, err := l.nc.Write(c.x.out); err != nil {
+		return false, c.x.hostFailed(l, nil, err)
 	}
 	for {
 		l.readBy.within(c.srv.p.cfg.Timeouts.Response)
-		if err := l.answer(c.req.Method); err != nil {
-			return false, c.hostFailed(l, nil, err)
+		if err := l.answer(c.x.req.Method); err != nil {
+			return false, c.x.hostFailed(l, nil, err)
 		}
 		switch {
 		case l.resp.Status == 101:
 			if !c.accepted(&l.resp) {
-				return false, c.hostFailed(l, nil, errBadUpgrade)
+				return false, c.x.hostFailed(l, nil, errBadUpgrade)
 			}
 			return true, nil
 		case l.resp.Status < 200:
@@ -98,9 +98,9 @@ var errBadUpgrade = &http1.Error{Status: 502, Reason: "a 101 that doesn't answer
 // proof that the host is a WebSocket server that has read it.
 func (c *conn) accepted(resp *http1.Response) bool {
 	var key, accept []byte
-	for i := range c.req.Fields {
-		if c.req.Fields[i].Kind == http1.KindSecWebSocketKey {
-			key = c.req.Fields[i].Value
+	for i := range c.x.req.Fields {
+		if c.x.req.Fields[i].Kind == http1.KindSecWebSocketKey {
+			key = c.x.req.Fields[i].Value
 		}
 	}
 	count := 0
@@ -118,12 +118,12 @@ func (c *conn) accepted(resp *http1.Response) bool {
 func (c *conn) becomeTunnel(t *tunnel, l *link, u *upstream) bool {
 	c.x.status, c.x.last = 101, true
 	c.x.answered = time.Since(c.x.started)
-	early, head := c.in.Unread(), appendUpgrade(c.out[:0], &l.resp, c.x.id)
+	early, head := c.in.Unread(), appendUpgrade(c.x.out[:0], &l.resp, c.x.id)
 	c.x.received, c.x.sent = int64(len(early)), int64(l.in.Buffered())
-	c.out = append(head, l.in.Unread()...)
-	a := &account{srv: c.srv, upstream: u, entry: c.entry().lasting()}
+	c.x.out = append(head, l.in.Unread()...)
+	a := &account{srv: c.srv, upstream: u, entry: c.x.entry().lasting()}
 	a.open(t)
-	err := t.open(passage{client: c.nc, host: l.nc, lot: c.srv.lot(), account: a}, c.out, early)
+	err := t.open(passage{client: c.nc, host: l.nc, lot: c.srv.lot(), account: a}, c.x.out, early)
 	if err == nil {
 		c.x.handed = true
 		c.srv.p.opt.Metrics.answered(101)
@@ -133,16 +133,16 @@ func (c *conn) becomeTunnel(t *tunnel, l *link, u *upstream) bool {
 	if errors.Is(err, errEnded) {
 		c.tooLate(t)
 	} else {
-		c.fail(fault{status: 503, end: endFault, detail: "this balancer is short of file descriptors; it is worth trying again"})
+		c.x.fail(fault{status: 503, end: endFault, detail: "this balancer is short of file descriptors; it is worth trying again"})
 	}
 	return false
 }
 
 // appendUpgrade appends the 101 head that the client gets (RFC 6455 §4.2.2).
-func appendUpgrade(dst []byte, resp *http1.Response, id string) []byte {
+func appendUpgrade(dst []byte, resp *http1.Response, id []byte) []byte {
 	dst = http1.AppendStatusLine(dst, 101, nil)
 	dst = append(dst, "Connection: Upgrade\r\nUpgrade: websocket\r\n"...)
 	dst = appendEndToEnd(dst, resp.Fields)
-	dst = http1.AppendFieldString(dst, "X-Request-Id", id)
+	dst = http1.AppendField(dst, requestID, id)
 	return append(dst, "\r\n"...)
 }

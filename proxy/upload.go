@@ -24,16 +24,16 @@ type upload struct {
 	blame atomic.Pointer[error]
 }
 
-// startUpload begins to send the head in c.out, and the body behind it. settle
+// startUpload begins to send the head in x.out, and the body behind it. settle
 // must be called to wait for its end.
-func (c *conn) startUpload(l *link) *upload {
+func (x *exchange) startUpload(l *link) *upload {
 	up := &upload{ended: make(chan struct{})}
-	head := c.out // the goroutine's from now on
-	c.out = *buffers.Get().(*[]byte)
+	head := x.out // the goroutine's from now on
+	x.out = *buffers.Get().(*[]byte)
 	go func() {
 		defer close(up.ended)
-		defer c.survive()
-		out, err := up.send(c, l, head)
+		defer x.survive()
+		out, err := up.send(x, l, head)
 		up.err = err
 		out = out[:0]
 		buffers.Put(&out)
@@ -42,18 +42,18 @@ func (c *conn) startUpload(l *link) *upload {
 }
 
 // send writes out, then the body as it comes.
-func (up *upload) send(c *conn, l *link, out []byte) ([]byte, error) {
-	body := c.in.Body(c.req.Framing, c.req.Length)
+func (up *upload) send(x *exchange, l *link, out []byte) ([]byte, error) {
+	body := x.side.body()
 	progress := deadline{set: l.nc.SetReadDeadline} // an answer can't be expected before the body is there
-	timeouts, limits := &c.srv.p.cfg.Timeouts, &c.srv.p.cfg.Limits
-	if c.in.Buffered() == 0 { // nothing to send together with the head, and the client may wait for 100
+	timeouts, limits := &x.srv.p.cfg.Timeouts, &x.srv.p.cfg.Limits
+	if !x.side.early() { // nothing to send together with the head, and the client may wait for 100
 		if _, err := l.nc.Write(out); err != nil {
 			return out, err
 		}
 		out = out[:0]
 	}
 	for {
-		c.readBy.within(timeouts.Body)
+		x.side.readWithin(timeouts.Body)
 		if up.stopped.Load() { // perhaps before the deadline was set
 			return out, errStopped
 		}
@@ -72,9 +72,9 @@ func (up *upload) send(c *conn, l *link, out []byte) ([]byte, error) {
 			l.nc.Close() // the host must not take what it has got for the whole
 			return out, err
 		}
-		out = appendPiece(out, c.req.Framing, data)
+		out = appendPiece(out, x.req.Framing, data)
 		if body.Done() {
-			out = appendEnd(out, c.req.Framing, body.Trailers())
+			out = appendEnd(out, x.req.Framing, body.Trailers())
 			up.read.Store(true)
 		}
 		progress.within(timeouts.Response)
@@ -129,15 +129,15 @@ var errStopped = errors.New("the exchange ended before the request's body did")
 // by then: what of the body hasn't been read makes the client's connection
 // unusable, and what hasn't been written the host's. Only the last write may
 // still be on its way, because the host was quick to answer.
-func (up *upload) settle(c *conn, l *link, err error) error {
+func (up *upload) settle(x *exchange, l *link, err error) error {
 	const grace = 100 * time.Millisecond
 	if up == nil {
 		return err
 	}
 	if up.pending() {
-		c.x.last = true
+		x.last = true
 		up.stopped.Store(true)
-		_ = c.nc.SetReadDeadline(time.Unix(1, 0))
+		x.side.stopReading()
 		l.nc.Close()
 		err = errors.Join(err, errStopped)
 	} else if !up.over(grace) {
@@ -145,7 +145,7 @@ func (up *upload) settle(c *conn, l *link, err error) error {
 		err = errors.Join(err, errStopped)
 	}
 	<-up.ended
-	c.x.received = up.sent
+	x.received = up.sent
 	return errors.Join(err, up.err)
 }
 
