@@ -22,7 +22,7 @@ const module = "tokenring"
 // packages of lower layers. What isn't here but below outside stands above them
 // all, and nobody imports it.
 var layers = [][]string{
-	{"http1", "balancer"},                 // arithmetic
+	{"http1", "http2", "balancer"},        // arithmetic
 	{"pool", "health", "tlsterm", "park"}, // each owns one resource
 	{"proxy", "admin", "demo"},            // each serves one kind of visitor
 	{"config"},                            // composes the parts' own configuration

@@ -53,6 +53,9 @@ func (c *Config) checkListen(d *document) {
 		if l.TLS && l.RedirectHTTPS {
 			d.fail(path+".redirect_https", "a listener with tls: true can't redirect to https as well", "redirect from a plain listener, such as "+`{address: ":80", redirect_https: true}`)
 		}
+		if l.HTTP2 != nil && *l.HTTP2 && !l.TLS {
+			d.fail(path+".http2", "browsers speak HTTP/2 over TLS only, and so does this listener", "add tls: true, or leave http2 out")
+		}
 		if l.TLS && len(c.TLS.Certificates) == 0 && c.TLS.ACME == nil && !d.silent("tls.certificates") && !d.silent("tls.acme") {
 			d.fail(path+".tls", "this listener has no certificate to show", "add tls.certificates, or tls.acme")
 		}

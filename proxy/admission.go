@@ -35,6 +35,25 @@ func admitted(cfg *tls.Config, gate *tlsterm.Gate) *tls.Config {
 	return cfg
 }
 
+// offering returns cfg with HTTP/2 among the protocols that clients are offered
+// (RFC 7301), or not.
+func offering(cfg *tls.Config, http2 bool) *tls.Config {
+	if !http2 {
+		return cfg
+	}
+	cfg = cfg.Clone()
+	cfg.NextProtos = append([]string{protocolH2}, cfg.NextProtos...)
+	return cfg
+}
+
+const protocolH2 = "h2"
+
+// speaksH2 tells what the handshake has agreed on.
+func (c *conn) speaksH2() bool {
+	tc, ok := c.nc.(*tls.Conn)
+	return ok && c.srv.h2 != nil && tc.ConnectionState().NegotiatedProtocol == protocolH2
+}
+
 // A gatedConn is a client's TCP connection below TLS. It holds a place in the
 // gate from enter to the first write, and belongs to one goroutine until the
 // handshake is over.

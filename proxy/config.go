@@ -61,6 +61,7 @@ type Limits struct {
 type ListenConfig struct {
 	Address       string `yaml:"address"`
 	TLS           bool   `yaml:"tls"`
+	HTTP2         *bool  `yaml:"http2"`          // whether TLS clients are offered it; true
 	RedirectHTTPS bool   `yaml:"redirect_https"` // answer every request with a redirect to https
 }
 
@@ -96,6 +97,14 @@ func (c *Config) trusts(addr netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// head is the largest head in bytes.
+func (l Limits) head() int {
+	if l.Head > 0 {
+		return l.Head
+	}
+	return 32768
 }
 
 // heads is what a request's reader needs to know of the limits.

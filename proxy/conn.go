@@ -71,6 +71,10 @@ func (c *conn) run(ctx context.Context) {
 		var random [8]byte
 		_, _ = rand.Read(random[:]) // never fails
 		c.base = hex.EncodeToString(random[:]) + "-"
+		if c.speaksH2() {
+			c.becomeH2()
+			return false
+		}
 		return c.serve()
 	})
 }

@@ -111,6 +111,9 @@ func (x *exchange) hostFailed(l *link, up *upload, err error) error {
 		x.clientFailed(fault)
 		return fault
 	}
+	if x.aborted.Load() {
+		return x.leave(err)
+	}
 	if l.used && l.in.Buffered() == 0 && cut(err) && repeatable(&x.req) {
 		return errStale
 	}
@@ -128,6 +131,17 @@ func (x *exchange) hostFailed(l *link, up *upload, err error) error {
 	}
 	x.srv.p.blame(x.host.Name, kind)
 	x.fail(f)
+	return err
+}
+
+// leave ends an exchange that was aborted: nobody is there to be answered, and
+// the host isn't to blame.
+func (x *exchange) leave(err error) error {
+	x.last, x.end = true, endClientGone
+	if x.srv.hard.Err() != nil {
+		x.end = endShutdown
+	}
+	x.side.cut()
 	return err
 }
 

@@ -168,6 +168,9 @@ func (x *exchange) finish(err error) error {
 // finish: the client sees its connection end, which is the only way left to say
 // that the answer isn't whole (RFC 9112 §8).
 func (x *exchange) brokenOff(up *upload, err error) error {
+	if x.aborted.Load() {
+		return x.leave(err)
+	}
 	x.last = true
 	defer x.side.cut()
 	if fault := up.clientsFault(); fault != nil {

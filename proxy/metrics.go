@@ -23,6 +23,7 @@ type Metrics struct {
 	upstreamErrors  *prometheus.CounterVec
 	acceptErrors    prometheus.Counter
 	panics          prometheus.Counter
+	floods          *prometheus.CounterVec
 }
 
 // NewMetrics registers the data path's metrics with reg.
@@ -37,6 +38,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		retries:     counter("lb_retries_total", "Requests sent a second time, to the same host or to the fallback."),
 		acceptErrors: counter("lb_accept_errors_total",
 			"Failed accepts; when they grow the process is short of file descriptors."),
+		floods: counters("lb_http2_floods_total", "HTTP/2 connections ended because their client sent too many frames of a kind.", "kind"),
 		panics: counter("lb_panics_total", "Connections that a fault of this program has ended."),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "lb_request_duration_seconds",
@@ -52,7 +54,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		m.requests[i] = requests.WithLabelValues(class)
 	}
 	reg.MustRegister(m.connections, m.parked, m.accepted, m.handshakes, requests, m.refused, m.seconds, m.tunnels,
-		m.retries, m.tunnelsEnded, m.handshakeErrors, m.upstreamErrors, m.acceptErrors, m.panics)
+		m.retries, m.tunnelsEnded, m.handshakeErrors, m.upstreamErrors, m.acceptErrors, m.panics, m.floods)
 	return m
 }
 

@@ -24,6 +24,7 @@ import (
 type Listener struct {
 	TLS      *tls.Config   // nil for plain HTTP
 	Gate     *tlsterm.Gate // bounds the handshakes that are being computed; nil for no bound
+	HTTP2    bool          // offer it to TLS clients
 	Redirect string        // not "": answer every request with a redirect to this https port
 }
 
@@ -32,6 +33,7 @@ type server struct {
 	p        *Proxy
 	l        Listener
 	lots     []*park.Lot
+	h2       *h2server     // nil if the listener doesn't speak HTTP/2
 	turn     atomic.Uint32 // whose turn it is among the lots
 	stopping atomic.Bool
 	hard     context.Context // ends when what is left is closed
@@ -54,7 +56,7 @@ type life interface {
 func (p *Proxy) Serve(ctx context.Context, ln net.Listener, l Listener) error {
 	s := &server{p: p, l: l, lives: make(map[life]struct{})}
 	if l.TLS != nil {
-		s.l.TLS = admitted(l.TLS, l.Gate)
+		s.l.TLS = admitted(offering(l.TLS, l.HTTP2), l.Gate)
 	}
 	stop := context.AfterFunc(ctx, func() { ln.Close() })
 	defer stop()
@@ -65,10 +67,11 @@ func (p *Proxy) Serve(ctx context.Context, ln net.Listener, l Listener) error {
 	if err != nil {
 		return err
 	}
+	closeH2 := s.openH2()
 	err = s.accept(ctx, ln)
 	s.shutdown(kill)
-	if lotErr := closeLots(); lotErr != nil {
-		return lotErr
+	if partErr := errors.Join(closeH2(), closeLots()); partErr != nil {
+		return partErr
 	}
 	if ctx.Err() != nil {
 		return nil
@@ -99,6 +102,18 @@ func (s *server) openLots(ln net.Listener) (closeAll func() error, err error) {
 		})
 	}
 	return func() error { cancel(); return running.Wait() }, nil
+}
+
+// openH2 sets net/http's server to work, if the listener needs it. It has ended
+// when the function that is returned has.
+func (s *server) openH2() (closeIt func() error) {
+	if s.l.TLS == nil || !s.l.HTTP2 {
+		return func() error { return nil }
+	}
+	s.h2 = s.newH2()
+	var running errgroup.Group
+	running.Go(s.h2.serve)
+	return func() error { return errors.Join(s.h2.http.Close(), running.Wait()) }
 }
 
 // lot returns a place for one more guest.
@@ -156,6 +171,13 @@ func (s *server) leave(l life) {
 func (s *server) shutdown(kill context.CancelFunc) {
 	s.stopping.Store(true)
 	s.each(life.endIfIdle)
+	telling, told := context.WithCancel(s.hard)
+	var tell sync.WaitGroup
+	defer tell.Wait()
+	defer told()
+	if s.h2 != nil {
+		tell.Go(func() { s.h2.stop(telling) })
+	}
 	timer := time.AfterFunc(s.p.cfg.Timeouts.Shutdown, func() {
 		kill()
 		s.each(life.abort)

@@ -181,7 +181,7 @@ func (e *edge) listen() error {
 		}
 		f := front{ln: ln}
 		if item.TLS {
-			f.l = proxy.Listener{TLS: e.certs.TLSConfig(), Gate: gate}
+			f.l = proxy.Listener{TLS: e.certs.TLSConfig(), Gate: gate, HTTP2: item.HTTP2 == nil || *item.HTTP2}
 		}
 		if item.RedirectHTTPS {
 			f.l.Redirect = e.httpsPort()

@@ -1,0 +1,210 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tokenring/http2"
+)
+
+// An h2conn is a client's connection that speaks HTTP/2. net/http serves its
+// frames, reading and writing through it, so that it sees each frame before
+// net/http does.
+type h2conn struct {
+	net.Conn // TLS
+	srv      *server
+	tcp      net.Conn // the socket
+	client   clientAddr
+	base     string // of the request ids
+	began    time.Time
+	requests atomic.Uint64
+	users    atomic.Int64 // the connection and each of its streams; none is left at 0
+	closing  sync.Once
+
+	mu    sync.Mutex
+	meter http2.Meter
+}
+
+// Bounds of an HTTP/2 connection, which limit what one client makes us hold.
+const (
+	maxStreams      = 128       // at once
+	maxStreamWindow = 512 << 10 // bytes of uploads that wait to be taken by hosts
+	maxConnWindow   = 1 << 20   // likewise, of all streams together
+	h2Frame         = 16 << 10
+	h2HeaderTable   = 4 << 10
+	h2PingAfter     = 30 * time.Second // without a frame
+	h2PingTimeout   = 15 * time.Second
+)
+
+// errFlood ends a connection whose client sends more frames than it can need.
+var errFlood = errors.New("too many frames of one kind")
+
+// newH2 returns net/http's server for this listener's HTTP/2 connections, which
+// come to it over a channel.
+func (s *server) newH2() *h2server {
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true) // TLS ends in front of it, and its own view of it isn't needed
+	cfg := &s.p.cfg
+	h := &h2server{handed: make(chan net.Conn), closed: make(chan struct{})}
+	h.http = &http.Server{
+		Handler:           http.HandlerFunc(serveStream),
+		ConnContext:       func(ctx context.Context, nc net.Conn) context.Context { return context.WithValue(ctx, h2Key{}, nc) },
+		ReadHeaderTimeout: cfg.Timeouts.Head,
+		IdleTimeout:       cfg.Timeouts.Idle,
+		MaxHeaderBytes:    cfg.Limits.head(),
+		ErrorLog:          log.New(io.Discard, "", 0), // it would tell of clients what the access log doesn't
+		Protocols:         protocols,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          maxStreams,
+			MaxDecoderHeaderTableSize:     h2HeaderTable,
+			MaxEncoderHeaderTableSize:     h2HeaderTable,
+			MaxReadFrameSize:              h2Frame,
+			MaxReceiveBufferPerConnection: maxConnWindow,
+			MaxReceiveBufferPerStream:     maxStreamWindow,
+			SendPingTimeout:               h2PingAfter,
+			PingTimeout:                   h2PingTimeout,
+			WriteByteTimeout:              cfg.Timeouts.Body,
+		},
+		DisableGeneralOptionsHandler: true, // OPTIONS * is for the host
+	}
+	return h
+}
+
+type h2Key struct{}
+
+// An h2server is net/http's server, and the net.Listener that it accepts from.
+type h2server struct {
+	http   *http.Server
+	handed chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+// serve runs until stop or kill is called.
+func (h *h2server) serve() error {
+	if err := h.http.Serve(h); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// stop tells all clients to open no more streams, and waits until the last one
+// has ended, or ctx has.
+func (h *h2server) stop(ctx context.Context) { _ = h.http.Shutdown(ctx) }
+
+func (h *h2server) Accept() (net.Conn, error) {
+	select {
+	case nc := <-h.handed:
+		return nc, nil
+	case <-h.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (h *h2server) Close() error {
+	h.once.Do(func() { close(h.closed) })
+	return nil
+}
+
+func (h *h2server) Addr() net.Addr { return &net.TCPAddr{} }
+
+// becomeH2 hands the connection to net/http's server.
+func (c *conn) becomeH2() {
+	h := &h2conn{
+		Conn: c.nc, srv: c.srv, tcp: c.tcp, client: c.client, base: c.base, began: time.Now(),
+	}
+	h.users.Store(1)
+	c.srv.enter(h)
+	select {
+	case c.srv.h2.handed <- h:
+	case <-c.srv.h2.closed:
+		h.Close()
+	}
+}
+
+// Read implements net.Conn: a client that floods us finds its connection ended.
+func (h *h2conn) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	h.mu.Lock()
+	flood := h.meter.Read(p[:n], h.now())
+	h.mu.Unlock()
+	if flood != http2.None {
+		h.flooded(flood)
+		return 0, errFlood
+	}
+	return n, err
+}
+
+// Write implements net.Conn.
+func (h *h2conn) Write(p []byte) (int, error) {
+	n, err := h.Conn.Write(p)
+	h.mu.Lock()
+	h.meter.Wrote(n)
+	h.mu.Unlock()
+	return n, err
+}
+
+// cancelled counts a stream that ended before its answer did.
+func (h *h2conn) cancelled() {
+	h.mu.Lock()
+	flood := h.meter.Charge(http2.Cancelled, h.now())
+	h.mu.Unlock()
+	if flood != http2.None {
+		h.flooded(flood)
+		h.tcp.Close()
+	}
+}
+
+func (h *h2conn) flooded(k http2.Kind) {
+	h.srv.p.opt.Metrics.floods.WithLabelValues(k.String()).Inc()
+}
+
+func (h *h2conn) now() float64 { return time.Since(h.began).Seconds() }
+
+// Close implements net.Conn: net/http is done with the connection.
+func (h *h2conn) Close() error {
+	err := error(nil)
+	h.closing.Do(func() {
+		err = h.Conn.Close()
+		h.release()
+	})
+	return err
+}
+
+// retain counts a stream. False: the connection has gone.
+func (h *h2conn) retain() bool {
+	for {
+		n := h.users.Load()
+		if n == 0 {
+			return false
+		}
+		if h.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+func (h *h2conn) release() {
+	if h.users.Add(-1) == 0 {
+		h.srv.leave(h)
+	}
+}
+
+// endIfIdle implements life. net/http's server tells all its clients together.
+func (h *h2conn) endIfIdle() {}
+
+// abort implements life. The streams find their contexts ended.
+func (h *h2conn) abort() { h.tcp.Close() }
+
+// nextID returns the id of the connection's next request.
+func (h *h2conn) nextID() []byte {
+	return strconv.AppendUint([]byte(h.base), h.requests.Add(1), 10)
+}

@@ -1,0 +1,263 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/textproto"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"tokenring/http1"
+	"tokenring/http2"
+)
+
+// A stream is one exchange of an HTTP/2 connection, and the client's side of it.
+// Its methods are called as those of a side are.
+type stream struct {
+	x    exchange
+	conn *h2conn
+	w    http.ResponseWriter
+	ctl  *http.ResponseController
+	r    *http.Request
+	in   *http1.Reader // of the head as HTTP/1.1
+	up   streamBody
+
+	readBy, writeBy deadline
+	broken          bool // the client must not take what it has for the whole
+}
+
+// serveStream is the handler of all streams.
+func serveStream(w http.ResponseWriter, r *http.Request) {
+	h := r.Context().Value(h2Key{}).(*h2conn)
+	if !h.retain() {
+		return
+	}
+	defer h.release()
+	s := &stream{conn: h, w: w, ctl: http.NewResponseController(w), r: r}
+	s.readBy, s.writeBy = deadline{set: s.ctl.SetReadDeadline}, deadline{set: s.ctl.SetWriteDeadline}
+	s.x.srv, s.x.client, s.x.side = h.srv, &h.client, s
+	s.serve()
+	if s.broken {
+		panic(http.ErrAbortHandler) // how net/http is told to reset the stream
+	}
+}
+
+func (s *stream) serve() {
+	x := &s.x
+	x.start(s.conn.nextID(), "HTTP/2")
+	x.out = *buffers.Get().(*[]byte)
+	defer s.free()
+	defer func() {
+		if cause := recover(); cause != nil {
+			x.srv.reportPanic(cause, x.id)
+			s.cut()
+		}
+	}()
+	defer s.settle()
+	if err := s.readRequest(); err != nil {
+		x.refuse(err)
+		return
+	}
+	stop := context.AfterFunc(s.r.Context(), x.abort)
+	defer stop()
+	if x.srv.l.Redirect != "" {
+		x.redirect()
+		return
+	}
+	x.forward()
+}
+
+// settle ends the exchange, and counts it against a client that leaves too many
+// of its requests, or has us leave them.
+func (s *stream) settle() {
+	if s.x.end != endDone && s.r.Context().Err() != nil {
+		s.conn.cancelled()
+	}
+	s.x.record()
+}
+
+func (s *stream) free() {
+	if s.in != nil {
+		s.in.Release()
+	}
+	s.up.free()
+	out := s.x.out[:0]
+	buffers.Put(&out)
+}
+
+// readRequest says the request in HTTP/1.1 and reads it as strictly as if it had
+// come so.
+func (s *stream) readRequest() error {
+	r := s.r
+	head := http2.Request{Method: r.Method, Path: r.RequestURI, Authority: r.Host, Header: r.Header, Length: r.ContentLength}
+	var err error
+	var malformed http2.Error
+	if s.x.out, err = head.AppendHead(s.x.out[:0]); errors.As(err, &malformed) {
+		return &http1.Error{Status: 400, Reason: string(malformed)}
+	}
+	s.in = http1.NewReader(bytes.NewReader(s.x.out), s.x.srv.p.cfg.Limits.heads())
+	if err := s.in.ReadRequest(&s.x.req); err != nil {
+		return err
+	}
+	return s.x.admit()
+}
+
+func (s *stream) readWithin(d time.Duration) { s.readBy.within(d) }
+func (s *stream) stopReading()               { _ = s.ctl.SetReadDeadline(time.Unix(1, 0)) }
+
+// early is always true: the host hears of a request with a body when a piece of
+// it is there.
+func (s *stream) early() bool { return true }
+
+func (s *stream) body() body {
+	s.up = streamBody{s: s, left: s.r.ContentLength}
+	return &s.up
+}
+
+// interim sends a 1xx. net/http sends 100 itself.
+func (s *stream) interim(resp *http1.Response) error {
+	if resp.Status == 100 {
+		return nil
+	}
+	h := s.w.Header()
+	addFields(h, resp.Fields)
+	s.writeBy.within(s.x.srv.p.cfg.Timeouts.Body)
+	s.w.WriteHeader(resp.Status)
+	clear(h)
+	return s.ctl.Flush()
+}
+
+func (s *stream) head(resp *http1.Response) {
+	h := s.w.Header()
+	h["Date"], h["Content-Type"] = nil, nil // or net/http adds its own
+	addFields(h, resp.Fields)
+	h["X-Request-Id"] = []string{string(s.x.id)}
+	if resp.Framing == http1.Length || resp.Framing == http1.NoBody && resp.Length >= 0 {
+		h["Content-Length"] = []string{strconv.FormatInt(resp.Length, 10)}
+	}
+	s.w.WriteHeader(resp.Status)
+}
+
+// addFields adds the fields of an answer that are for the client.
+func addFields(h http.Header, fields []http1.Field) {
+	for i := range fields {
+		f := &fields[i]
+		switch f.Kind {
+		case http1.KindContentLength, http1.KindTransferEncoding, http1.KindXRequestID:
+			continue
+		}
+		if !f.Hop {
+			name := textproto.CanonicalMIMEHeaderKey(string(f.Name))
+			h[name] = append(h[name], string(f.Value))
+		}
+	}
+}
+
+func (s *stream) piece(data []byte) error {
+	s.writeBy.within(s.x.srv.p.cfg.Timeouts.Body)
+	if _, err := s.w.Write(data); err != nil {
+		return err
+	}
+	return s.ctl.Flush()
+}
+
+func (s *stream) flush() error {
+	s.writeBy.within(s.x.srv.p.cfg.Timeouts.Body)
+	return s.ctl.Flush()
+}
+
+func (s *stream) end(data []byte, trailers []http1.Field) error {
+	if len(data) > 0 {
+		s.writeBy.within(s.x.srv.p.cfg.Timeouts.Body)
+		if _, err := s.w.Write(data); err != nil {
+			return err
+		}
+	}
+	for i := range trailers {
+		f := &trailers[i]
+		if !f.Hop {
+			s.w.Header().Add(http.TrailerPrefix+string(f.Name), string(f.Value))
+		}
+	}
+	return nil
+}
+
+// cut has the stream reset when its exchange returns.
+func (s *stream) cut() { s.broken = true }
+
+// A streamBody is the body of a stream's request.
+type streamBody struct {
+	s        *stream
+	buf      *[]byte
+	left     int64 // of a declared length; -1 without one
+	done     bool
+	trailers []http1.Field
+}
+
+// wholeBody is how long a body may be for the host to hear nothing of the
+// request before all of it is there, which shows whether its length is the one
+// declared.
+const wholeBody = 16 << 10
+
+var streamPieces = sync.Pool{New: func() any { b := make([]byte, wholeBody); return &b }}
+
+// Next returns the next piece, until an error. After the last one Done is true.
+func (b *streamBody) Next() ([]byte, error) {
+	if b.done {
+		return nil, io.EOF
+	}
+	if b.buf == nil {
+		b.buf = streamPieces.Get().(*[]byte)
+	}
+	room := *b.buf
+	n := 0
+	for {
+		m, err := b.s.r.Body.Read(room[n:])
+		n += m
+		if b.left >= 0 {
+			b.left -= int64(m)
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			b.done = true
+			b.readTrailers()
+			return room[:n], nil
+		case err != nil:
+			return room[:n], b.fault(err)
+		case b.s.r.ContentLength < 0, b.s.r.ContentLength > wholeBody, n == len(room): // too long to wait for, or who knows
+			return room[:n], nil
+		}
+	}
+}
+
+// fault makes a refusal of what is wrong with the body itself. Of a wrong length
+// net/http tells by its text only.
+func (b *streamBody) fault(err error) error {
+	if strings.Contains(err.Error(), "Content-Length") {
+		return &http1.Error{Status: 400, Reason: "a body whose length isn't the one declared (RFC 9113 §8.1.1)"}
+	}
+	return err
+}
+
+func (b *streamBody) readTrailers() {
+	for name, values := range b.s.r.Trailer {
+		for _, v := range values {
+			b.trailers = append(b.trailers, field(name, v))
+		}
+	}
+}
+
+func (b *streamBody) Done() bool              { return b.done }
+func (b *streamBody) Trailers() []http1.Field { return b.trailers }
+
+func (b *streamBody) free() {
+	if b.buf != nil {
+		streamPieces.Put(b.buf)
+		b.buf = nil
+	}
+}
