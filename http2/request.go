@@ -99,19 +99,10 @@ func plain(s string) bool {
 }
 
 func checkField(name string, values []string) error {
-	switch strings.ToLower(name) {
-	case "":
-		return errField
-	case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade", "http2-settings":
+	if isHop(strings.ToLower(name)) {
 		return errHop
-	case "te":
-		for _, v := range values {
-			if v != "trailers" {
-				return errHop
-			}
-		}
 	}
-	if !plain(name) || strings.Contains(name, ":") {
+	if name == "" || !plain(name) || strings.Contains(name, ":") {
 		return errField
 	}
 	for _, v := range values {
@@ -120,6 +111,16 @@ func checkField(name string, values []string) error {
 		}
 	}
 	return nil
+}
+
+// isHop tells whether a field, named in lower case, is of one connection of
+// HTTP/1.1 (RFC 9113 §8.2.2).
+func isHop(name string) bool {
+	switch name {
+	case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade", "http2-settings":
+		return true
+	}
+	return false
 }
 
 // checkLength compares what the fields say with what Length does: net/http takes

@@ -29,8 +29,10 @@ type h2conn struct {
 	users    atomic.Int64 // the connection and each of its streams; none is left at 0
 	closing  sync.Once
 
+	ready []byte // of what the guard has let pass; Read's own
+
 	mu    sync.Mutex
-	meter http2.Meter
+	guard *http2.Guard
 }
 
 // Bounds of an HTTP/2 connection, which limit what one client makes us hold.
@@ -43,9 +45,6 @@ const (
 	h2PingAfter     = 30 * time.Second // without a frame
 	h2PingTimeout   = 15 * time.Second
 )
-
-// errFlood ends a connection whose client sends more frames than it can need.
-var errFlood = errors.New("too many frames of one kind")
 
 // newH2 returns net/http's server for this listener's HTTP/2 connections, which
 // come to it over a channel.
@@ -119,7 +118,7 @@ func (h *h2server) Addr() net.Addr { return &net.TCPAddr{} }
 // becomeH2 hands the connection to net/http's server.
 func (c *conn) becomeH2() {
 	h := &h2conn{
-		Conn: c.nc, srv: c.srv, tcp: c.tcp, client: c.client, base: c.base, began: time.Now(),
+		Conn: c.nc, srv: c.srv, tcp: c.tcp, client: c.client, base: c.base, began: time.Now(), guard: http2.NewGuard(),
 	}
 	h.users.Store(1)
 	c.srv.enter(h)
@@ -130,24 +129,30 @@ func (c *conn) becomeH2() {
 	}
 }
 
-// Read implements net.Conn: a client that floods us finds its connection ended.
+// Read implements net.Conn. It reads what the guard lets pass.
 func (h *h2conn) Read(p []byte) (int, error) {
-	n, err := h.Conn.Read(p)
-	h.mu.Lock()
-	flood := h.meter.Read(p[:n], h.now())
-	h.mu.Unlock()
-	if flood != http2.None {
-		h.flooded(flood)
-		return 0, errFlood
+	for len(h.ready) == 0 {
+		n, err := h.Conn.Read(p)
+		if n > 0 {
+			h.mu.Lock()
+			h.ready, err = h.guard.Pass(p[:n], h.now())
+			h.mu.Unlock()
+			h.denied(err)
+		}
+		if err != nil {
+			return 0, err
+		}
 	}
-	return n, err
+	n := copy(p, h.ready)
+	h.ready = h.ready[n:]
+	return n, nil
 }
 
 // Write implements net.Conn.
 func (h *h2conn) Write(p []byte) (int, error) {
 	n, err := h.Conn.Write(p)
 	h.mu.Lock()
-	h.meter.Wrote(n)
+	h.guard.Wrote(n)
 	h.mu.Unlock()
 	return n, err
 }
@@ -155,16 +160,22 @@ func (h *h2conn) Write(p []byte) (int, error) {
 // cancelled counts a stream that ended before its answer did.
 func (h *h2conn) cancelled() {
 	h.mu.Lock()
-	flood := h.meter.Charge(http2.Cancelled, h.now())
+	err := h.guard.Cancelled(h.now())
 	h.mu.Unlock()
-	if flood != http2.None {
-		h.flooded(flood)
+	if h.denied(err); err != nil {
 		h.tcp.Close()
 	}
 }
 
-func (h *h2conn) flooded(k http2.Kind) {
-	h.srv.p.opt.Metrics.floods.WithLabelValues(k.String()).Inc()
+// denied counts what the guard didn't let pass.
+func (h *h2conn) denied(err error) {
+	var flood http2.Flood
+	switch {
+	case errors.As(err, &flood):
+		h.srv.p.opt.Metrics.floods.WithLabelValues(http2.Kind(flood).String()).Inc()
+	case err != nil:
+		h.srv.p.opt.Metrics.refused.Inc()
+	}
 }
 
 func (h *h2conn) now() float64 { return time.Since(h.began).Seconds() }
