@@ -13,6 +13,10 @@ func TestZeroConfigMeansTheDefaults(t *testing.T) {
 		Key:        []KeyRule{{Source: KeyQuery, Name: "token"}},
 		Policy:     "consistent",
 		Consistent: ConsistentConfig{Partitions: 16381, Replicas: 160, Load: 1.25},
+		Rendezvous: RendezvousConfig{Slots: 65536},
+		Maglev:     MaglevConfig{Slots: 65537},
+		Ketama:     KetamaConfig{Points: 160},
+		HAProxy:    HAProxyConfig{Type: "consistent", Function: "sdbm", Avalanche: new(true), HashKey: "id"},
 	}
 	if diff := cmp.Diff(want, Config{}.WithDefaults()); diff != "" {
 		t.Errorf("defaults differ (-want +got):\n%s", diff)
@@ -41,7 +45,7 @@ func TestValidateNamesTheKeyAndWhatWouldBeRight(t *testing.T) {
 		cfg  Config
 		want string
 	}{
-		{Config{Policy: "modulo"}, `policy: there is no policy "modulo"; known: consistent`},
+		{Config{Policy: "modulo"}, `policy: there is no policy "modulo"; known: consistent, rendezvous, maglev, ketama, haproxy`},
 		{consistent(ConsistentConfig{Partitions: -1}), "consistent.partitions: -1 is not in 1..131072"},
 		{consistent(ConsistentConfig{Partitions: 131073}), "consistent.partitions: 131073 is not in 1..131072"},
 		{consistent(ConsistentConfig{Replicas: -1}), "consistent.replicas: -1 is not in 1..1000"},
