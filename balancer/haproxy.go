@@ -6,13 +6,12 @@ import (
 	"slices"
 )
 
-// The limits of hosts' numbers under the policy haproxy. HAProxy multiplies a
-// number by 4096 in 32 bits, so that only its lower 20 bits count.
+// What hosts' numbers may be under the policy haproxy.
 const (
-	maxID = 1<<31 - 1
-
-	// HAProxyIDs is the number by which hosts' numbers must differ in the rest of
-	// their division, or else HAProxy puts them on the same points.
+	// MaxHAProxyID is the largest number that HAProxy takes; 1 is the least.
+	MaxHAProxyID = 1<<31 - 1
+	// HAProxyIDs is how many numbers HAProxy's ring tells apart: it multiplies them
+	// by 4096 in 32 bits, so that two that are equal modulo this get the same points.
 	HAProxyIDs = 1 << 20
 )
 
@@ -89,8 +88,8 @@ func byID(hosts []Host) ([]uint16, error) {
 	order := make([]uint16, len(hosts))
 	for i, h := range hosts {
 		order[i] = uint16(i)
-		if h.ID == 0 || h.ID > maxID {
-			return nil, fmt.Errorf("host %q has the id %d; this policy needs one in 1..%d", h.Name, h.ID, maxID)
+		if h.ID == 0 || h.ID > MaxHAProxyID {
+			return nil, fmt.Errorf("host %q has the id %d; this policy needs one in 1..%d", h.Name, h.ID, MaxHAProxyID)
 		}
 		if other, found := first[h.ID%HAProxyIDs]; found {
 			return nil, fmt.Errorf("hosts %q and %q have the ids %d and %d, which HAProxy can't tell apart: give them ids that differ modulo %d",

@@ -1,13 +1,13 @@
 package balancer
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 )
 
-// maxMapCells bounds the memory of a haproxy map: 64 MiB.
-const maxMapCells = 1 << 25
+// maxMapCells bounds what a haproxy map costs, which is a list for each host: 8
+// MiB, and a second or so.
+const maxMapCells = 1 << 22
 
 // haproxyMapPolicy reproduces HAProxy's `hash-type map-based`, the default there:
 // a list of as many slots as the weights add up to, in which servers stand in
@@ -103,44 +103,43 @@ func mapSlots(hosts []Host, order []uint16, absent uint16) []uint16 {
 			step := (k*total + weight - 1) / weight
 			rises[step] = append(rises[step], place)
 		}
-		claims = append(claims, claim{1, place}) // in order already: a heap
+		claims = append(claims, newClaim(1, place)) // in order already: a heap
 	}
 	list := make([]uint16, total)
 	for slot := range list {
 		for _, place := range rises[slot+1] {
 			level[place]++
-			claims = push(claims, claim{level[place], place})
+			claims = push(claims, newClaim(level[place], place))
 		}
 		var winner int
 		for stale := true; stale; {
 			var top claim
 			top, claims = pop(claims)
-			winner, stale = top.place, top.level != level[top.place]
+			winner = top.place()
+			stale = top != newClaim(level[winner], winner)
 		}
 		list[slot] = order[winner]
 		level[winner]--
-		claims = push(claims, claim{level[winner], winner})
+		claims = push(claims, newClaim(level[winner], winner))
 	}
 	return list
 }
 
-// A claim is what a host, at its place in the order, has to the next slot.
-type claim struct {
-	level, place int
-}
+// A claim is what a host, at its place in the order, has to the next slot. The
+// lesser goes first: that of the higher level, then of the earlier place.
+type claim int64
 
-// before reports whether c comes before d: the higher level, then the earlier
-// place.
-func (c claim) before(d claim) bool {
-	return cmp.Or(cmp.Compare(d.level, c.level), cmp.Compare(c.place, d.place)) < 0
-}
+func newClaim(level, place int) claim { return claim(-level)<<32 + claim(place) }
 
-// push adds c to a binary heap whose least element, by before, is the first.
+// place returns the host's place in the order.
+func (c claim) place() int { return int(uint32(c)) }
+
+// push adds c to a binary heap whose least element is the first.
 func push(heap []claim, c claim) []claim {
 	heap = append(heap, c)
 	for i := len(heap) - 1; i > 0; {
 		parent := (i - 1) / 2
-		if !heap[i].before(heap[parent]) {
+		if heap[i] >= heap[parent] {
 			break
 		}
 		heap[i], heap[parent] = heap[parent], heap[i]
@@ -156,10 +155,10 @@ func pop(heap []claim) (claim, []claim) {
 	heap = heap[:last]
 	for i := 0; ; {
 		child := 2*i + 1
-		if child+1 < last && heap[child+1].before(heap[child]) {
+		if child+1 < last && heap[child+1] < heap[child] {
 			child++
 		}
-		if child >= last || !heap[child].before(heap[i]) {
+		if child >= last || heap[child] >= heap[i] {
 			return top, heap
 		}
 		heap[i], heap[child] = heap[child], heap[i]

@@ -324,7 +324,7 @@ func TestIDsThatHAProxyCannotTellApartAreRefused(t *testing.T) {
 		}{
 			{1, 2, ""},
 			{1 << 20, 1<<20 + 1, ""},
-			{maxID, 1, ""},
+			{MaxHAProxyID, 1, ""},
 			{7, 7, `hosts "a" and "b" have the ids 7 and 7, which HAProxy can't tell apart: give them ids that differ modulo 1048576`},
 			{1, 1048577, `hosts "a" and "b" have the ids 1 and 1048577, which HAProxy can't tell apart: give them ids that differ modulo 1048576`},
 			{2097153, 1048577, `hosts "a" and "b" have the ids 2097153 and 1048577, which HAProxy can't tell apart: give them ids that differ modulo 1048576`},
