@@ -96,19 +96,27 @@ func (c *circle) index() {
 // locate implements router.
 func (c *circle) locate(key []byte) (int, uint64) {
 	hash := c.hash(key)
-	low, high := c.starts[hash>>c.shift], c.starts[hash>>c.shift+1]
-	for low < high {
-		if middle := (low + high) / 2; c.ends[middle] < hash {
-			low = middle + 1
+	bucket := hash >> c.shift
+	slot, limit := c.starts[bucket], c.starts[bucket+1]
+	for limit-slot > crowded {
+		if middle := (slot + limit) / 2; c.ends[middle] < hash {
+			slot = middle + 1
 		} else {
-			high = middle
+			limit = middle
 		}
 	}
-	if int(low) == len(c.ends) {
-		low = 0
+	for slot < limit && c.ends[slot] < hash {
+		slot++
 	}
-	return int(low), uint64(hash)
+	if int(slot) == len(c.ends) {
+		slot = 0
+	}
+	return int(slot), uint64(hash)
 }
+
+// crowded is how many slots may begin at equal upper bits before they are halved;
+// usually there are one or none.
+const crowded = 8
 
 // next implements router: it looks for the key's point again as if only the hosts
 // that serve had points. The walk is as long as they are rare.

@@ -48,42 +48,38 @@ func (k keyHash) sum(key []byte) uint64 {
 
 // sipHash returns SipHash-2-4 of data under the key k0, k1.
 func sipHash(k0, k1 uint64, data []byte) uint64 {
-	s := sipState{k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d, k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573}
+	v0, v1, v2, v3 := k0^0x736f6d6570736575, k1^0x646f72616e646f6d, k0^0x6c7967656e657261, k1^0x7465646279746573
 	last := uint64(len(data)) << 56
 	for ; len(data) >= 8; data = data[8:] {
-		s.take(binary.LittleEndian.Uint64(data))
+		word := binary.LittleEndian.Uint64(data)
+		v3 ^= word
+		v0, v1, v2, v3 = sipHalf(v0, v1, v2, v3, 13, 16)
+		v2, v1, v0, v3 = sipHalf(v2, v1, v0, v3, 17, 21)
+		v0, v1, v2, v3 = sipHalf(v0, v1, v2, v3, 13, 16)
+		v2, v1, v0, v3 = sipHalf(v2, v1, v0, v3, 17, 21)
+		v0 ^= word
 	}
 	for i, b := range data {
 		last |= uint64(b) << (8 * i)
 	}
-	s.take(last)
-	s.v2 ^= 0xff
-	for range 4 {
-		s.round()
+	v3 ^= last
+	for i := range 6 {
+		if i == 2 {
+			v0 ^= last
+			v2 ^= 0xff
+		}
+		v0, v1, v2, v3 = sipHalf(v0, v1, v2, v3, 13, 16)
+		v2, v1, v0, v3 = sipHalf(v2, v1, v0, v3, 17, 21)
 	}
-	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3
+	return v0 ^ v1 ^ v2 ^ v3
 }
 
-type sipState struct {
-	v0, v1, v2, v3 uint64
-}
-
-func (s *sipState) take(word uint64) {
-	s.v3 ^= word
-	s.round()
-	s.round()
-	s.v0 ^= word
-}
-
-func (s *sipState) round() {
-	s.v0 += s.v1
-	s.v1 = bits.RotateLeft64(s.v1, 13) ^ s.v0
-	s.v0 = bits.RotateLeft64(s.v0, 32)
-	s.v2 += s.v3
-	s.v3 = bits.RotateLeft64(s.v3, 16) ^ s.v2
-	s.v0 += s.v3
-	s.v3 = bits.RotateLeft64(s.v3, 21) ^ s.v0
-	s.v2 += s.v1
-	s.v1 = bits.RotateLeft64(s.v1, 17) ^ s.v2
-	s.v2 = bits.RotateLeft64(s.v2, 32)
+// sipHalf is half a SipRound; the other half has v0 and v2 swapped. It is small
+// enough for the compiler to inline it.
+func sipHalf(a, b, c, d uint64, r, s int) (uint64, uint64, uint64, uint64) {
+	a += b
+	b = bits.RotateLeft64(b, r) ^ a
+	c += d
+	d = bits.RotateLeft64(d, s) ^ c
+	return bits.RotateLeft64(a, 32), b, c, d
 }

@@ -28,7 +28,7 @@ func (p *rendezvousPolicy) place(hosts []Host) (layout, error) {
 		owners: owners,
 		heirs:  heirs,
 		space:  space{"64 bits", p.keys},
-		router: &rendezvousSlots{keys: p.keys, count: uint64(p.cfg.Slots), ranks: ranks},
+		router: &rendezvousSlots{slots{keys: p.keys, count: uint64(p.cfg.Slots), owner: owners, heir: heirs, ranks: ranks}},
 	}, nil
 }
 
@@ -58,18 +58,13 @@ func bestTwo(ranks []rank, hash uint64) (first, second uint16) {
 // rendezvousSlots is the router of a rendezvous table: whoever is next in rank for
 // the slot.
 type rendezvousSlots struct {
-	keys  keyHash
-	count uint64
-	ranks []rank
-}
-
-// locate implements router.
-func (s *rendezvousSlots) locate(key []byte) (int, uint64) {
-	hash := s.keys.sum(key)
-	return int(hash % s.count), hash
+	slots
 }
 
 // next implements router.
 func (s *rendezvousSlots) next(slot int, _ uint64, up []bool, avoid int) int {
+	if heir := int(s.heir[slot]); serves(heir, up, avoid) && !serves(int(s.owner[slot]), up, avoid) {
+		return heir
+	}
 	return best(s.ranks, drawOf(slot), up, avoid)
 }
