@@ -55,6 +55,25 @@ func (c Config) WithDefaults() Config {
 	return c
 }
 
+// Parameters returns those of the chosen policy, by their names in lb.yaml, with
+// the defaults filled in. The seed, a secret, is none of them.
+func (c Config) Parameters() map[string]any {
+	switch c = c.WithDefaults(); c.Policy {
+	case PolicyConsistent:
+		return map[string]any{"partitions": c.Consistent.Partitions, "replicas": c.Consistent.Replicas, "load": c.Consistent.Load}
+	case PolicyRendezvous:
+		return map[string]any{"slots": c.Rendezvous.Slots}
+	case PolicyMaglev:
+		return map[string]any{"slots": c.Maglev.Slots}
+	case PolicyKetama:
+		return map[string]any{"points": c.Ketama.Points}
+	case PolicyHAProxy:
+		h := c.HAProxy
+		return map[string]any{"type": h.Type, "function": h.Function, "avalanche": *h.Avalanche, "hash_key": h.HashKey}
+	}
+	return map[string]any{}
+}
+
 // A Problem is one fault of a Config.
 type Problem struct {
 	// Path is where it is, relative to the Config, such as "consistent.load" or

@@ -53,22 +53,22 @@ func (p *maglevPolicy) place(hosts []Host) (layout, error) {
 // slot that it wants and the step to the next. Since the number of slots is a
 // prime, the steps lead through all of them.
 type maglev struct {
-	slots       int
-	first, step []int
+	slots       uint32
+	first, step []uint32
 	weights     []int
 	taken       []uint64 // a bit for each slot
-	wants       []int    // the slot that each host tries next
+	wants       []uint32 // the slot that each host tries next
 	credit      []int
 }
 
 func newMaglev(slots int, hosts []Host) *maglev {
 	n := len(hosts)
-	m := &maglev{slots: slots, taken: make([]uint64, (slots+63)/64), wants: make([]int, n), credit: make([]int, n)}
+	m := &maglev{slots: uint32(slots), taken: make([]uint64, (slots+63)/64), wants: make([]uint32, n), credit: make([]int, n)}
 	for _, h := range hosts {
-		m.first = append(m.first, int(xxhash.Sum64String("maglev first:"+h.Name)%uint64(slots)))
-		step := 1
+		m.first = append(m.first, uint32(xxhash.Sum64String("maglev first:"+h.Name)%uint64(slots)))
+		step := uint32(1)
 		if slots > 2 {
-			step += int(xxhash.Sum64String("maglev step:"+h.Name) % uint64(slots-1))
+			step += uint32(xxhash.Sum64String("maglev step:"+h.Name) % uint64(slots-1))
 		}
 		m.step = append(m.step, step)
 		m.weights = append(m.weights, h.Weight)
@@ -98,7 +98,7 @@ func (m *maglev) fill(absent int, give func(slot, host int)) {
 				continue
 			}
 			m.credit[host] -= price
-			give(m.take(host), host)
+			give(int(m.take(host)), host)
 			if left--; left == 0 {
 				return
 			}
@@ -106,15 +106,15 @@ func (m *maglev) fill(absent int, give func(slot, host int)) {
 	}
 }
 
-// take returns the next slot of host's order that is free, and takes it.
-func (m *maglev) take(host int) int {
-	slot, step := m.wants[host], m.step[host]
-	for m.taken[slot/64]>>(slot%64)&1 != 0 {
-		if slot += step; slot >= m.slots {
-			slot -= m.slots
-		}
+// take returns the next slot of host's order that is free, and takes it. Whether
+// a step passes the end can't be foretold, so there is no branch for it.
+func (m *maglev) take(host int) uint32 {
+	slot, step, slots, taken := m.wants[host], m.step[host], m.slots, m.taken
+	for taken[slot/64]>>(slot%64)&1 != 0 {
+		past := int32(slot + step - slots)
+		slot = uint32(past + past>>31&int32(slots))
 	}
-	m.taken[slot/64] |= 1 << (slot % 64)
+	taken[slot/64] |= 1 << (slot % 64)
 	m.wants[host] = slot
 	return slot
 }

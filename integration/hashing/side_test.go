@@ -1,7 +1,7 @@
 //go:build integration
 
-// Package haproxy runs a real HAProxy beside the policy that reproduces it.
-package haproxy
+// Package hashing runs a real HAProxy beside the policy that reproduces it.
+package hashing
 
 import (
 	"context"
