@@ -14,7 +14,7 @@ const (
 	// MethodExact: both tables place keys by the same hash, and their slots were
 	// compared piece by piece. Where the tables have different numbers of slots, n
 	// and m, that means every pair of slots that one hash can fall into, modulo n
-	// and modulo m.
+	// and modulo m. Hashes are taken to be evenly spread.
 	MethodExact Method = "exact"
 	// MethodIndependent: the tables place keys by different hashes, such as those
 	// of two policies or of two seeds, so that where a key was says nothing about
