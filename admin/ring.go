@@ -49,7 +49,7 @@ func (s *Server) ring(snap *pool.Snapshot) ringBody {
 		BuiltAt:     when(snap.TableAt),
 		Rebuilding:  snap.Rebuilding,
 		Policy:      hash.Policy,
-		Parameters:  parameters(hash),
+		Parameters:  hash.Parameters(),
 		Key:         make([]string, 0, len(hash.Key)),
 		Slots:       snap.Table.Slots(),
 		Frozen:      snap.Frozen,
@@ -63,15 +63,6 @@ func (s *Server) ring(snap *pool.Snapshot) ringBody {
 		b.Key = append(b.Key, rule.String())
 	}
 	return b
-}
-
-// parameters returns those of the policy that hash names.
-func parameters(hash balancer.Config) map[string]any {
-	if hash.Policy != balancer.PolicyConsistent {
-		return map[string]any{}
-	}
-	c := hash.Consistent
-	return map[string]any{"partitions": c.Partitions, "replicas": c.Replicas, "load": c.Load}
 }
 
 func shares(t *balancer.Table) []shareBody {

@@ -5,39 +5,72 @@ import (
 	"testing"
 )
 
-// BenchmarkPick looks up keys whose owner is up. The number of points on the
-// ring plays no part in it, so the tables are built with few.
-func BenchmarkPick(b *testing.B) {
-	for _, hosts := range []int{10, 200, 1000} {
-		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
-			table := build(b, Config{Consistent: ConsistentConfig{Replicas: 10}}, fleet(hosts)...)
-			up, keys := all(hosts), keys(1024)
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				table.Pick(keys[i%len(keys)], up, -1)
+// benchmarked are the policies at their defaults, and what weight and seed change.
+var benchmarked = []struct {
+	name   string
+	cfg    Config
+	weight int
+}{
+	{"consistent", Config{}, 1},
+	{"consistent-seeded", Config{Seed: "a seed of sixteen or more bytes"}, 1},
+	{"rendezvous", Config{Policy: PolicyRendezvous}, 1},
+	{"maglev", Config{Policy: PolicyMaglev}, 1},
+	{"ketama", Config{Policy: PolicyKetama}, 1},
+	{"haproxy", Config{Policy: PolicyHAProxy}, 1},
+	{"haproxy-weight-50", Config{Policy: PolicyHAProxy}, 50},
+	{"haproxy-map", Config{Policy: PolicyHAProxy, HAProxy: HAProxyConfig{Type: HAProxyMapBased}}, 1},
+}
+
+// forAll runs a benchmark for every policy at three sizes.
+func forAll(b *testing.B, run func(b *testing.B, cfg Config, hosts []Host)) {
+	for _, p := range benchmarked {
+		for _, n := range []int{10, 200, 1000} {
+			hosts := fleet(n)
+			for i := range hosts {
+				hosts[i].Weight = p.weight
 			}
-		})
+			b.Run(fmt.Sprintf("%s/hosts=%d", p.name, n), func(b *testing.B) { run(b, p.cfg, hosts) })
+		}
 	}
 }
 
-// BenchmarkPickFallback looks up keys when only the last host is up, which is the
-// longest way through the ranks.
+// fewer is cfg with few points on the ring of `consistent`, whose number plays no
+// part in looking a key up.
+func fewer(cfg Config) Config {
+	cfg.Consistent.Replicas = 10
+	return cfg
+}
+
+// BenchmarkPick looks up keys whose owner is up.
+func BenchmarkPick(b *testing.B) {
+	forAll(b, func(b *testing.B, cfg Config, hosts []Host) {
+		table := build(b, fewer(cfg), hosts...)
+		up, keys := all(len(hosts)), keys(1024)
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			table.Pick(keys[i%len(keys)], up, -1)
+		}
+	})
+}
+
+// BenchmarkPickFallback looks up keys when owner and heir are down: policies that
+// know one heir rank all hosts then.
 func BenchmarkPickFallback(b *testing.B) {
-	for _, hosts := range []int{10, 200, 1000} {
-		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
-			table := build(b, Config{Consistent: ConsistentConfig{Replicas: 10}}, fleet(hosts)...)
-			up, keys := all(hosts), keys(1024)
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				key := keys[i%len(keys)]
-				owner := table.Owner(key)
-				heir := int(table.layout.heirs[table.Slot(key)])
-				up[owner], up[heir] = false, false
-				table.Pick(key, up, -1)
-				up[owner], up[heir] = true, true
-			}
-		})
-	}
+	forAll(b, func(b *testing.B, cfg Config, hosts []Host) {
+		table := build(b, fewer(cfg), hosts...)
+		up, keys := all(len(hosts)), keys(64)
+		first := make([][]int, len(keys))
+		for i, key := range keys {
+			first[i] = table.Candidates(key)[:2]
+		}
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			down := first[i%len(keys)]
+			up[down[0]], up[down[1]] = false, false
+			table.Pick(keys[i%len(keys)], up, -1)
+			up[down[0]], up[down[1]] = true, true
+		}
+	})
 }
 
 // BenchmarkHeirs computes the heirs of all slots at the default parameters.
@@ -56,27 +89,32 @@ func BenchmarkHeirs(b *testing.B) {
 // BenchmarkBuild takes one host out of a table and back in, at the default
 // parameters: two tables per loop.
 func BenchmarkBuild(b *testing.B) {
-	for _, hosts := range []int{10, 200, 1000} {
-		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
-			builder := newBuilder(b, Config{})
-			fleet := fleet(hosts)
-			rebuild(b, builder, fleet...)
-			for b.Loop() {
-				rebuild(b, builder, fleet[1:]...)
-				rebuild(b, builder, fleet...)
-			}
-		})
-	}
+	forAll(b, func(b *testing.B, cfg Config, hosts []Host) {
+		builder := newBuilder(b, cfg)
+		rebuild(b, builder, hosts...)
+		for b.Loop() {
+			rebuild(b, builder, hosts[1:]...)
+			rebuild(b, builder, hosts...)
+		}
+	})
 }
 
 // BenchmarkFirstBuild makes a table from nothing, at the default parameters.
 func BenchmarkFirstBuild(b *testing.B) {
-	for _, hosts := range []int{10, 200, 1000} {
-		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
-			fleet := fleet(hosts)
-			for b.Loop() {
-				rebuild(b, newBuilder(b, Config{}), fleet...)
-			}
-		})
-	}
+	forAll(b, func(b *testing.B, cfg Config, hosts []Host) {
+		for b.Loop() {
+			rebuild(b, newBuilder(b, cfg), hosts...)
+		}
+	})
+}
+
+// BenchmarkCompare compares tables that differ in one host.
+func BenchmarkCompare(b *testing.B) {
+	forAll(b, func(b *testing.B, cfg Config, hosts []Host) {
+		builder := newBuilder(b, fewer(cfg))
+		before, after := rebuild(b, builder, hosts...), rebuild(b, builder, hosts[1:]...)
+		for b.Loop() {
+			Compare(before, after)
+		}
+	})
 }

@@ -165,12 +165,28 @@ func TestSmallChangesAreMadeToTheKeptInstance(t *testing.T) {
 	}
 }
 
-// FuzzHistory does the same for histories of the fuzzer's choice.
+// FuzzHistory does the same for histories of the fuzzer's choice, with every
+// policy.
 func FuzzHistory(f *testing.F) {
-	f.Add(uint64(1), uint64(2), uint8(9))
-	f.Fuzz(func(t *testing.T, a, b uint64, steps uint8) {
-		sameAfterHistory(t, Config{Consistent: ConsistentConfig{Partitions: 61, Replicas: 3}}, rand.New(rand.NewPCG(a, b)), int(steps%32))
+	for i := range fuzzed() {
+		f.Add(uint64(1), uint64(2), uint8(9), uint8(i))
+	}
+	f.Fuzz(func(t *testing.T, a, b uint64, steps, policy uint8) {
+		all := fuzzed()
+		sameAfterHistory(t, all[int(policy)%len(all)], rand.New(rand.NewPCG(a, b)), int(steps%32))
 	})
+}
+
+// fuzzed are Configs whose tables are built in no time.
+func fuzzed() []Config {
+	return []Config{
+		{Consistent: ConsistentConfig{Partitions: 61, Replicas: 3}},
+		{Policy: PolicyRendezvous, Rendezvous: RendezvousConfig{Slots: 64}},
+		{Policy: PolicyMaglev, Maglev: MaglevConfig{Slots: 61}},
+		{Policy: PolicyKetama, Ketama: KetamaConfig{Points: 3}},
+		{Policy: PolicyHAProxy},
+		{Policy: PolicyHAProxy, HAProxy: HAProxyConfig{Type: HAProxyMapBased}},
+	}
 }
 
 // sameAfterHistory changes a set of hosts in random steps, builds after each, and

@@ -2,49 +2,41 @@ package balancer
 
 import (
 	"fmt"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
 )
 
-// PolicyConsistent is the name of the default policy: consistent hashing with
-// bounded loads.
-const PolicyConsistent = "consistent"
+// The names of the policies.
+const (
+	PolicyConsistent = "consistent" // the default: consistent hashing with bounded loads
+	PolicyRendezvous = "rendezvous"
+	PolicyMaglev     = "maglev"
+	PolicyKetama     = "ketama"
+	PolicyHAProxy    = "haproxy"
+)
 
 // policies are the names that Config.Policy may have.
-var policies = []string{PolicyConsistent}
+var policies = []string{PolicyConsistent, PolicyRendezvous, PolicyMaglev, PolicyKetama, PolicyHAProxy}
 
-// The limits of a ConsistentConfig. Below minLoad nearly every host is full to
-// its last slot, and a host that leaves drags other hosts' keys along.
-const (
-	maxPartitions = 1 << 17
-	maxReplicas   = 1000
-	minLoad       = 1.05
-	maxLoad       = 10
-)
+// minSeed is the length that keeps a seed from being guessed.
+const minSeed = 16
 
 // Config is the `hash` section: where the key of a request is, and how keys are
 // placed on hosts. Its zero value means the defaults. All balancers of a region
 // need the same one.
 type Config struct {
-	Key        []KeyRule        `yaml:"key"`    // tried in order; default: the query parameter "token"
-	Policy     string           `yaml:"policy"` // default: consistent
+	Key    []KeyRule `yaml:"key"`    // tried in order; default: the query parameter "token"
+	Policy string    `yaml:"policy"` // default: consistent
+	// Seed is a secret text of at least 16 bytes that goes into the hash of every key,
+	// so that nobody can choose tokens that fall on one host. Default none. Setting
+	// or changing it moves most keys. The policy haproxy can't have one.
+	Seed string `yaml:"seed"`
+	// The parameters of each policy; those of the others are checked, too.
 	Consistent ConsistentConfig `yaml:"consistent"`
-}
-
-// ConsistentConfig holds the parameters of the policy `consistent`. Changing any
-// of them moves most keys. Zero means the default.
-type ConsistentConfig struct {
-	// Partitions is the number of slots. Default 16381, a prime; at most 131072.
-	Partitions int `yaml:"partitions"`
-	// Replicas is the number of points on the ring per unit of weight. Default
-	// 160, at most 1000. Few points make uneven shares and few heirs.
-	Replicas int `yaml:"replicas"`
-	// Load bounds the slots of a host to this multiple of its fair share, rounded
-	// up. Default 1.25; from 1.05 (even shares, but a host that leaves moves more
-	// of the others' keys) to 10 (in effect no bound).
-	Load float64 `yaml:"load"`
+	Rendezvous RendezvousConfig `yaml:"rendezvous"`
+	Maglev     MaglevConfig     `yaml:"maglev"`
+	Ketama     KetamaConfig     `yaml:"ketama"`
+	HAProxy    HAProxyConfig    `yaml:"haproxy"`
 }
 
 // WithDefaults returns c with its zero fields filled in.
@@ -56,20 +48,30 @@ func (c Config) WithDefaults() Config {
 		c.Policy = PolicyConsistent
 	}
 	c.Consistent = c.Consistent.withDefaults()
+	c.Rendezvous = c.Rendezvous.withDefaults()
+	c.Maglev = c.Maglev.withDefaults()
+	c.Ketama = c.Ketama.withDefaults()
+	c.HAProxy = c.HAProxy.withDefaults()
 	return c
 }
 
-func (c ConsistentConfig) withDefaults() ConsistentConfig {
-	if c.Partitions == 0 {
-		c.Partitions = 16381
+// Parameters returns those of the chosen policy, by their names in lb.yaml, with
+// the defaults filled in. The seed, a secret, is none of them.
+func (c Config) Parameters() map[string]any {
+	switch c = c.WithDefaults(); c.Policy {
+	case PolicyConsistent:
+		return map[string]any{"partitions": c.Consistent.Partitions, "replicas": c.Consistent.Replicas, "load": c.Consistent.Load}
+	case PolicyRendezvous:
+		return map[string]any{"slots": c.Rendezvous.Slots}
+	case PolicyMaglev:
+		return map[string]any{"slots": c.Maglev.Slots}
+	case PolicyKetama:
+		return map[string]any{"points": c.Ketama.Points}
+	case PolicyHAProxy:
+		h := c.HAProxy
+		return map[string]any{"type": h.Type, "function": h.Function, "avalanche": *h.Avalanche, "hash_key": h.HashKey}
 	}
-	if c.Replicas == 0 {
-		c.Replicas = 160
-	}
-	if c.Load == 0 {
-		c.Load = 1.25
-	}
-	return c
+	return map[string]any{}
 }
 
 // A Problem is one fault of a Config.
@@ -94,20 +96,19 @@ func (c Config) Validate() []Problem {
 	if !slices.Contains(policies, c.Policy) {
 		found = append(found, Problem{"policy", fmt.Sprintf("there is no policy %q; known: %s", c.Policy, strings.Join(policies, ", "))})
 	}
-	return append(found, c.Consistent.problems()...)
+	found = append(found, c.seedProblems()...)
+	return slices.Concat(found, c.Consistent.problems(), c.Rendezvous.problems(), c.Maglev.problems(), c.Ketama.problems(), c.HAProxy.problems())
 }
 
-func (c ConsistentConfig) problems() []Problem {
-	var found []Problem
-	if c.Partitions < 1 || c.Partitions > maxPartitions {
-		found = append(found, Problem{"consistent.partitions", fmt.Sprintf("%d is not in 1..%d", c.Partitions, maxPartitions)})
+// seedProblems checks the seed, which it doesn't repeat.
+func (c Config) seedProblems() []Problem {
+	switch {
+	case c.Seed == "":
+		return nil
+	case c.Policy == PolicyHAProxy:
+		return []Problem{{"seed", "the policy haproxy hashes as HAProxy does, which has no seed; leave it out, or choose another policy"}}
+	case len(c.Seed) < minSeed:
+		return []Problem{{"seed", fmt.Sprintf("%d bytes can be guessed; use at least %d, such as from: openssl rand -hex 16", len(c.Seed), minSeed)}}
 	}
-	if c.Replicas < 1 || c.Replicas > maxReplicas {
-		found = append(found, Problem{"consistent.replicas", fmt.Sprintf("%d is not in 1..%d", c.Replicas, maxReplicas)})
-	}
-	if math.IsNaN(c.Load) || c.Load < minLoad || c.Load > maxLoad {
-		load := strconv.FormatFloat(c.Load, 'g', -1, 64)
-		found = append(found, Problem{"consistent.load", fmt.Sprintf("%s is not in %g..%d: a host may own at most this multiple of its fair share", load, minLoad, maxLoad)})
-	}
-	return found
+	return nil
 }

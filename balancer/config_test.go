@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"math"
+	"reflect"
 	"testing"
 
 	"github.com/goccy/go-yaml"
@@ -13,6 +14,10 @@ func TestZeroConfigMeansTheDefaults(t *testing.T) {
 		Key:        []KeyRule{{Source: KeyQuery, Name: "token"}},
 		Policy:     "consistent",
 		Consistent: ConsistentConfig{Partitions: 16381, Replicas: 160, Load: 1.25},
+		Rendezvous: RendezvousConfig{Slots: 65536},
+		Maglev:     MaglevConfig{Slots: 65537},
+		Ketama:     KetamaConfig{Points: 160},
+		HAProxy:    HAProxyConfig{Type: "consistent", Function: "sdbm", Avalanche: new(true), HashKey: "id"},
 	}
 	if diff := cmp.Diff(want, Config{}.WithDefaults()); diff != "" {
 		t.Errorf("defaults differ (-want +got):\n%s", diff)
@@ -23,12 +28,21 @@ func TestZeroConfigMeansTheDefaults(t *testing.T) {
 }
 
 func TestConfigIsReadFromYAML(t *testing.T) {
-	const text = "policy: consistent\nconsistent: {partitions: 1021, replicas: 40, load: 1.1}\n"
+	const text = "policy: haproxy\nconsistent: {partitions: 1021, replicas: 40, load: 1.1}\n" +
+		"rendezvous: {slots: 4096}\nmaglev: {slots: 4093}\nketama: {points: 40}\n" +
+		"haproxy: {type: map-based, function: wt6, avalanche: true}\n"
 	var got Config
 	if err := yaml.UnmarshalWithOptions([]byte(text), &got, yaml.Strict()); err != nil {
 		t.Fatal(err)
 	}
-	want := Config{Policy: "consistent", Consistent: ConsistentConfig{Partitions: 1021, Replicas: 40, Load: 1.1}}
+	want := Config{
+		Policy:     "haproxy",
+		Consistent: ConsistentConfig{Partitions: 1021, Replicas: 40, Load: 1.1},
+		Rendezvous: RendezvousConfig{Slots: 4096},
+		Maglev:     MaglevConfig{Slots: 4093},
+		Ketama:     KetamaConfig{Points: 40},
+		HAProxy:    HAProxyConfig{Type: "map-based", Function: "wt6", Avalanche: new(true)},
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("config differs (-want +got):\n%s", diff)
 	}
@@ -41,7 +55,7 @@ func TestValidateNamesTheKeyAndWhatWouldBeRight(t *testing.T) {
 		cfg  Config
 		want string
 	}{
-		{Config{Policy: "modulo"}, `policy: there is no policy "modulo"; known: consistent`},
+		{Config{Policy: "modulo"}, `policy: there is no policy "modulo"; known: consistent, rendezvous, maglev, ketama, haproxy`},
 		{consistent(ConsistentConfig{Partitions: -1}), "consistent.partitions: -1 is not in 1..131072"},
 		{consistent(ConsistentConfig{Partitions: 131073}), "consistent.partitions: 131073 is not in 1..131072"},
 		{consistent(ConsistentConfig{Replicas: -1}), "consistent.replicas: -1 is not in 1..1000"},
@@ -50,6 +64,18 @@ func TestValidateNamesTheKeyAndWhatWouldBeRight(t *testing.T) {
 		{consistent(ConsistentConfig{Load: -2}), "consistent.load: -2 is not in 1.05..10: a host may own at most this multiple of its fair share"},
 		{consistent(ConsistentConfig{Load: math.NaN()}), "consistent.load: NaN is not in 1.05..10: a host may own at most this multiple of its fair share"},
 		{consistent(ConsistentConfig{Load: math.Inf(1)}), "consistent.load: +Inf is not in 1.05..10: a host may own at most this multiple of its fair share"},
+		{Config{Rendezvous: RendezvousConfig{Slots: -1}}, "rendezvous.slots: -1 is not in 1..524288"},
+		{Config{Rendezvous: RendezvousConfig{Slots: 524289}}, "rendezvous.slots: 524289 is not in 1..524288"},
+		{Config{Maglev: MaglevConfig{Slots: 131101}}, "maglev.slots: 131101 is not in 1..131072"},
+		{Config{Maglev: MaglevConfig{Slots: 65536}}, "maglev.slots: 65536 is not a prime; near it are 65521 and 65537"},
+		{Config{Maglev: MaglevConfig{Slots: 1}}, "maglev.slots: 1 is not a prime; near it are 2 and 2"},
+		{Config{Ketama: KetamaConfig{Points: 1001}}, "ketama.points: 1001 is not in 1..1000"},
+		{Config{HAProxy: HAProxyConfig{Type: "ring"}}, `haproxy.type: "ring" is not known here; use one of: consistent, map-based`},
+		{Config{HAProxy: HAProxyConfig{Function: "md5"}}, `haproxy.function: "md5" is not known here; use one of: crc32, djb2, none, sdbm, wt6`},
+		{Config{HAProxy: HAProxyConfig{HashKey: "addr"}}, `haproxy.hash_key: "addr" is not known here; use one of: id, id-3.0`},
+		{Config{HAProxy: HAProxyConfig{Type: "map-based", HashKey: "id-3.0"}}, "haproxy.hash_key: numbers play no part in type map-based; leave hash_key out"},
+		{Config{Seed: "fifteen bytes.."}, "seed: 15 bytes can be guessed; use at least 16, such as from: openssl rand -hex 16"},
+		{Config{Seed: "sixteen bytes...", Policy: "haproxy"}, "seed: the policy haproxy hashes as HAProxy does, which has no seed; leave it out, or choose another policy"},
 		{rules(KeyRule{KeyQuery, "a&b"}), `key[0].query: no query can have the name "a&b"`},
 		{rules(KeyRule{KeyHeader, "X Token"}), `key[0].header: no header can have the name "X Token"`},
 		{rules(KeyRule{KeyHeader, "X:Token"}), `key[0].header: no header can have the name "X:Token"`},
@@ -72,5 +98,59 @@ func TestValidateFindsAllProblemsAndNewBuilderJoinsThem(t *testing.T) {
 	}
 	if b, err := NewBuilder(cfg); err == nil || b != nil {
 		t.Errorf("NewBuilder gave %v, %v, want an error", b, err)
+	}
+}
+
+// TestHAProxysDefaultsAreThoseOfItsHashTypeLine follows its manual: naming a
+// function turns the avalanche off, be it the default one.
+func TestHAProxysDefaultsAreThoseOfItsHashTypeLine(t *testing.T) {
+	for _, row := range []struct {
+		given     HAProxyConfig
+		kind      string
+		function  string
+		avalanche bool
+	}{
+		{HAProxyConfig{}, "consistent", "sdbm", true},
+		{HAProxyConfig{Type: "consistent", Function: "sdbm"}, "consistent", "sdbm", false},
+		{HAProxyConfig{Function: "djb2", Avalanche: new(true)}, "consistent", "djb2", true},
+		{HAProxyConfig{Avalanche: new(false)}, "consistent", "sdbm", false},
+		{HAProxyConfig{Type: "map-based"}, "map-based", "sdbm", false},
+		{HAProxyConfig{Type: "map-based", Avalanche: new(true)}, "map-based", "sdbm", true},
+	} {
+		got := Config{HAProxy: row.given}.WithDefaults().WithDefaults().HAProxy
+		if got.Type != row.kind || got.Function != row.function || *got.Avalanche != row.avalanche {
+			t.Errorf("%+v: got %s %s, avalanche %t", row.given, got.Type, got.Function, *got.Avalanche)
+		}
+	}
+}
+
+// TestParametersAreThoseOfThePolicyWithoutTheSeed reads them back as the policy's
+// section of lb.yaml.
+func TestParametersAreThoseOfThePolicyWithoutTheSeed(t *testing.T) {
+	for _, policy := range policies {
+		cfg := Config{Policy: policy}.WithDefaults()
+		text, err := yaml.Marshal(map[string]any{"policy": policy, policy: cfg.Parameters()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got Config
+		if err := yaml.UnmarshalWithOptions(text, &got, yaml.Strict()); err != nil {
+			t.Errorf("%s: %v", policy, err)
+		}
+		var section reflect.Value
+		for i := range reflect.TypeFor[Config]().NumField() {
+			if reflect.TypeFor[Config]().Field(i).Tag.Get("yaml") == policy {
+				section = reflect.ValueOf(got).Field(i)
+			}
+		}
+		for i := range section.NumField() {
+			if section.Field(i).IsZero() {
+				t.Errorf("%s: %s is missing", policy, section.Type().Field(i).Name)
+			}
+		}
+		cfg.Seed = "a seed that isn't a parameter"
+		if diff := cmp.Diff(got.WithDefaults().Parameters(), cfg.Parameters()); diff != "" {
+			t.Errorf("%s: -want +got\n%s", policy, diff)
+		}
 	}
 }

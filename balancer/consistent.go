@@ -9,12 +9,17 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
+// maxMembers is the largest sum of the weights of a consistent table: the costs
+// of building one grow with the square of the sum.
+const maxMembers = 4096
+
 // consistentPolicy places slots with github.com/buraksezer/consistent v1.0.0.
 // What the library makes of a set of members doesn't depend on how the set came
 // about, but making it anew sorts the ring once per member. So it keeps the
 // library's instance and applies differences to it.
 type consistentPolicy struct {
 	cfg     ConsistentConfig
+	keys    keyHash
 	ring    *consistent.Consistent // nil when nothing is kept
 	members []member               // what ring holds, sorted
 }
@@ -34,11 +39,14 @@ func (p *consistentPolicy) name() string { return PolicyConsistent }
 
 func (p *consistentPolicy) parameters() string {
 	load := strconv.FormatFloat(p.cfg.Load, 'g', -1, 64)
-	return fmt.Sprintf("partitions=%d replicas=%d load=%s", p.cfg.Partitions, p.cfg.Replicas, load)
+	return fmt.Sprintf("partitions=%d replicas=%d load=%s", p.cfg.Partitions, p.cfg.Replicas, load) + p.keys.mark()
 }
 
 // place implements policy.
 func (p *consistentPolicy) place(hosts []Host) (layout, error) {
+	if total := totalWeight(hosts); total > maxMembers {
+		return layout{}, fmt.Errorf("the weights add up to %d; at most %d are possible", total, maxMembers)
+	}
 	members, hostOf := membersOf(hosts)
 	if len(members) > p.cfg.Partitions {
 		return layout{}, fmt.Errorf("the weights add up to %d, and %d partitions aren't enough for that", len(members), p.cfg.Partitions)
@@ -51,7 +59,7 @@ func (p *consistentPolicy) place(hosts []Host) (layout, error) {
 	if err != nil {
 		return layout{}, err
 	}
-	return layout{owners: owners, heirs: ring.heirs(owners)}, nil
+	return slotLayout(hosts, p.keys, owners, ring.heirs(owners)), nil
 }
 
 // membersOf returns the members that stand for hosts, sorted, and the index of

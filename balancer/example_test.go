@@ -83,6 +83,66 @@ func ExampleConfig_Validate() {
 		fmt.Printf("$.hash.%s: %s\n", problem.Path, problem.Message)
 	}
 	// Output:
-	// $.hash.policy: there is no policy "modulo"; known: consistent
+	// $.hash.policy: there is no policy "modulo"; known: consistent, rendezvous, maglev, ketama, haproxy
 	// $.hash.consistent.load: 0.9 is not in 1.05..10: a host may own at most this multiple of its fair share
+}
+
+// An explanation is for operators: whose the key is, and why it isn't there.
+func ExampleTable_Explain() {
+	builder, err := balancer.NewBuilder(balancer.Config{Policy: balancer.PolicyRendezvous})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	table, err := builder.Build([]balancer.Host{{Name: "ide-1", Weight: 1}, {Name: "ide-2", Weight: 1}, {Name: "ide-3", Weight: 1}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	down := table.Hosts()[table.Owner([]byte("alice"))].Name
+	e := table.Explain([]byte("alice"), func(h balancer.Host) string {
+		if h.Name == down {
+			return "its checks fail"
+		}
+		return ""
+	})
+	for _, c := range e.Candidates {
+		fmt.Printf("%s %s chosen=%t %q\n", table.Hosts()[c.Host].Name, c.Role, c.Chosen, c.WhyNot)
+	}
+	fmt.Println(e.Rule)
+	// Output:
+	// ide-1 owner chosen=false "its checks fail"
+	// ide-3 heir chosen=true ""
+	// ide-2 fallback chosen=false ""
+	// fallback
+}
+
+// What would move if a host left and another joined.
+func ExampleCompare() {
+	builder, err := balancer.NewBuilder(balancer.Config{Policy: balancer.PolicyRendezvous})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	hosts := []balancer.Host{{Name: "ide-1", Weight: 1}, {Name: "ide-2", Weight: 1}, {Name: "ide-3", Weight: 1}}
+	changed, err := balancer.Change{Leave: []string{"ide-2"}}.Apply(hosts)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	before, _ := builder.Build(hosts)
+	after, err := builder.Build(changed)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	m := balancer.Compare(before, after)
+	fmt.Printf("%.1f %% move, ideal %.1f %% (%s)\n", 100*m.Moved, 100*m.Ideal, m.Method)
+	for _, r := range m.Routes {
+		fmt.Printf("%s to %s: %.1f %%\n", r.From, r.To, 100*r.Share)
+	}
+	// Output:
+	// 33.3 % move, ideal 33.3 % (exact)
+	// ide-2 to ide-1: 16.7 %
+	// ide-2 to ide-3: 16.6 %
 }

@@ -1,24 +1,11 @@
 package balancer
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"slices"
-
-	"github.com/cespare/xxhash/v2"
 )
-
-// nobody stands in a layout for the absence of a host.
-const nobody = 1<<16 - 1
-
-// A layout is what a policy makes of a set of hosts: for each slot its owner
-// and its heir, as indices into the sorted hosts. The heir is who would own the
-// slot if the owner were not in the set; nobody if there is no other host.
-type layout struct {
-	owners, heirs []uint16
-}
 
 // A Table says which host serves which key. It is immutable and safe for
 // concurrent use. The zero Table has no hosts.
@@ -26,19 +13,13 @@ type Table struct {
 	policy string
 	hosts  []Host
 	layout layout
-	ranks  []rank // for fallback, by host
 	digest string
 }
 
 // newTable returns the table of hosts, which are sorted by name and not changed
 // hereafter.
 func newTable(p policy, hosts []Host, l layout) *Table {
-	t := &Table{policy: p.name(), hosts: hosts, layout: l, ranks: make([]rank, len(hosts))}
-	for i, h := range hosts {
-		t.ranks[i] = newRank(h)
-	}
-	t.digest = digest(p, hosts, l)
-	return t
+	return &Table{policy: p.name(), hosts: hosts, layout: l, digest: digest(p, hosts, l)}
 }
 
 // Hosts returns the hosts, sorted by name. The caller must not change them.
@@ -49,10 +30,12 @@ func (t *Table) Policy() string { return t.policy }
 
 // Digest returns 16 hexadecimal digits that are the same on all balancers if
 // and only if their tables place every key alike, fallback included. It covers
-// policy, parameters, names, weights and slots.
+// policy, parameters, seed, names, weights and slots, and for the policy haproxy
+// the hosts' numbers.
 func (t *Table) Digest() string { return t.digest }
 
-// Slots returns the number of slots; 0 for a table without hosts.
+// Slots returns the number of slots; 0 for a table without hosts. On a ring each
+// point has one, of its own size.
 func (t *Table) Slots() int { return len(t.layout.owners) }
 
 // SlotOwner returns the index in Hosts of the slot's owner.
@@ -60,11 +43,11 @@ func (t *Table) SlotOwner(slot int) int { return int(t.layout.owners[slot]) }
 
 // Slot returns the slot in which key lies; -1 for a table without hosts.
 func (t *Table) Slot(key []byte) int {
-	slots := uint64(len(t.layout.owners))
-	if slots == 0 {
+	if len(t.layout.owners) == 0 {
 		return -1
 	}
-	return int(xxhash.Sum64(key) % slots)
+	slot, _ := t.layout.router.locate(key)
+	return slot
 }
 
 // Owner returns the index in Hosts of the host that owns key, whether it is up
@@ -78,73 +61,52 @@ func (t *Table) Owner(key []byte) int {
 }
 
 // Pick returns the index in Hosts of the host that should serve key, and why:
-// the owner of its slot, else the slot's heir, else the host of the highest
-// rendezvous rank, each only if it is up and not avoid. It returns -1 and
-// RuleNone if there is no such host.
+// the owner of its slot, else the host to which the policy would give the key if
+// the owner had left, else the next in the order of Candidates, each only if it
+// is up and not avoid. It returns -1 and RuleNone if there is no such host.
 //
 // up tells by index in Hosts who can serve; hosts beyond its end can't. avoid is
 // a host that has just failed this very request, -1 for none. An empty key is a
 // key like any other. Pick doesn't allocate and takes no lock.
 func (t *Table) Pick(key []byte, up []bool, avoid int) (host int, rule Rule) {
-	slots := uint64(len(t.layout.owners))
-	if slots == 0 {
+	if len(t.layout.owners) == 0 {
 		return -1, RuleNone
 	}
-	hash := xxhash.Sum64(key)
-	slot := hash % slots
+	slot, hash := t.layout.router.locate(key)
 	if owner := int(t.layout.owners[slot]); serves(owner, up, avoid) {
 		return owner, RuleOwner
 	}
-	if heir := int(t.layout.heirs[slot]); serves(heir, up, avoid) {
-		return heir, RuleFallback
-	}
-	if best := best(t.ranks, hash, up, avoid); best >= 0 {
-		return best, RuleFallback
+	if next := t.layout.router.next(slot, hash, up, avoid); next >= 0 {
+		return next, RuleFallback
 	}
 	return -1, RuleNone
 }
 
-// serves reports whether host may be picked.
-func serves(host int, up []bool, avoid int) bool {
-	return host < len(up) && up[host] && host != avoid
-}
-
 // Candidates returns the indices of all hosts in the order in which Pick tries
-// them for key: the owner, the heir, then the others by rendezvous rank.
+// them for key: the owner, then whoever has the key when all before can't serve.
 func (t *Table) Candidates(key []byte) []int {
-	slot := t.Slot(key)
-	if slot < 0 {
+	if len(t.layout.owners) == 0 {
 		return nil
 	}
-	order := make([]int, len(t.hosts))
-	for i := range order {
-		order[i] = i
+	slot, hash := t.layout.router.locate(key)
+	up := slices.Repeat([]bool{true}, len(t.hosts))
+	order := make([]int, 0, len(t.hosts))
+	for host := t.SlotOwner(slot); host >= 0; host = t.layout.router.next(slot, hash, up, -1) {
+		order = append(order, host)
+		up[host] = false
 	}
-	owner, heir := t.SlotOwner(slot), int(t.layout.heirs[slot])
-	place := func(host int) int {
-		switch host {
-		case owner:
-			return 0
-		case heir:
-			return 1
-		}
-		return 2
-	}
-	hash := xxhash.Sum64(key)
-	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(place(a), place(b)), t.ranks[a].offer(hash).compare(t.ranks[b].offer(hash)), cmp.Compare(a, b))
-	})
 	return order
 }
 
-// Shares returns for each host the share of the slots that it owns, 0..1.
+// Shares returns for each host the share of the key space that it owns, 0..1.
 func (t *Table) Shares() []float64 {
-	shares := make([]float64, len(t.hosts))
-	for _, owner := range t.layout.owners {
-		shares[owner]++
+	owned := make([]uint64, len(t.hosts))
+	for slot, owner := range t.layout.owners {
+		owned[owner] += t.layout.size(slot)
 	}
+	shares := make([]float64, len(t.hosts))
 	for i := range shares {
-		shares[i] /= float64(len(t.layout.owners))
+		shares[i] = float64(owned[i]) / float64(t.layout.total())
 	}
 	return shares
 }
@@ -164,12 +126,18 @@ func digest(p policy, hosts []Host, l layout) string {
 	for _, h := range hosts {
 		text(h.Name)
 		b = binary.BigEndian.AppendUint32(b, uint32(h.Weight))
+		if l.numbered {
+			b = binary.BigEndian.AppendUint32(b, h.ID)
+		}
 	}
 	for _, slots := range [][]uint16{l.owners, l.heirs} {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(slots)))
 		for _, host := range slots {
 			b = binary.BigEndian.AppendUint16(b, host)
 		}
+	}
+	for _, end := range l.ends {
+		b = binary.BigEndian.AppendUint32(b, end)
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:8])

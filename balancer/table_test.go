@@ -9,10 +9,13 @@ import (
 // and b inherits. The ranks prefer d to c.
 func TestPickTriesOwnerThenHeirThenTheOthers(t *testing.T) {
 	const a, b, c, d, none = 0, 1, 2, 3, -1
+	router := &slots{
+		count: 1, owner: []uint16{a}, heir: []uint16{b},
+		ranks: []rank{{1, 1}, {2, 1}, {3, 1}, {3, 2}}, // c and d draw alike, d weighs more
+	}
 	table := &Table{
 		hosts:  []Host{{Name: "a"}, {Name: "b"}, {Name: "c"}, {Name: "d"}},
-		layout: layout{owners: []uint16{a}, heirs: []uint16{b}},
-		ranks:  []rank{{1, 1}, {2, 1}, {3, 1}, {3, 2}}, // c and d draw alike, d weighs more
+		layout: layout{owners: router.owner, heirs: router.heir, router: router},
 	}
 	for _, row := range []struct {
 		up    string

@@ -122,15 +122,6 @@ func overlap(a, b string) bool {
 	return strings.EqualFold(hostA, hostB) || unspecified(a) || unspecified(b)
 }
 
-// checkHash places what the balancer package finds. Its messages have the
-// remedy behind a semicolon or a colon.
-func (c *Config) checkHash(d *document) {
-	for _, p := range c.Hash.Validate() {
-		message, hint, _ := strings.Cut(p.Message, "; ")
-		d.fail("hash."+p.Path, message, hint)
-	}
-}
-
 func (c *Config) checkHealth(d *document) {
 	if err := health.ValidPath(c.Health.CheckPath()); err != nil {
 		d.fail("health.path", "the path "+err.Error(), `write for example /healthz, or "" for a TCP connect only`)

@@ -117,7 +117,7 @@ func (d *document) syntaxError(err error) {
 }
 
 // secretLine finds where a secret may begin in a file that can't be parsed.
-var secretLine = regexp.MustCompile(`(?i)\b[a-z_-]*(secret|password|passwd|passphrase|token|credential)["']?\s*:`)
+var secretLine = regexp.MustCompile(`(?i)\b[a-z_-]*(secret|password|passwd|passphrase|token|credential|seed)["']?\s*:`)
 
 // syntax reports why the file can't be read at all.
 func (d *document) syntax(tk *token.Token, message string) {

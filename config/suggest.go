@@ -8,7 +8,7 @@ import (
 // looksSecret tells whether a key's value may be a secret.
 func looksSecret(key string) bool {
 	key = strings.ToLower(key)
-	for _, part := range []string{"secret", "password", "passwd", "passphrase", "token", "key", "credential"} {
+	for _, part := range []string{"secret", "password", "passwd", "passphrase", "token", "key", "credential", "seed"} {
 		if strings.Contains(key, part) {
 			return true
 		}

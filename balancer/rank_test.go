@@ -58,7 +58,8 @@ func TestNegLog2IsTheSameEverywhere(t *testing.T) {
 // 1 to 3; the tolerance is about five standard deviations.
 func TestFallbackSharesFollowTheWeights(t *testing.T) {
 	const n = 40_000
-	ranks, total := ranksOf(mixed(12))
+	hosts := mixed(12)
+	ranks, total := ranksOf(hosts), totalWeight(hosts)
 	count := make([]int, len(ranks))
 	rng := rand.New(rand.NewPCG(5, 6))
 	for range n {
@@ -73,7 +74,7 @@ func TestFallbackSharesFollowTheWeights(t *testing.T) {
 }
 
 func TestLostFallbackHostMovesOnlyItsKeysToAllOthers(t *testing.T) {
-	ranks, _ := ranksOf(fleet(10))
+	ranks := ranksOf(fleet(10))
 	up, without := all(10), all(10)
 	without[4] = false
 	heirs := map[int]bool{}
@@ -91,12 +92,4 @@ func TestLostFallbackHostMovesOnlyItsKeysToAllOthers(t *testing.T) {
 	if len(heirs) != 9 {
 		t.Errorf("the keys went to %d hosts, want all 9 others", len(heirs))
 	}
-}
-
-func ranksOf(hosts []Host) (ranks []rank, total uint64) {
-	for _, h := range hosts {
-		ranks = append(ranks, newRank(h))
-		total += uint64(h.Weight)
-	}
-	return ranks, total
 }

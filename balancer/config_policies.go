@@ -1,0 +1,219 @@
+package balancer
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The limits of a ConsistentConfig. Below minLoad nearly every host is full to
+// its last slot, and a host that leaves drags other hosts' keys along.
+const (
+	maxPartitions = 1 << 17
+	maxReplicas   = 1000
+	minLoad       = 1.05
+	maxLoad       = 10
+)
+
+// ConsistentConfig holds the parameters of the policy `consistent`. Changing any
+// of them moves most keys. Zero means the default. The weights of the hosts may
+// add up to the number of partitions, and to 4096.
+type ConsistentConfig struct {
+	// Partitions is the number of slots. Default 16381, a prime; at most 131072.
+	Partitions int `yaml:"partitions"`
+	// Replicas is the number of points on the ring per unit of weight. Default
+	// 160, at most 1000. Few points make uneven shares and few heirs.
+	Replicas int `yaml:"replicas"`
+	// Load bounds the slots of a host to this multiple of its fair share, rounded
+	// up. Default 1.25; from 1.05 (even shares, but a host that leaves moves more
+	// of the others' keys) to 10 (in effect no bound).
+	Load float64 `yaml:"load"`
+}
+
+func (c ConsistentConfig) withDefaults() ConsistentConfig {
+	if c.Partitions == 0 {
+		c.Partitions = 16381
+	}
+	if c.Replicas == 0 {
+		c.Replicas = 160
+	}
+	if c.Load == 0 {
+		c.Load = 1.25
+	}
+	return c
+}
+
+func (c ConsistentConfig) problems() []Problem {
+	found := outside("consistent.partitions", c.Partitions, maxPartitions)
+	found = append(found, outside("consistent.replicas", c.Replicas, maxReplicas)...)
+	if math.IsNaN(c.Load) || c.Load < minLoad || c.Load > maxLoad {
+		load := strconv.FormatFloat(c.Load, 'g', -1, 64)
+		found = append(found, Problem{"consistent.load", fmt.Sprintf("%s is not in %g..%d: a host may own at most this multiple of its fair share", load, minLoad, maxLoad)})
+	}
+	return found
+}
+
+// outside returns a problem if n is not in 1..most.
+func outside(path string, n, most int) []Problem {
+	if n >= 1 && n <= most {
+		return nil
+	}
+	return []Problem{{path, fmt.Sprintf("%d is not in 1..%d", n, most)}}
+}
+
+// maxRendezvousSlots is a RendezvousConfig's limit: the ranks of 1,000 hosts for
+// so many slots take some seconds.
+const maxRendezvousSlots = 1 << 19
+
+// RendezvousConfig holds the parameters of the policy `rendezvous`. Zero means
+// the default.
+type RendezvousConfig struct {
+	// Slots is the number of slots. Default 65536, at most 524288. The shares
+	// scatter by the square root of a host's slots. Changing it moves most keys.
+	Slots int `yaml:"slots"`
+}
+
+func (c RendezvousConfig) withDefaults() RendezvousConfig {
+	if c.Slots == 0 {
+		c.Slots = 65536
+	}
+	return c
+}
+
+func (c RendezvousConfig) problems() []Problem {
+	return outside("rendezvous.slots", c.Slots, maxRendezvousSlots)
+}
+
+// maxMaglevSlots is a MaglevConfig's limit.
+const maxMaglevSlots = 1 << 17
+
+// MaglevConfig holds the parameters of the policy `maglev`. Zero means the
+// default. There can't be more hosts than slots.
+type MaglevConfig struct {
+	// Slots is the number of slots, a prime. Default 65537, at most 131072. The more
+	// there are per host, the fewer keys move between hosts that stay. Changing it
+	// moves most keys.
+	Slots int `yaml:"slots"`
+}
+
+func (c MaglevConfig) withDefaults() MaglevConfig {
+	if c.Slots == 0 {
+		c.Slots = 65537
+	}
+	return c
+}
+
+func (c MaglevConfig) problems() []Problem {
+	const path = "maglev.slots"
+	found := outside(path, c.Slots, maxMaglevSlots)
+	if len(found) == 0 && !prime(c.Slots) {
+		higher, lower := c.Slots, c.Slots
+		for !prime(higher) {
+			higher++
+		}
+		for lower > 2 && !prime(lower) {
+			lower--
+		}
+		found = append(found, Problem{path, fmt.Sprintf("%d is not a prime; near it are %d and %d", c.Slots, max(lower, 2), higher)})
+	}
+	return found
+}
+
+func prime(n int) bool {
+	for d := 2; d*d <= n; d++ {
+		if n%d == 0 {
+			return false
+		}
+	}
+	return n > 1
+}
+
+// maxKetamaPoints is a KetamaConfig's limit.
+const maxKetamaPoints = 1000
+
+// KetamaConfig holds the parameters of the policy `ketama`. Zero means the
+// default. There can be 1,048,576 points in all.
+type KetamaConfig struct {
+	// Points is the number of points on the ring per unit of weight. Default 160,
+	// as in nginx and Pingora; at most 1000. Changing it moves some keys of all hosts.
+	Points int `yaml:"points"`
+}
+
+func (c KetamaConfig) withDefaults() KetamaConfig {
+	if c.Points == 0 {
+		c.Points = 160
+	}
+	return c
+}
+
+func (c KetamaConfig) problems() []Problem {
+	return outside("ketama.points", c.Points, maxKetamaPoints)
+}
+
+// The values of HAProxyConfig.Type.
+const (
+	HAProxyConsistent = "consistent"
+	HAProxyMapBased   = "map-based"
+)
+
+// The values of HAProxyConfig.HashKey.
+const (
+	HAProxyHashKeyID = "id"
+	HAProxyHashKey30 = "id-3.0"
+)
+
+// HAProxyConfig holds the parameters of the policy `haproxy`: the words of
+// HAProxy's `hash-type` line. Left out, they mean what they mean there. Changing
+// any of them moves most keys. Hosts need an ID, and no two may be equal modulo
+// HAProxyIDs. The weights may add up to 65536.
+type HAProxyConfig struct {
+	// Type is "consistent", the default, or "map-based". The latter is what HAProxy
+	// does without a hash-type line.
+	Type string `yaml:"type"`
+	// Function is sdbm, djb2, wt6, crc32 or none. Default sdbm.
+	Function string `yaml:"function"`
+	// Avalanche scatters the function's result once more. Default as in HAProxy:
+	// only for type consistent, and only if no function is named.
+	Avalanche *bool `yaml:"avalanche"`
+	// HashKey says how a host's points come from its number: "id", the default, or
+	// "id-3.0" as HAProxy 3.0.0 to 3.2.6 does, by mistake.
+	HashKey string `yaml:"hash_key"`
+}
+
+func (c HAProxyConfig) withDefaults() HAProxyConfig {
+	if c.Type == "" {
+		c.Type = HAProxyConsistent
+	}
+	if c.Avalanche == nil {
+		avalanche := c.Type == HAProxyConsistent && c.Function == ""
+		c.Avalanche = &avalanche
+	}
+	if c.Function == "" {
+		c.Function = "sdbm"
+	}
+	if c.HashKey == "" {
+		c.HashKey = HAProxyHashKeyID
+	}
+	return c
+}
+
+func (c HAProxyConfig) problems() []Problem {
+	found := unlisted("haproxy.type", c.Type, HAProxyConsistent, HAProxyMapBased)
+	found = append(found, unlisted("haproxy.function", c.Function, slices.Sorted(maps.Keys(haproxyFunctions))...)...)
+	found = append(found, unlisted("haproxy.hash_key", c.HashKey, HAProxyHashKeyID, HAProxyHashKey30)...)
+	if c.Type == HAProxyMapBased && c.HashKey == HAProxyHashKey30 {
+		found = append(found, Problem{"haproxy.hash_key", "numbers play no part in type map-based; leave hash_key out"})
+	}
+	return found
+}
+
+// unlisted returns a problem if word is none of those known.
+func unlisted(path, word string, known ...string) []Problem {
+	if slices.Contains(known, word) {
+		return nil
+	}
+	return []Problem{{path, fmt.Sprintf("%q is not known here; use one of: %s", word, strings.Join(known, ", "))}}
+}
