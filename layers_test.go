@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"http1", "http2", "balancer"},        // arithmetic
 	{"pool", "health", "tlsterm", "park"}, // each owns one resource
 	{"proxy", "admin", "demo"},            // each serves one kind of visitor
-	{"config"},                            // composes the parts' own configuration
+	{"config", "haproxycfg"},              // composes the parts' own configuration; reads HAProxy's
 	{"cmd/lb"},                            // wiring
 }
 

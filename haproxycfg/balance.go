@@ -1,0 +1,149 @@
+package haproxycfg
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// hashFetch finds a key in the expression of balance hash.
+var hashFetch = regexp.MustCompile(`^(urlp|url_param|req\.cook|cook|req\.hdr|hdr)\(([^(),]+)\)$`)
+
+// keyless are the algorithms that look at no key.
+var keyless = []string{"roundrobin", "static-rr", "leastconn", "first", "random"}
+
+// takeBalance handles balance <algorithm> [<arguments>]: where the key is.
+func takeBalance(t *translation, d *directive) {
+	algorithm, _, _ := strings.Cut(d.word(1), "(")
+	switch {
+	case algorithm == "url_param":
+		takeParameter(t, d)
+	case algorithm == "hash":
+		takeHash(t, d)
+	case algorithm == "hdr":
+		t.key(d, "header", inBrackets(d.word(1)), "HAProxy hashes the first item of a list, lb the whole value; without one it goes round robin")
+	case algorithm == "source":
+		t.plan.key.set(d, "hash.key", "source", "")
+		d.note(Decide, "HAProxy hashes the bits of the address, lb its text: each client moves once, when lb takes over")
+	case slices.Contains(keyless, algorithm):
+		t.withoutKey(d)
+	default:
+		t.plan.key.set(d, "hash.key", "{query: token}", "")
+		d.note(Decide, d.word(1)+" can't be a key here: a key is a query parameter, a cookie, a header or the client's address. Which of them tells your users apart? Tokens move once, when lb takes over")
+	}
+}
+
+// takeParameter handles url_param <name> [check_post [<bytes>]].
+func takeParameter(t *translation, d *directive) {
+	t.key(d, "query", d.word(2), "the raw value, as there; but an empty one counts as missing, and bodies of POST requests aren't searched")
+	if d.word(3) == "check_post" {
+		d.note(LeftOut, "check_post: a token in the body of a POST isn't found, and such requests go round robin. Send it in the query")
+	}
+}
+
+func takeHash(t *translation, d *directive) {
+	found := hashFetch.FindStringSubmatch(d.word(2))
+	if found == nil || len(d.words) > 3 {
+		t.plan.key.set(d, "hash.key", "{query: token}", "")
+		d.note(Decide, "this expression can't be a key here: a key is the raw value of a query parameter, a cookie or a header. Tokens move once, when lb takes over")
+		return
+	}
+	source := map[string]string{"urlp": "query", "url_param": "query", "req.cook": "cookie", "cook": "cookie", "req.hdr": "header", "hdr": "header"}[found[1]]
+	why := "the raw value; an empty one counts as missing"
+	if source == "header" {
+		why = "HAProxy hashes the last item of a list, lb the whole value"
+	}
+	t.key(d, source, found[2], why)
+}
+
+// key takes a rule that names a place of requests.
+func (t *translation) key(d *directive, source, name, why string) {
+	if name == "" {
+		t.fail(d.Line, "balance "+d.word(1)+" names nothing", "write balance url_param token")
+		return
+	}
+	text := name
+	if !bare.MatchString(name) || slices.Contains(notNames, strings.ToLower(name)) {
+		text = quote(name)
+	}
+	t.plan.key.set(d, "hash.key", fmt.Sprintf("{%s: %s}", source, text), why)
+}
+
+// withoutKey is for backends that don't hash: there is no ring to keep.
+func (t *translation) withoutKey(d *directive) {
+	t.plan.policy = "consistent"
+	t.plan.key.set(d, "hash.key", "{query: token}", "")
+	d.note(Decide, fmt.Sprintf("%s looks at no key, so that there is no ring to keep; lb sends each token to its own host, with policy consistent. Is it the query parameter token that tells users apart?", d.word(1)))
+}
+
+// inBrackets returns what is between the first brackets.
+func inBrackets(text string) string {
+	_, rest, _ := strings.Cut(text, "(")
+	inside, _, _ := strings.Cut(rest, ")")
+	return strings.TrimSpace(inside)
+}
+
+// hashFunctions are those that HAProxy knows.
+var hashFunctions = []string{"sdbm", "djb2", "wt6", "crc32", "none"}
+
+// takeHashType handles hash-type <type> [<function> [avalanche]].
+func takeHashType(t *translation, d *directive) {
+	r := ring{kind: d.word(1), function: "sdbm", line: d.Number}
+	r.avalanche = r.kind == "consistent" && len(d.words) == 2
+	switch {
+	case r.kind != "consistent" && r.kind != "map-based":
+		t.fail(d.Line, fmt.Sprintf("there is no hash-type %q", r.kind), "HAProxy has consistent and map-based")
+		return
+	case len(d.words) > 2 && !slices.Contains(hashFunctions, d.word(2)):
+		t.fail(d.Line, fmt.Sprintf("there is no hash function %q", d.word(2)), "HAProxy has "+strings.Join(hashFunctions, ", "))
+		return
+	case len(d.words) > 2:
+		r.function = d.word(2)
+	}
+	r.avalanche = r.avalanche || d.word(3) == "avalanche"
+	t.plan.ring = r
+	d.note(Took, fmt.Sprintf("hash.haproxy: type %s, function %s, avalanche %t", r.kind, r.function, r.avalanche))
+	if r.kind == "consistent" {
+		d.note(Changed, "HAProxy 3.0.0 to 3.2.6 places hosts by another rule, by mistake: coming from one of them, add hash_key: id-3.0 to hash.haproxy")
+	}
+}
+
+// finishHash fills in what HAProxy does without a word.
+func (t *translation) finishHash() {
+	p := t.plan
+	if p.key.value == "" {
+		p.policy = "consistent"
+		p.key.value = "{query: token}"
+		t.backend.head.note(Decide, "there is no balance line, so that HAProxy goes round robin and there is no ring to keep; lb sends each token to its own host, with policy consistent. Is it the query parameter token that tells users apart?")
+	}
+	if p.policy == "consistent" {
+		return
+	}
+	p.policy = "haproxy"
+	if p.ring.kind == "" {
+		p.ring = ring{kind: "map-based", function: "sdbm"}
+		t.backend.head.note(Took, "there is no hash-type line, and that means map-based: hash.haproxy says so")
+	}
+	if p.ring.kind == "map-based" {
+		t.renumber()
+	}
+}
+
+// renumber gives the hosts ids in the order of their lines. It is what decides
+// with map-based, where ids play no part in HAProxy and stand for the order here.
+func (t *translation) renumber() {
+	line := t.backend.head.Line
+	if d := t.backend.last("hash-type"); d != nil {
+		line = d.Line
+	}
+	line.note(Changed, "with map-based most tokens move whenever a host comes or goes for good. Choose another policy when nothing has to stay where HAProxy put it")
+	ascending := slices.IsSortedFunc(t.plan.hosts, func(a, b host) int { return int(a.id) - int(b.id) })
+	if ascending {
+		return
+	}
+	for i := range t.plan.hosts {
+		t.plan.hosts[i].id = uint64(i + 1)
+	}
+	line.note(Changed, "the hosts get new ids, in the order of their lines: with map-based that order decides in HAProxy, and the ids stand for it here")
+}

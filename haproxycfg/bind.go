@@ -1,0 +1,258 @@
+package haproxycfg
+
+import (
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxPorts bounds the listeners that a range of ports is spread into.
+const maxPorts = 64
+
+// A bind is one bind line: its options, and whether it can be taken at all.
+type bind struct {
+	t       *translation
+	d       *directive
+	ssl     bool
+	pairs   []pair
+	refused bool
+}
+
+// takeBind handles bind <address>[,<address>…] [<option>…].
+func takeBind(t *translation, d *directive) {
+	b := &bind{t: t, d: d}
+	rest := d.args(2)
+	for len(rest) > 0 {
+		known, ok := bindOptions[rest[0]]
+		if !ok {
+			d.note(Unknown, fmt.Sprintf("%q is no option of bind that is known here: nothing from there on is read", rest[0]))
+			break
+		}
+		n := min(1+known.args, len(rest))
+		b.option(rest[:n], known)
+		rest = rest[n:]
+	}
+	if b.refused {
+		return
+	}
+	for address := range strings.SplitSeq(d.word(1), ",") {
+		b.listen(address)
+	}
+	if !b.ssl {
+		return
+	}
+	t.plan.addPairs(b.pairs)
+	if len(b.pairs) == 0 {
+		d.note(Decide, "no certificate is known for this address: name one in tls.certificates")
+	}
+}
+
+func (b *bind) option(words []string, known option) {
+	value := strings.Join(words[1:], " ")
+	switch words[0] {
+	case "ssl":
+		b.ssl = true
+	case "crt":
+		b.pairs = append(b.pairs, b.t.certificates(b.d, value)...)
+	case "crt-list":
+		b.pairs = append(b.pairs, b.t.certificateList(b.d, value)...)
+	case "ssl-min-ver":
+		b.t.minVersion(b.d, value)
+	case "accept-proxy", "accept-netscaler-cip":
+		b.refused = true
+		b.d.note(known.verdict, known.why)
+	case "verify":
+		if value != "none" {
+			b.d.note(known.verdict, known.why)
+		}
+	case "ca-sign-pass": // what follows isn't repeated
+		b.d.note(known.verdict, words[0]+": "+known.why)
+	default:
+		b.d.note(known.verdict, strings.Join(words, " ")+": "+known.why)
+	}
+}
+
+// listen adds the listeners for one address.
+func (b *bind) listen(text string) {
+	host, first, last, why := parseBind(text)
+	if why != "" {
+		b.d.note(Decide, fmt.Sprintf("%s: %s", text, why))
+		return
+	}
+	for port := first; port <= last; port++ {
+		l := listener{net.JoinHostPort(host, strconv.Itoa(port)), b.ssl, false, b.d.Number}
+		if host == "" {
+			l.address = fmt.Sprintf(":%d", port)
+		}
+		at := slices.IndexFunc(b.t.plan.listeners, func(other listener) bool { return other.address == l.address })
+		switch {
+		case at < 0:
+			b.t.plan.listeners = append(b.t.plan.listeners, l)
+			b.d.note(Took, "listen: "+l.address)
+		case b.t.plan.listeners[at].tls != l.tls:
+			b.d.note(Decide, fmt.Sprintf("listen: %s is line %d's already, with other TLS", l.address, b.t.plan.listeners[at].line))
+		default:
+			b.d.note(Took, fmt.Sprintf("listen: %s, with line %d", l.address, b.t.plan.listeners[at].line))
+		}
+	}
+	if host == "" {
+		b.d.note(Changed, "all addresses of the machine means IPv4 and IPv6 here; write one address to listen on that one only")
+	}
+}
+
+// parseBind reads an address of a bind line (§4.2): host, and the first and last
+// port. No host means all addresses.
+func parseBind(text string) (host string, first, last int, why string) {
+	for _, prefix := range []string{"unix@", "uxst@", "abns@", "abnsz@", "fd@", "sockpair@", "/"} {
+		if strings.HasPrefix(text, prefix) {
+			return "", 0, 0, "lb listens on TCP addresses only"
+		}
+	}
+	for _, prefix := range []string{"quic4@", "quic6@", "udp@", "udp4@", "udp6@", "rhttp@"} {
+		if strings.HasPrefix(text, prefix) {
+			return "", 0, 0, "lb speaks neither QUIC nor reverse HTTP; clients fall back to TCP"
+		}
+	}
+	for _, prefix := range []string{"ipv4@", "ipv6@", "tcp@", "tcp4@", "tcp6@"} {
+		text = strings.TrimPrefix(text, prefix)
+	}
+	colon := strings.LastIndexByte(text, ':')
+	if colon < 0 {
+		return "", 0, 0, "there is no port in it"
+	}
+	host = strings.Trim(text[:colon], "[]")
+	low, high, isRange := strings.Cut(text[colon+1:], "-")
+	first, err := strconv.Atoi(low)
+	if last = first; err == nil && isRange {
+		last, err = strconv.Atoi(high)
+	}
+	switch {
+	case err != nil || first < 1 || last < first || last > 65535:
+		return "", 0, 0, "this is no port or range of ports"
+	case last-first >= maxPorts:
+		return "", 0, 0, fmt.Sprintf("a range of more than %d ports isn't written out", maxPorts)
+	}
+	if ip, err := netip.ParseAddr(host); host == "*" || err == nil && ip.Unmap().IsUnspecified() {
+		host = ""
+	}
+	return host, first, last, ""
+}
+
+// addPairs adds certificates that aren't there yet.
+func (p *plan) addPairs(pairs []pair) {
+	for _, c := range pairs {
+		if !slices.ContainsFunc(p.pairs, func(other pair) bool { return other.cert == c.cert }) {
+			p.pairs = append(p.pairs, c)
+		}
+	}
+}
+
+// certificates finds what crt names: a PEM file, or all those of a directory.
+func (t *translation) certificates(d *directive, name string) []pair {
+	if base := t.base("crt-base"); base != "" && !path.IsAbs(name) {
+		name = path.Join(base, name)
+	}
+	if t.files == nil || !path.IsAbs(name) {
+		d.note(Took, "tls.certificates: "+name)
+		d.note(Decide, name+" hasn't been looked at: see whether it holds the certificate and its key, and is no directory")
+		return []pair{{name, name, d.Number}}
+	}
+	info, err := fs.Stat(t.files, inRoot(name))
+	if err != nil {
+		d.note(Decide, name+" can't be looked at here: copy it to where lb.yaml names it, and if it is a directory, name its files one by one")
+		return []pair{{name, name, d.Number}}
+	}
+	if !info.IsDir() {
+		return []pair{t.certificate(d, name)}
+	}
+	entries, err := fs.ReadDir(t.files, inRoot(name))
+	if err != nil {
+		d.note(Decide, name+" can't be listed: name its files in tls.certificates one by one")
+	}
+	var pairs []pair
+	for _, e := range entries {
+		if !e.IsDir() && !notCertificate(e.Name()) {
+			pairs = append(pairs, t.certificate(d, path.Join(name, e.Name())))
+		}
+	}
+	d.note(Changed, fmt.Sprintf("tls.certificates names the %d file(s) that %s has now: a new one has to be added to lb.yaml", len(pairs), name))
+	return pairs
+}
+
+// notCertificate tells which files of a directory HAProxy passes over (§5.1, crt).
+func notCertificate(name string) bool {
+	return strings.HasPrefix(name, ".") || slices.Contains([]string{".key", ".issuer", ".ocsp", ".sctl"}, path.Ext(name))
+}
+
+// certificate finds the key for a PEM file: in it, or beside it in a file that
+// is called the same and .key.
+func (t *translation) certificate(d *directive, name string) pair {
+	key := name
+	data, err := fs.ReadFile(t.files, inRoot(name))
+	beside := func(file string) bool {
+		_, err := fs.Stat(t.files, inRoot(file))
+		return err == nil
+	}
+	switch bundled := strings.Contains(string(data), "PRIVATE KEY-----"); {
+	case err != nil:
+		d.note(Decide, name+" can't be read by this user: the one that runs lb must be able to")
+	case !bundled && beside(name+".key"):
+		key = name + ".key"
+	case !bundled && beside(strings.TrimSuffix(name, path.Ext(name))+".key"):
+		key = strings.TrimSuffix(name, path.Ext(name)) + ".key"
+	case !bundled:
+		d.note(Decide, "no private key is in "+name+" or beside it: name its file in tls.certificates")
+	}
+	d.note(Took, "tls.certificates: "+name)
+	return pair{name, key, d.Number}
+}
+
+// certificateList finds what the lines of a crt-list name. Their filters aren't
+// needed: a certificate is chosen by the names in it.
+func (t *translation) certificateList(d *directive, name string) []pair {
+	var data []byte
+	var err error = fs.ErrNotExist
+	if t.files != nil && path.IsAbs(name) {
+		data, err = fs.ReadFile(t.files, inRoot(name))
+	}
+	if err != nil {
+		d.note(Decide, "crt-list "+name+" can't be read here: name its certificates in tls.certificates one by one")
+		return nil
+	}
+	var pairs []pair
+	for line := range strings.Lines(string(data)) {
+		if words := strings.Fields(line); len(words) > 0 && !strings.HasPrefix(words[0], "#") {
+			pairs = append(pairs, t.certificates(d, words[0])...)
+		}
+	}
+	d.note(Changed, "the list's certificates are in tls.certificates, and each is shown for the names in it: options and filters of the list are left out")
+	return pairs
+}
+
+// base returns a directory of the global section, "" if it isn't set.
+func (t *translation) base(key string) string {
+	for _, s := range t.sections {
+		if d := s.last(key); s.kind == "global" && d != nil {
+			return d.word(1)
+		}
+	}
+	return ""
+}
+
+// inRoot makes an absolute path one of a file system's.
+func inRoot(name string) string { return strings.TrimPrefix(path.Clean(name), "/") }
+
+// minVersion takes the oldest TLS version.
+func (t *translation) minVersion(d *directive, version string) {
+	switch version {
+	case "TLSv1.2", "TLSv1.3":
+		t.plan.minTLS.set(d, "tls.min_version", quote(strings.TrimPrefix(version, "TLSv")), "")
+	default:
+		t.plan.minTLS.set(d, "tls.min_version", `"1.2"`, version+" isn't offered; clients that know nothing newer are refused")
+	}
+}

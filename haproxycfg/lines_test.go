@@ -1,0 +1,155 @@
+package haproxycfg_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"tokenring/haproxycfg"
+)
+
+// edge is a haproxy.cfg with room for a line in each section.
+const edge = `global
+  %s
+defaults
+  mode http
+  timeout tunnel 1h
+  %s
+frontend edge
+  bind 127.0.0.1:8080
+  %s
+  default_backend ide
+backend ide
+  balance url_param token
+  %s
+  server one 10.0.0.11:4000 check
+  server two 10.0.0.12:4000 %s
+`
+
+// sections are the places of lines in edge, by number.
+var sections = map[string]int{"global": 0, "defaults": 1, "frontend": 2, "backend": 3, "server": 4}
+
+// lines are what TestLines puts in, and what becomes of it.
+var lines = []struct {
+	section, line string
+	verdict       haproxycfg.Verdict
+	note, yaml    string
+}{
+	{"backend", "balance source", haproxycfg.Decide, "each client moves once", "  key: [source]"},
+	{"backend", "balance uri whole", haproxycfg.Decide, "uri can't be a key", "  key: [{query: token}]"},
+	{"backend", "balance leastconn", haproxycfg.Decide, "no ring to keep", "  policy: consistent"},
+	{"backend", "balance hash urlp(id),lower", haproxycfg.Decide, "this expression can't", ""},
+	{"backend", "balance hash req.hdr(X-User)", haproxycfg.Changed, "the last item of a list", "  key: [{header: X-User}]"},
+	{"backend", "balance url_param 'no'", haproxycfg.Changed, "raw value", `  key: [{query: "no"}]`},
+	{"backend", "hash-type consistent wt6 avalanche", haproxycfg.Changed, "id-3.0", "function: wt6, avalanche: true"},
+	{"backend", "timeout check 5s", haproxycfg.Changed, "no longer than the interval", "  timeout: 2s"},
+	{"backend", "timeout check 300", haproxycfg.Changed, "connection and the answer together", "  timeout: 300ms"},
+	{"backend", "option httpchk", haproxycfg.Changed, "GET, not OPTIONS", `  path: "/"`},
+	{"backend", "option httpchk /up", haproxycfg.Changed, "GET, not OPTIONS", `  path: "/up"`},
+	{"backend", "no option httpchk", haproxycfg.LeftOut, "switched off", `  path: ""`},
+	{"backend", "http-check send meth POST uri /up body x hdr A b", haproxycfg.LeftOut, "body isn't sent", `  path: "/up"`},
+	{"backend", "http-check send ver HTTP/1.1", haproxycfg.Took, "a GET with HTTP/1.1", ""},
+	{"backend", "http-check expect string fine", haproxycfg.LeftOut, "only the status", ""},
+	{"backend", "http-check expect ! status 500", haproxycfg.LeftOut, "only the status", ""},
+	{"backend", "http-check expect status 200-399", haproxycfg.Took, "200 to 399", ""},
+	{"backend", "http-check disable-on-404", haproxycfg.LeftOut, "not draining", ""},
+	{"backend", "http-check comment x", haproxycfg.LeftOut, "one GET", ""},
+	{"backend", "default-server maxconn 5 weight 7", haproxycfg.LeftOut, "no queue", "weight: 7}"},
+	{"backend", "default-server weight 7", haproxycfg.Took, "each server below", "weight: 7}"},
+	{"backend", "source 10.0.0.9", haproxycfg.LeftOut, "let in lb's", ""},
+	{"backend", "timeout queue 5s", haproxycfg.LeftOut, "no queue", ""},
+	{"backend", "timeout http-request 5s", haproxycfg.LeftOut, "for frontends", ""},
+	{"backend", "retries 5", haproxycfg.LeftOut, "goes on to the host", ""},
+	{"backend", "disabled", haproxycfg.Decide, "the whole section is off", ""},
+	{"server", "check inter 5s", haproxycfg.Took, "health.interval: 5s", "  interval: 5s"},
+	{"server", "no-check", haproxycfg.Changed, "checks every host", ""},
+	{"server", "check id 1048578", haproxycfg.Took, "modulo 1048576", "id: 1048578"},
+	{"server", "check disabled enabled", haproxycfg.Took, "pool.hosts: two", "    - {name: two"},
+	{"server", "check disabled", haproxycfg.LeftOut, "as a comment", "    # - {name: two"},
+	{"server", "check backup no-backup", haproxycfg.Took, "pool.hosts: two", "    - {name: two"},
+	{"server", "check source 10.0.0.9 usesrc clientip", haproxycfg.LeftOut, "let in lb's", ""},
+	{"frontend", "mode tcp", haproxycfg.Decide, "handles all of it as HTTP", ""},
+	{"frontend", "option forwardfor header X-Client", haproxycfg.Decide, "another one have to change", ""},
+	{"frontend", "option forwardfor except 10.0.0.0/8", haproxycfg.Changed, "trusted_networks", ""},
+	{"frontend", "no option forwardfor", haproxycfg.Changed, "lb always sends", ""},
+	{"frontend", "no option dontlognull", haproxycfg.LeftOut, "switched off there", ""},
+	{"frontend", "redirect scheme https if { hdr(host) a }", haproxycfg.Decide, "only under a condition", `  - {address: "127.0.0.1:8080"}`},
+	{"frontend", "redirect scheme https if ! { ssl_fc }", haproxycfg.Changed, "redirect_https, with 301", "redirect_https: true}"},
+	{"frontend", "redirect location /a", haproxycfg.Decide, "to https only", ""},
+	{"frontend", "stats enable", haproxycfg.Changed, "dashboard", "admin:  # 9"},
+	{"frontend", "use_backend %[req.hdr(host)]", haproxycfg.Decide, "no conditions", ""},
+	{"frontend", "bind 127.0.0.1:8443 ssl crt-list /etc/list", haproxycfg.Decide, "no private key is in /etc/b.pem", `cert: "/etc/a.pem"`},
+	{"frontend", "bind 127.0.0.1:8443 ssl crt-list /etc/none", haproxycfg.Decide, "one by one", ""},
+	{"frontend", "bind 127.0.0.1:8443 ssl crt /etc/d", haproxycfg.Changed, "1 file(s)", `cert: "/etc/d/x.pem"`},
+	{"frontend", "bind 127.0.0.1:8443 ssl crt own.pem", haproxycfg.Decide, "hasn't been looked at", `cert: "own.pem"`},
+	{"frontend", "bind 127.0.0.1:8080 ssl crt /etc/a.pem", haproxycfg.Decide, "with other TLS", ""},
+	{"frontend", "bind [::1]:8081-8083,ipv4@10.0.0.1:84", haproxycfg.Took, "listen: [::1]:8082", `  - {address: "[::1]:8083"}  # 9`},
+	{"frontend", "bind :::81", haproxycfg.Changed, "IPv4 and IPv6", `  - {address: ":81"}`},
+	{"frontend", "bind :1-9999", haproxycfg.Decide, "isn't written out", ""},
+	{"frontend", "bind nowhere", haproxycfg.Decide, "no port", ""},
+	{"frontend", "bind 127.0.0.1:8443 ssl crt /etc/a.pem ssl-min-ver TLSv1.1", haproxycfg.Changed, "TLSv1.1 isn't offered", `  min_version: "1.2"`},
+	{"frontend", "bind 127.0.0.1:8443 ssl crt /etc/a.pem verify none", haproxycfg.Took, "/etc/a.pem", ""},
+	{"frontend", "tcp-request connection expect-proxy layer4 if { src 10.0.0.3 }", haproxycfg.Decide, "PROXY protocol", ""},
+	{"frontend", "tcp-request connection reject if { src 10.9.0.0/16 }", haproxycfg.Decide, "firewall", ""},
+	{"frontend", "tcp-request inspect-delay 5s", haproxycfg.LeftOut, "no rules for connections", ""},
+	{"frontend", "http-request del-header X-User", haproxycfg.Decide, "as the client sent it", ""},
+	{"frontend", "block if { path /x }", haproxycfg.Decide, "turns nobody away", ""},
+	{"backend", "default-server disabled", haproxycfg.Took, "each server below", "    # - {name: one"},
+	{"defaults", "timeout http-keep-alive 7s", haproxycfg.Took, "timeouts.idle: 7s", "  idle: 7s"},
+	{"defaults", "timeout tunnel 2h", haproxycfg.Took, "timeouts.tunnel: 2h", "  tunnel: 2h"},
+	{"defaults", "option redispatch", haproxycfg.LeftOut, "goes elsewhere", ""},
+	{"global", "stats timeout 30s", haproxycfg.LeftOut, "the socket is HAProxy's", ""},
+	{"global", "ssl-default-bind-options prefer-client-ciphers force-tlsv12 no-x", haproxycfg.LeftOut, "lb chooses ciphers", ""},
+	{"global", "ssl-default-bind-options ssl-min-ver TLSv1.3", haproxycfg.Took, `"1.3"`, `  min_version: "1.3"`},
+	{"global", "tune.bufsize 32768", haproxycfg.LeftOut, "HAProxy's inside", ""},
+	{"global", ".notice hello", haproxycfg.LeftOut, "a message", ""},
+}
+
+// TestLines puts a line into an edge, and wants the verdict and words in its note,
+// and a line of lb.yaml if one is given.
+func TestLines(t *testing.T) {
+	files := fstest.MapFS{
+		"etc/list":    {Data: []byte("# all of them\n/etc/a.pem [alpn h2] a.example.com\n\n/etc/b.pem !x\n")},
+		"etc/a.pem":   {Data: []byte("-----BEGIN PRIVATE KEY-----")},
+		"etc/b.pem":   {Data: []byte("-----BEGIN CERTIFICATE-----")},
+		"etc/d/x.pem": {Data: []byte("-----BEGIN PRIVATE KEY-----")},
+		"etc/d/y.key": {Data: []byte("-----BEGIN PRIVATE KEY-----")},
+	}
+	for _, row := range lines {
+		t.Run(row.line, func(t *testing.T) {
+			fill := make([]any, len(sections))
+			for i := range fill {
+				fill[i] = ""
+			}
+			at := sections[row.section]
+			fill[at] = row.line
+			cfg := fmt.Sprintf(edge, fill...)
+			result, err := haproxycfg.Import("haproxy.cfg", []byte(cfg), haproxycfg.Options{Files: files})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, line := range strings.Split(cfg, "\n") {
+				if strings.Contains(line, row.line) {
+					mustSay(t, &result.Report.Lines[i], row.verdict, row.note)
+				}
+			}
+			if !strings.Contains(string(result.YAML), row.yaml) {
+				t.Errorf("lb.yaml has no %q:\n%s", row.yaml, result.YAML)
+			}
+		})
+	}
+}
+
+func mustSay(t *testing.T, l *haproxycfg.Line, want haproxycfg.Verdict, note string) {
+	t.Helper()
+	if l.Verdict() != want {
+		t.Errorf("the verdict is %s, want %s: %v", l.Verdict(), want, l.Notes)
+	}
+	for _, n := range l.Notes {
+		if strings.Contains(n.Text, note) {
+			return
+		}
+	}
+	t.Errorf("no note says %q: %v", note, l.Notes)
+}

@@ -1,0 +1,97 @@
+package haproxycfg
+
+import "strings"
+
+// sectionReasons say why sections without proxies are left out.
+var sectionReasons = map[string]string{
+	"peers":       "lb has no stick tables to share; balancers share operators' decisions by gossip (peers in lb.yaml)",
+	"resolvers":   "lb looks names up by the system's resolver",
+	"userlist":    "lb asks nobody for a password: who was kept out by one gets in, unless the hosts ask themselves",
+	"mailers":     "lb sends no mail: set alarms on its metrics",
+	"cache":       "lb keeps no answers",
+	"program":     "lb starts no other programs: make each a unit of its own",
+	"http-errors": "lb's error answers are its own",
+	"ring":        "lb logs to standard output and error",
+	"log-forward": "lb forwards no logs",
+	"fcgi-app":    "lb speaks HTTP to hosts",
+	"crt-store":   "name the certificates in tls.certificates",
+	"acme":        "see tls.acme in lb.yaml for certificates from an ACME directory",
+	"traces":      "tracing inside HAProxy",
+	"log-profile": "lb's logs have one form",
+}
+
+// A reason says why keywords are left out, and why that matters.
+type reason struct {
+	verdict Verdict
+	why     string
+	// keywords are directives' keys, separated by blanks; those of two words are
+	// joined by an underscore. One with an asterisk at its end stands for all that
+	// begin so.
+	keywords string
+}
+
+var reasons = []reason{
+	{LeftOut, "lb is one process without settings of that kind: its unit or container says user, directories and limits", "daemon user group uid gid chroot pidfile nbproc nbthread cpu-map thread-group thread-groups thread-hard-limit master-worker mworker-max-reloads mworker-prealloc-dynamic-modules ulimit-n fd-hard-limit set-dumpable setcap unix-bind default-path zero-warning anonkey strict-limits no-memory-trimming insecure-fork-wanted insecure-setuid-wanted wurfl-* 51degrees-* deviceatlas-* external-check quiet debug grace numa-cpu-mapping cpu-policy cpu-set shm-stats-file* cluster-secret harden.*"},
+	{LeftOut, "tuning of HAProxy's inside; what lb needs of that kind is in limits and timeouts", "tune.* maxpipes maxcomprate maxcompcpuusage maxzlibmem noepoll nokqueue noevports nopoll nosplice nogetaddrinfo noreuseport busy-polling spread-checks max-spread-checks profiling.* prealloc-fd expose-experimental-directives expose-deprecated-directives limited-quic h1-case-adjust h1-case-adjust-file h1-accept-payload-with-any-method h1-do-not-close-on-insecure-transfer-encoding h2-workaround-bogus-websocket-clients pp2-never-send-local httpclient.* jwt.* ocsp-update.* lua-* http-fail-codes http-err-codes dns-accept-family ssl-engine ssl-propquery ssl-provider ssl-provider-path ssl-mode-async ssl-dh-param-file ssl-server-verify ssl-skip-self-issued-ca ssl-security-level issuers-chain-path ssl-load-extra-files ssl-load-extra-del-ext ssl-default-bind-curves ssl-default-bind-sigalgs ssl-default-bind-client-sigalgs ssl-default-server-* stats-file"},
+	{LeftOut, whyTLSChoice, "ssl-default-bind-ciphers ssl-default-bind-ciphersuites"},
+	{LeftOut, "lb has no limit of connections for all: what HAProxy would have made wait is served. The system's limit of open files bounds it; watch the metrics", "maxconn maxconnrate maxsessrate maxsslconn maxsslrate max-keep-alive-queue rate-limit fullconn backlog maxqueue"},
+	{LeftOut, "connections close one by one at a stop, within timeouts.shutdown", "close-spread-time"},
+	{LeftOut, "a name for logs and statistics only; see name in lb.yaml", "node description localpeer id guid log-tag log-send-hostname unique-id-format unique-id-header desc"},
+	{LeftOut, "it sets what \"${…}\" stands for in this file; lb.yaml has no variables", "setenv presetenv unsetenv resetenv"},
+	{LeftOut, "lb keeps operators' decisions in state_dir by itself; the states that HAProxy's servers have now don't come along: drain or disable them again with lb ctl", "server-state-base server-state-file server-state-file-name load-server-state-from-file"},
+	{LeftOut, "lb's access log has one form", "log-format log-format-sd error-log-format log-steps set-var set-var-fmt capture declare"},
+	{LeftOut, "lb has no conditions: see the rules that use it", "acl"},
+	{LeftOut, "lb has no stick tables: nothing is counted or learnt", "stick-table"},
+	{Decide, "lb has no stick tables. What the table has learnt goes before the hash in HAProxy: those users move once, when lb takes over, if the ring says otherwise. Compare before you switch", "stick"},
+	{Decide, "lb sets no cookie by this: with it, HAProxy keeps a user on a host even when the ring changes, and tokens of requests that have the cookie aren't looked at. Users whose cookie says something else than the ring move once, when lb takes over; compare before you switch", "cookie appsession dynamic-cookie-key"},
+	{Decide, "lb has no bounded loads for requests: a host gets all of its tokens, however busy it is. Tokens that HAProxy sent elsewhere move once, when lb takes over", "hash-balance-factor hash-preserve-affinity"},
+	{Decide, "lb has no rules that choose a host: those whom a rule sent elsewhere move once, when lb takes over", "use-server force-persist ignore-persist"},
+	{LeftOut, "a connection that fails goes on to the host that the token will have once the first is taken out, at once and at most once for each host; nothing is sent twice that can't be repeated", "retries retry-on"},
+	{LeftOut, "lb has no rules for requests and answers: look whether one keeps somebody out, or changes what hosts or browsers rely on", "http-response http-after-response tcp-response reqadd reqdel reqrep reqirep rspadd rspdel rsprep filter use-fcgi-app http-send-name-header monitor monitor-uri monitor-net monitor-fail"},
+	{Decide, "lb turns nobody away by a rule: whoever is kept out there gets in here", "block reqdeny reqideny"},
+	{LeftOut, "lb's error answers are its own", "errorfile errorfiles errorloc errorloc302 errorloc303 http-error"},
+	{LeftOut, "lb compresses nothing: let the hosts do it, or ship files compressed", "compression*"},
+	{LeftOut, "lb decides itself when a host's connection is used again", "http-reuse"},
+	{LeftOut, "a check is one GET and its status, or a TCP connect", "tcp-check external-check email-alert"},
+	{LeftOut, "lb sends from the address that the system chooses: hosts that let in one address only must let in lb's", "source"},
+	{Decide, "the whole section is off there, and on here: take out of lb.yaml what came from it", "disabled"},
+	{LeftOut, "lb runs what its configuration has, on all processors that it is given", "enabled bind-process"},
+	{LeftOut, "requests without a host of their own go round robin here", "dispatch transparent"},
+	{LeftOut, "lb has no queue: a request goes to its host at once, or gets 503", "timeout_queue"},
+	{LeftOut, "lb has no timer of its own for that; timeouts.tunnel and timeouts.body end what stalls", "timeout_client-fin timeout_server-fin timeout_tarpit"},
+	{LeftOut, "the socket is HAProxy's", "stats_timeout stats_maxconn stats_bind-process"},
+	{LeftOut, "an old name for one of timeouts; write it as timeout client, server or connect and import again", "clitimeout srvtimeout contimeout"},
+	{LeftOut, "how often the system looks whether a silent peer is there is left as it is", "option_tcpka option_clitcpka option_srvtcpka clitcpka-* srvtcpka-*"},
+	{LeftOut, "after a failed connection lb goes on to the host that the token will have once the first is taken out. HAProxy tries the same host first, and its redispatch goes elsewhere", "option_redispatch"},
+	{LeftOut, "what serves when all hosts are down: lb answers 503 then", "option_allbackups"},
+	{LeftOut, "tokens aren't kept on hosts that are down: their keys go to the next host", "option_persist"},
+	{LeftOut, "lb keeps connections to clients and hosts open, and lets WebSockets through", "option_http-server-close option_httpclose option_forceclose option_http-keep-alive option_http-tunnel option_http-pretend-keepalive option_prefer-last-server option_idle-close-on-response"},
+	{LeftOut, "lb's access log is on, with a line for each request or terminal (log.access)", "option_httplog option_tcplog option_httpslog option_dontlognull option_dontlog-normal option_logasap option_log-separate-errors option_log-health-checks option_clf option_error-log-format"},
+	{LeftOut, "lb is strict about what it accepts, always: requests that could be read in two ways get 400", "option_accept-invalid-http-request option_accept-invalid-http-response option_accept-unsafe-violations-in-http-request option_accept-unsafe-violations-in-http-response option_http-restrict-req-hdr-names option_http-drop-request-trailers option_http-drop-response-trailers option_h1-case-adjust-bogus-client option_h1-case-adjust-bogus-server option_http-use-proxy-header option_disable-h2-upgrade option_http-ignore-probes"},
+	{LeftOut, "when a client leaves, what it asked of a host is given up", "option_abortonclose"},
+	{LeftOut, "bodies are streamed: a host sees a request before its body has come", "option_http-buffer-request"},
+	{LeftOut, "a check is one GET and its status, or a TCP connect", "option_tcp-check option_ssl-hello-chk option_smtpchk option_mysql-check option_pgsql-check option_redis-check option_ldap-check option_spop-check option_external-check option_checkcache"},
+	{LeftOut, "lb sends X-Forwarded-For, -Proto and -Host, and neither Forwarded nor X-Original-To", "option_forwarded option_originalto"},
+	{LeftOut, "a setting of HAProxy's inside", "option_contstats option_socket-stats option_independent-streams option_nolinger option_splice-auto option_splice-request option_splice-response option_tcp-smart-accept option_tcp-smart-connect option_http-no-delay option_http-use-htx option_transparent option_use-small-buffers"},
+}
+
+// reasonOf looks a directive up among the reasons; nil if it is in none.
+func reasonOf(d *directive) *reason {
+	for _, key := range []string{strings.ReplaceAll(d.key(), " ", "_"), d.word(0)} {
+		for i := range reasons {
+			if reasons[i].covers(key) {
+				return &reasons[i]
+			}
+		}
+	}
+	return nil
+}
+
+func (r *reason) covers(key string) bool {
+	for keyword := range strings.FieldsSeq(r.keywords) {
+		if begin, all := strings.CutSuffix(keyword, "*"); keyword == key || all && strings.HasPrefix(key, begin) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,290 @@
+package haproxycfg
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// The handlers of each kind of section, by the key of the directive or, for all
+// of a family, its first word. Keywords that are in none are left out.
+var (
+	globalHandlers = map[string]handler{
+		"ca-base":                  takeBase,
+		"crt-base":                 takeBase,
+		"hard-stop-after":          timer("shutdown", 1, "there it is for what is open after a reload, here for what is open when lb stops"),
+		"log":                      takeLog,
+		"ssl-default-bind-options": takeTLSOptions,
+		"stats":                    takeSocket,
+	}
+	frontHandlers = map[string]handler{
+		"bind":                    takeBind,
+		"default_backend":         takeDefaultBackend,
+		"http-request":            takeRequestRule,
+		"log":                     takeLog,
+		"mode":                    takeMode,
+		"option forwardfor":       takeForwardFor,
+		"redirect":                takeRedirect,
+		"stats":                   takeStats,
+		"tcp-request":             takeConnectionRule,
+		"timeout client":          takeClientTimeout,
+		"timeout client-hs":       timer("handshake", 2, ""),
+		"timeout http-keep-alive": timer("idle", 2, ""),
+		"timeout http-request":    timer("head", 2, ""),
+		"use_backend":             takeUseBackend,
+	}
+	backHandlers = map[string]handler{
+		"balance":           takeBalance,
+		"default-server":    takeDefaultServer,
+		"hash-type":         takeHashType,
+		"http-check":        takeHTTPCheckRule,
+		"http-request":      takeRequestRule,
+		"log":               takeLog,
+		"mode":              takeMode,
+		"option forwardfor": takeForwardFor,
+		"option httpchk":    takeHTTPCheck,
+		"redirect":          takeRedirect,
+		"server":            takenBefore,
+		"server-template":   takenBefore,
+		"stats":             takeStats,
+		"tcp-request":       takeConnectionRule,
+		"timeout check":     takeCheckTimeout,
+		"timeout connect":   timer("connect", 2, ""),
+		"timeout server":    timer("response", 2, ""),
+		"timeout tunnel":    timer("tunnel", 2, ""),
+	}
+)
+
+// timer returns the handler of a timeout whose value is the i-th word.
+func timer(name string, i int, why string) handler {
+	return func(t *translation, d *directive) {
+		if value, ok := t.time(d, i); ok {
+			t.plan.setTime(d, name, value, why)
+		}
+	}
+}
+
+// time reads a time; if it is none, the import fails.
+func (t *translation) time(d *directive, i int) (value time.Duration, ok bool) {
+	value, err := parseTime(d.word(i))
+	if err != nil {
+		t.fail(d.Line, err.Error(), "write a time such as 5s; see what HAProxy says: haproxy -c -f "+t.name)
+	}
+	return value, err == nil
+}
+
+// takeClientTimeout handles timeout client, which in HAProxy bounds whatever has
+// no timeout of its own.
+func takeClientTimeout(t *translation, d *directive) {
+	value, ok := t.time(d, 2)
+	if !ok {
+		return
+	}
+	t.plan.setTime(d, "body", value, "")
+	head, idle := t.proxy.last("timeout http-request"), t.proxy.last("timeout http-keep-alive")
+	if head == nil {
+		t.plan.setTime(d, "head", value, "there is no timeout http-request")
+	}
+	if head == nil && idle == nil {
+		t.plan.setTime(d, "idle", value, "there is no timeout http-keep-alive")
+	} else if idle == nil && head.variable() == "" {
+		timer("idle", 2, "there is no timeout http-keep-alive")(t, head)
+	}
+}
+
+// finishTimeouts notes what holds for WebSockets if nothing is said of them.
+func (t *translation) finishTimeouts() {
+	if t.plan.timeouts["tunnel"].value != "" {
+		return
+	}
+	t.plan.timeouts["tunnel"] = setting{"1h", 0}
+	t.backend.head.note(Changed, "there is no timeout tunnel, so that HAProxy cuts a WebSocket when timeout client or timeout server passes in silence; lb does so after timeouts.tunnel: 1h")
+}
+
+func takeMode(t *translation, d *directive) {
+	if d.word(1) == "http" {
+		d.note(Took, "lb speaks HTTP")
+		return
+	}
+	d.note(Decide, "mode "+d.word(1)+": what comes here isn't handled as HTTP by HAProxy; lb handles all of it as HTTP")
+}
+
+// takenBefore is for servers, which have been taken already.
+func takenBefore(*translation, *directive) {}
+
+func takeDefaultServer(_ *translation, d *directive) {
+	if len(d.Notes) == 0 {
+		d.note(Took, "taken into each server below")
+	}
+}
+
+func takeBase(_ *translation, d *directive) {
+	d.note(Took, "paths of certificates are written out")
+}
+
+// takeTLSOptions handles ssl-default-bind-options.
+func takeTLSOptions(t *translation, d *directive) {
+	for i, word := range d.args(1) {
+		switch {
+		case word == "ssl-min-ver":
+			t.minVersion(d, d.word(i+2))
+		case strings.HasPrefix(word, "TLSv"), strings.HasPrefix(word, "SSLv"):
+		default:
+			if known, ok := bindOptions[word]; ok {
+				d.note(known.verdict, word+": "+known.why)
+				continue
+			}
+			d.note(LeftOut, word+": "+whyTLSChoice)
+		}
+	}
+	if len(d.Notes) == 0 {
+		d.note(LeftOut, whyTLSChoice)
+	}
+}
+
+func takeLog(_ *translation, d *directive) {
+	d.note(Changed, "lb logs to standard output, one line of JSON for each request or terminal; systemd or the container keeps it")
+}
+
+func takeSocket(t *translation, d *directive) {
+	if d.word(1) != "socket" {
+		d.leaveOut()
+		return
+	}
+	t.plan.admin = d.Number
+	d.note(Changed, "admin: the API on 127.0.0.1:7000 takes the place of the socket: PATCH /v1/hosts/… for \"set server\", /metrics for \"show stat\"")
+}
+
+func takeStats(t *translation, d *directive) {
+	t.plan.admin = d.Number
+	d.note(Changed, "admin: the dashboard on 127.0.0.1:7000 takes the place of the page; it asks for a token, not for a password")
+}
+
+func takeForwardFor(_ *translation, d *directive) {
+	if d.no {
+		d.note(Changed, "lb always sends X-Forwarded-For")
+		return
+	}
+	d.note(Changed, "always; what clients say of themselves is dropped, unless their network is in trusted_networks")
+	if slices.Contains(d.args(2), "except") {
+		d.note(Changed, "except: name that network in trusted_networks, and what it says is kept")
+	}
+	if slices.Contains(d.args(2), "header") {
+		d.note(Decide, "the field is called X-Forwarded-For here, always: hosts that read another one have to change")
+	}
+}
+
+func takeDefaultBackend(t *translation, d *directive) {
+	if d.word(1) == t.backend.name {
+		d.note(Took, "all requests go to pool.hosts")
+		return
+	}
+	d.note(Decide, "requests that go to "+d.word(1)+" there go to pool.hosts here: give them another address, or another balancer in front")
+}
+
+func takeUseBackend(t *translation, d *directive) {
+	if d.word(1) == t.backend.name {
+		d.note(Changed, "all requests go to pool.hosts here, whatever the condition")
+		return
+	}
+	d.note(Decide, "lb has no conditions: requests that go to "+d.word(1)+" there go to pool.hosts here. Give them another address, or another balancer in front")
+}
+
+// takeRedirect handles redirect rules, of which lb knows one.
+func takeRedirect(t *translation, d *directive) {
+	if !toHTTPS(d) {
+		d.note(Decide, "lb redirects to https only: requests that this rule answers go to a host")
+		return
+	}
+	condition := conditionOf(d)
+	if !slices.Contains(plainConditions, condition) {
+		d.note(Decide, "only under a condition there ("+condition+"); lb redirects everything on an address, or nothing. Nothing is written: add redirect_https: true to the plain listener if that is right")
+		return
+	}
+	count := 0
+	for i := range t.plan.listeners {
+		l := &t.plan.listeners[i]
+		if !l.tls && slices.ContainsFunc(t.proxy.directives, func(b *directive) bool { return b.Number == l.line }) {
+			l.redirect = true
+			count++
+		}
+	}
+	if count == 0 {
+		d.note(LeftOut, "there is no plain address to redirect from")
+		return
+	}
+	d.note(Changed, "redirect_https, with 301 (308 unless it is GET or HEAD). A query that holds a token isn't repeated in the answer")
+}
+
+// plainConditions are those that hold for every request without TLS.
+var plainConditions = []string{"", "if !{ ssl_fc }", "unless { ssl_fc }", "if { ssl_fc,not }"}
+
+// conditionOf returns a rule's condition as text.
+func conditionOf(d *directive) string {
+	words := d.args(0)
+	for i, w := range words {
+		if w == "if" || w == "unless" {
+			text := strings.Join(words[i:], " ")
+			return strings.ReplaceAll(strings.ReplaceAll(text, "! {", "!{"), "  ", " ")
+		}
+	}
+	return ""
+}
+
+// ourFields are the request fields that lb sets by itself.
+var ourFields = []string{"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id"}
+
+// rewrites are the actions that change what is hashed.
+var rewrites = []string{"set-uri", "set-query", "set-path", "set-pathq", "replace-uri", "replace-path", "replace-pathq", "normalize-uri"}
+
+// turnsAway are the actions that end a request or a connection.
+var turnsAway = []string{"deny", "reject", "tarpit", "silent-drop", "auth", "return"}
+
+// takeConnectionRule handles tcp-request rules.
+func takeConnectionRule(_ *translation, d *directive) {
+	switch action := d.word(2); {
+	case strings.HasPrefix(action, "expect-"):
+		d.note(Decide, "lb doesn't read the PROXY protocol: whatever stands in front must connect plainly, or use another address")
+	case slices.Contains(turnsAway, action):
+		d.note(Decide, "lb turns nobody away by a rule: let a firewall do it, or whoever is kept out there gets in here")
+	default:
+		d.note(LeftOut, "lb has no rules for connections")
+	}
+}
+
+// takeRequestRule handles http-request rules.
+func takeRequestRule(t *translation, d *directive) {
+	action, _, _ := strings.Cut(d.word(1), "(")
+	switch {
+	case action == "redirect":
+		takeRedirect(t, d)
+	case slices.Contains([]string{"set-header", "add-header"}, action) && slices.Contains(ourFields, strings.ToLower(d.word(2))):
+		d.note(Changed, "lb sets "+d.word(2)+" by itself, for every request")
+	case strings.HasSuffix(action, "-header") || action == "replace-value":
+		d.note(Decide, "lb changes no other fields: hosts get "+d.word(2)+" as the client sent it, or not at all")
+	case slices.Contains(rewrites, action):
+		d.note(Decide, "lb passes on the target as it came. HAProxy hashes it as this rule leaves it: if the rule touches the token, tokens move once")
+	case slices.Contains(turnsAway, action):
+		d.note(Decide, "lb answers no request by a rule: those that are turned away there reach hosts here")
+	default:
+		d.note(LeftOut, "lb has no rules for requests")
+	}
+}
+
+// finish fills in what HAProxy does without a word, once all lines are read.
+func (t *translation) finish() {
+	t.finishHash()
+	t.finishChecks()
+	t.finishTimeouts()
+	if d := t.backend.last("option redispatch"); d == nil || d.no {
+		t.backend.head.note(Changed, "a host that can't be reached: HAProxy tries it again and then answers 503; lb goes on to the host that the token will have once the first is taken out")
+	}
+	if !slices.ContainsFunc(t.plan.hosts, func(h host) bool { return h.out == "" }) {
+		t.backend.head.note(Decide, "none of its servers is one that serves new users: take in those of pool.hosts that shall")
+	}
+	for _, s := range t.fronts {
+		if s != t.backend && len(t.plan.listeners) == 0 {
+			s.head.note(Decide, "no address of it can be listened on: fill in listen")
+		}
+	}
+}

@@ -1,0 +1,227 @@
+package haproxycfg
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A directive is one line that says something.
+type directive struct {
+	*Line
+	no    bool // "no" or "default" stands in front of the words
+	words []word
+}
+
+// word returns the text of the i-th word, "" if there are fewer.
+func (d *directive) word(i int) string {
+	if i >= len(d.words) {
+		return ""
+	}
+	return d.words[i].text
+}
+
+// args returns the words from the i-th on.
+func (d *directive) args(i int) []string {
+	var texts []string
+	for _, w := range d.words[min(i, len(d.words)):] {
+		texts = append(texts, w.text)
+	}
+	return texts
+}
+
+// variable returns the first environment variable of the line.
+func (d *directive) variable() string {
+	for _, w := range d.words {
+		if w.variable != "" {
+			return w.variable
+		}
+	}
+	return ""
+}
+
+// families are the keywords of which the second word says what they set.
+var families = []string{"timeout", "option", "stats", "compression"}
+
+// key names what a directive sets. Of two with the same key in a proxy's chain
+// the later one is in force, unless they add up.
+func (d *directive) key() string {
+	if slices.Contains(families, d.word(0)) && len(d.words) > 1 {
+		return d.word(0) + " " + d.word(1)
+	}
+	return d.word(0)
+}
+
+// additive are the keywords that add to what earlier lines say.
+var additive = []string{
+	"acl", "bind", "server", "server-template", "default-server", "use_backend", "use-server", "http-request", "http-response",
+	"http-after-response", "tcp-request", "tcp-response", "redirect", "stick", "log", "errorfile", "errorloc", "errorloc302",
+	"errorloc303", "http-error", "http-check", "tcp-check", "filter", "capture", "declare", "force-persist", "ignore-persist",
+	"stats admin", "stats auth", "stats http-request", "monitor", "email-alert", "compression type", "compression algo",
+}
+
+// A section is one of global, defaults, frontend, backend, listen, and others.
+type section struct {
+	head       *directive
+	kind, name string
+	parent     *section // the defaults section that it inherits from; nil if there is none
+	directives []*directive
+}
+
+func (s *section) front() bool { return s.kind == "frontend" || s.kind == "listen" }
+func (s *section) back() bool  { return s.kind == "backend" || s.kind == "listen" }
+
+// String names the section as its first line does.
+func (s *section) String() string { return strings.TrimSpace(s.kind + " " + s.name) }
+
+// chain returns what holds for a proxy: what it inherits, then its own lines.
+func (s *section) chain() []*directive {
+	if s == nil {
+		return nil
+	}
+	return append(slices.Clone(s.parent.chain()), s.directives...)
+}
+
+// force returns the directives of the chain that are in force, and notes at the
+// others which line overrides them.
+func (s *section) force() []*directive {
+	last := map[string]*directive{}
+	chain := s.chain()
+	for _, d := range chain {
+		last[d.key()] = d
+	}
+	var all []*directive
+	for _, d := range chain {
+		by := last[d.key()]
+		if slices.Contains(additive, d.key()) || by == d {
+			all = append(all, d)
+			continue
+		}
+		d.note(LeftOut, fmt.Sprintf("overridden for %q by line %d", s, by.Number))
+	}
+	return all
+}
+
+// last returns the directive that sets key, nil if none does.
+func (s *section) last(key string) *directive {
+	for _, d := range slices.Backward(s.chain()) {
+		if d.key() == key {
+			return d
+		}
+	}
+	return nil
+}
+
+// kinds are the keywords that begin a section.
+var kinds = []string{
+	"global", "defaults", "frontend", "backend", "listen", "peers", "resolvers", "userlist", "mailers", "cache", "program",
+	"http-errors", "ring", "log-forward", "fcgi-app", "crt-store", "traces", "log-profile", "acme", "namespace_list", "ruleset",
+}
+
+// A file is a haproxy.cfg that has been cut into sections.
+type file struct {
+	name     string
+	lines    []Line
+	sections []*section
+	defaults *section            // the one that proxies inherit from if they name none
+	named    map[string]*section // defaults by name
+	errs     Errors
+}
+
+const maxBytes = 8 << 20
+
+// readFile cuts data into sections. What it can't read is in errs.
+func readFile(name string, data []byte) *file {
+	f := &file{name: name, named: map[string]*section{}}
+	if len(data) > maxBytes {
+		f.errs = Errors{{File: name, Message: fmt.Sprintf("the file has %d bytes, at most %d are read", len(data), maxBytes), Hint: "import a part of it"}}
+		return f
+	}
+	texts := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+	f.lines = make([]Line, len(texts))
+	for i, text := range texts {
+		text = strings.TrimRight(text, "\r")
+		f.lines[i] = Line{Number: i + 1, Text: printable(strings.TrimSpace(text))}
+		f.readLine(&f.lines[i], text)
+	}
+	return f
+}
+
+func (f *file) readLine(l *Line, text string) {
+	words, err := split(text)
+	if err != nil {
+		l.Text = maskUnread(l.Text)
+		f.fail(l, err.Error(), "see §2.2 of HAProxy's configuration manual: \\ escapes, \"…\" and '…' quote")
+		return
+	}
+	if len(words) == 0 {
+		return
+	}
+	d := &directive{Line: l, words: words}
+	if first := d.word(0); (first == "no" || first == "default") && len(words) > 1 {
+		d.no, d.words = true, words[1:]
+	}
+	d.mask()
+	switch {
+	case strings.HasPrefix(d.word(0), "."):
+		f.condition(d)
+	case slices.Contains(kinds, d.word(0)) && !d.no:
+		f.open(d)
+	case len(f.sections) == 0 && len(f.errs) > 0: // one error about that is enough
+	case len(f.sections) == 0:
+		f.fail(l, "this line is in no section", "a haproxy.cfg begins with global, defaults, frontend, backend or listen: is this one?")
+	default:
+		s := f.sections[len(f.sections)-1]
+		s.directives = append(s.directives, d)
+	}
+}
+
+// condition takes the directives of the preprocessor (§2.4). Those that choose
+// lines depend on the machine that HAProxy runs on.
+func (f *file) condition(d *directive) {
+	switch d.word(0) {
+	case ".diag", ".notice", ".warning", ".alert":
+		d.note(LeftOut, "a message of HAProxy's when it reads the file; nothing here depends on it")
+	default:
+		f.fail(d.Line, "which lines hold depends on "+d.word(0)+", which only the running HAProxy can tell", "keep the lines that hold on your machine, remove the others and the condition, and import that")
+	}
+}
+
+func (f *file) open(d *directive) {
+	s := &section{head: d, kind: d.word(0), name: d.word(1)}
+	f.sections = append(f.sections, s)
+	switch s.kind {
+	case "defaults", "frontend", "backend", "listen":
+		f.inherit(s)
+	}
+	if s.kind != "defaults" {
+		return
+	}
+	f.defaults = s
+	if s.name == "from" { // defaults from base: it has no name of its own
+		s.name = ""
+	}
+	if s.name != "" {
+		f.named[s.name] = s
+	}
+}
+
+// inherit finds the defaults of a proxy: those it names, or else the last ones
+// above it. Defaults inherit only from what they name.
+func (f *file) inherit(s *section) {
+	if s.kind != "defaults" {
+		s.parent = f.defaults
+	}
+	at := slices.Index(s.head.args(1), "from")
+	if at < 0 || at == 0 && s.kind != "defaults" {
+		return
+	}
+	name := s.head.word(at + 2)
+	if s.parent = f.named[name]; s.parent == nil {
+		f.fail(s.head.Line, fmt.Sprintf("there are no defaults called %q above this line", name), "name a defaults section that comes earlier")
+	}
+}
+
+func (f *file) fail(l *Line, message, hint string) {
+	f.errs = append(f.errs, Error{File: f.name, Line: l.Number, Text: l.Text, Message: message, Hint: hint})
+}

@@ -1,0 +1,302 @@
+package haproxycfg
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A server is one server line, or one slot of a server-template.
+type server struct {
+	directive *directive
+	name      string
+	address   string
+	id        uint64
+	explicit  bool // the line gives the id
+	params
+}
+
+// params are the options of servers that mean something here.
+type params struct {
+	weight                  int
+	check, backup, disabled bool
+	inter, rise, fall       said
+}
+
+// said is a value with the directive that gives it; it is unset without one.
+type said struct {
+	value string
+	by    *directive
+}
+
+const (
+	maxID     = 1<<31 - 1
+	idDivisor = 1 << 20 // HAProxy can't tell apart ids that are equal modulo this (see docs/migrating.md)
+	maxSlots  = 4096    // of a server-template
+)
+
+// servers takes the hosts.
+func (t *translation) servers() {
+	defaults := params{weight: 1}
+	var all []*server
+	for _, d := range t.backend.chain() {
+		switch {
+		case d.word(0) == "default-server":
+			t.options(d, d.words[1:], &defaults, nil)
+		case isServer(d):
+			all = append(all, t.server(d, defaults)...)
+		}
+	}
+	t.unique(all)
+	number(all)
+	for _, s := range all {
+		t.host(s)
+	}
+	t.settings(all)
+}
+
+// server reads a server or server-template line.
+func (t *translation) server(d *directive, p params) []*server {
+	if d.word(0) == "server-template" {
+		return t.template(d, p)
+	}
+	if len(d.words) < 3 {
+		t.fail(d.Line, "a server needs a name and an address", "write server NAME ADDRESS:PORT …")
+		return nil
+	}
+	s := &server{directive: d, name: d.word(1), address: d.word(2), params: p}
+	t.options(d, d.words[3:], &s.params, s)
+	return []*server{s}
+}
+
+// template reads server-template PREFIX NUMBER|FIRST-LAST FQDN:PORT …
+func (t *translation) template(d *directive, p params) []*server {
+	low, high, isRange := strings.Cut(d.word(2), "-")
+	first, err := strconv.Atoi(low)
+	last := first
+	if err == nil && isRange {
+		last, err = strconv.Atoi(high)
+	} else {
+		first = 1
+	}
+	if err != nil || first < 0 || last < first || last-first >= maxSlots || len(d.words) < 4 {
+		t.fail(d.Line, "this is no server-template that can be numbered", fmt.Sprintf("write server-template PREFIX COUNT NAME:PORT, with a count of 1 to %d", maxSlots))
+		return nil
+	}
+	base := server{directive: d, params: p}
+	t.options(d, d.words[4:], &base.params, &base)
+	var all []*server
+	for n := first; n <= last; n++ {
+		s := base
+		s.name, s.address = d.word(1)+strconv.Itoa(n), d.word(3)
+		if n > first { // an id is the first slot's; the others are numbered
+			s.id, s.explicit = 0, false
+		}
+		all = append(all, &s)
+	}
+	d.note(Decide, fmt.Sprintf("HAProxy fills these %d hosts from DNS, in an order that only it knows: fill in the addresses, from \"show servers state\" on its socket", len(all)))
+	return all
+}
+
+// options reads the options of a server, s, or of default-server if s is nil.
+func (t *translation) options(d *directive, words []word, p *params, s *server) {
+	for len(words) > 0 {
+		known, ok := serverOptions[words[0].text]
+		if !ok {
+			d.note(Unknown, fmt.Sprintf("%q is no option of servers that is known here: nothing from there on is read", words[0].text))
+			return
+		}
+		n := min(1+known.args, len(words))
+		t.option(d, words[:n], known, p, s)
+		words = words[n:]
+	}
+}
+
+// option reads one of them with its arguments.
+func (t *translation) option(d *directive, words []word, known option, p *params, s *server) {
+	var args []string
+	for _, w := range words[1:] {
+		args = append(args, w.text)
+	}
+	name, value := words[0].text, strings.Join(args, " ")
+	at := slices.IndexFunc(words, func(w word) bool { return w.variable != "" })
+	switch {
+	case known.why != "":
+		d.note(known.verdict, strings.TrimSpace(name+" "+value)+": "+known.why)
+	case at >= 0:
+		d.note(Decide, fmt.Sprintf("%s: the value of %s belongs to HAProxy's environment and isn't guessed: set in lb.yaml what it stands for", name, words[at].variable))
+	default:
+		if err := p.take(d, name, value, s); err != nil {
+			t.fail(d.Line, fmt.Sprintf("%s: %v", name, err), "see what HAProxy says: haproxy -c -f "+t.name)
+		}
+	}
+}
+
+// take sets an option that means something here.
+func (p *params) take(d *directive, name, value string, s *server) (err error) {
+	switch name {
+	case "check":
+		p.check = true
+	case "no-check":
+		p.check = false
+	case "backup":
+		p.backup = true
+	case "no-backup":
+		p.backup = false
+	case "disabled":
+		p.disabled = true
+	case "enabled":
+		p.disabled = false
+	case "inter":
+		var inter time.Duration
+		inter, err = parseTime(value)
+		p.inter = said{formatTime(inter), d}
+	case "rise":
+		_, err = parseNumber(value, 1, maxID)
+		p.rise = said{value, d}
+	case "fall":
+		_, err = parseNumber(value, 1, maxID)
+		p.fall = said{value, d}
+	case "weight":
+		p.weight, err = parseNumber(value, 0, 256)
+	case "id":
+		if s == nil {
+			return fmt.Errorf("this belongs to one server")
+		}
+		var id int
+		id, err = parseNumber(value, 1, maxID)
+		s.id, s.explicit = uint64(id), true
+	}
+	return err
+}
+
+func parseNumber(text string, from, to int) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < from || n > to {
+		return 0, fmt.Errorf("%q is no number from %d to %d", text, from, to)
+	}
+	return n, nil
+}
+
+// unique reports servers that HAProxy couldn't tell apart.
+func (t *translation) unique(all []*server) {
+	first := map[string]*server{}
+	for _, s := range all {
+		keys := []string{"name " + s.name}
+		if s.explicit {
+			keys = append(keys, fmt.Sprintf("id %d", s.id))
+		}
+		for _, key := range keys {
+			if other := first[key]; other != nil {
+				t.fail(s.directive.Line, fmt.Sprintf("line %d has a server with the %s already", other.directive.Number, key), "give each its own; HAProxy refuses this, too")
+				continue
+			}
+			first[key] = s
+		}
+	}
+}
+
+// number gives ids to the servers that have none, as HAProxy does: going through
+// them in order, each takes the first id that nobody has, counting from one above
+// its predecessor's counter.
+func number(all []*server) {
+	taken := map[uint64]bool{}
+	for _, s := range all {
+		taken[s.id] = s.explicit
+	}
+	next := uint64(1)
+	for _, s := range all {
+		if !s.explicit {
+			for taken[next] {
+				next++
+			}
+			s.id = next
+			taken[next] = true
+		}
+		next++
+	}
+}
+
+// host takes a server into the plan.
+func (t *translation) host(s *server) {
+	d := s.directive
+	h := host{name: t.hostName(s), id: s.id, weight: s.weight, line: d.Number}
+	h.address, h.ask = hostAddress(s.address)
+	if d.words[min(2, len(d.words)-1)].variable != "" || d.word(0) == "server-template" {
+		h.address, h.ask = "", s.address
+	}
+	switch {
+	case s.disabled:
+		h.out = "disabled there; a token would move if it served here. Take it in when it is to serve"
+	case s.backup:
+		h.out = "a backup there, which serves only when all others are down; here the line would make it one of them"
+	case s.weight == 0:
+		h.out, h.weight = "its weight there is 0, so that it gets nobody new. Take it in when it is to serve", 1
+	}
+	t.plan.hosts = append(t.plan.hosts, h)
+	what := fmt.Sprintf("pool.hosts: %s, id %d", h.name, h.id)
+	if !s.explicit {
+		what += " as HAProxy numbers it"
+	}
+	if h.out != "" {
+		d.note(LeftOut, what+", as a comment: "+h.out)
+		return
+	}
+	d.note(Took, what)
+	if h.ask != "" {
+		d.note(Decide, fmt.Sprintf("fill in the address of %s: %s isn't one that lb can connect to by itself", h.name, s.address))
+	}
+	if s.id >= idDivisor {
+		t.wrapped(s)
+	}
+}
+
+// wrapped notes an id that HAProxy's arithmetic cuts.
+func (t *translation) wrapped(s *server) {
+	s.directive.note(Took, fmt.Sprintf("the id counts modulo %d on the ring, here as there; lb check refuses two that are equal so", idDivisor))
+}
+
+// hostName returns the server's name, changed if lb couldn't have a host of
+// that name. Names play no part in HAProxy's ring.
+func (t *translation) hostName(s *server) string {
+	name := strings.Map(func(r rune) rune {
+		if r < 0x80 && (nameByte(byte(r)) || r == '.' || r == '-') {
+			return r
+		}
+		return '-'
+	}, s.name)
+	name = strings.TrimLeft(name, "._-")
+	taken := func(name string) bool {
+		return slices.ContainsFunc(t.plan.hosts, func(h host) bool { return h.name == name })
+	}
+	if name == "" || len(name) > maxName || taken(name) {
+		name = fmt.Sprintf("host-%d", s.id)
+	}
+	if name != s.name {
+		s.directive.note(Changed, fmt.Sprintf("%q can't be a host's name here, it becomes %s; the id is what counts on the ring", printable(s.name), name))
+	}
+	return name
+}
+
+const maxName = 64 // bytes, as lb check has it
+
+// hostAddress turns a server's address into host:port. What can't be turned is
+// in ask.
+func hostAddress(text string) (address, ask string) {
+	rest := text
+	for _, prefix := range []string{"ipv4@", "ipv6@", "tcp@", "tcp4@", "tcp6@"} {
+		rest = strings.TrimPrefix(rest, prefix)
+	}
+	colon := strings.LastIndexByte(rest, ':')
+	if colon < 0 || strings.ContainsAny(rest, "/@") {
+		return "", text
+	}
+	host, port := strings.Trim(rest[:colon], "[]"), rest[colon+1:]
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 || strings.HasPrefix(port, "+") || host == "" {
+		return "", text
+	}
+	return net.JoinHostPort(host, port), ""
+}

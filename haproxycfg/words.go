@@ -1,0 +1,147 @@
+package haproxycfg
+
+import (
+	"errors"
+	"strings"
+)
+
+// A word is one word of a line, its quotes and escapes resolved.
+type word struct {
+	text     string
+	variable string // the first environment variable in it, as written; "" if there is none
+}
+
+// split cuts a line into words by HAProxy's rules (configuration manual, §2.2):
+// a backslash escapes, "…" keeps blanks together and expands variables, '…'
+// keeps everything as it is, and an unquoted # begins a comment. Variables
+// aren't expanded: their values belong to another process.
+func split(line string) ([]word, error) {
+	s := splitter{rest: line}
+	for s.rest != "" && !s.comment {
+		if err := s.step(); err != nil {
+			return nil, err
+		}
+	}
+	if s.quote != 0 {
+		return nil, errors.New("a quote is opened and not closed")
+	}
+	s.end()
+	return s.words, nil
+}
+
+// A splitter is what is known of a line between two of its bytes.
+type splitter struct {
+	rest     string
+	words    []word
+	text     strings.Builder
+	variable string
+	began    bool // a word has begun, even if it is empty
+	quote    byte // the open one; 0 if there is none
+	comment  bool // all that follows is one
+}
+
+func (s *splitter) step() error {
+	c := s.rest[0]
+	switch {
+	case c == '\'' && s.quote != '"', c == '"' && s.quote != '\'':
+		s.quote ^= c
+		s.began = true
+	case c == '\\' && s.quote != '\'':
+		return s.escape()
+	case s.quote != 0 && (c != '$' || s.quote == '\''):
+		s.put(c)
+	case s.quote == '"':
+		s.expand()
+		return nil
+	case c == ' ' || c == '\t':
+		s.end()
+	case c == '#', c == '\r': // HAProxy ends a line at either
+		s.comment = true
+	default:
+		s.put(c)
+	}
+	s.rest = s.rest[1:]
+	return nil
+}
+
+// escape takes a backslash and what it escapes. Before any other byte it stands
+// for itself.
+func (s *splitter) escape() error {
+	next := byte(0)
+	if len(s.rest) > 1 {
+		next = s.rest[1]
+	}
+	switch at := strings.IndexByte(" \\#'\"rnt", next); {
+	case next == 'x':
+		return s.hex()
+	case next == '$' && s.quote == '"':
+		s.put('$')
+	case next == 0 || at < 0:
+		s.put('\\')
+		s.rest = s.rest[1:]
+		return nil
+	default:
+		s.put(" \\#'\"\r\n\t"[at])
+	}
+	s.rest = s.rest[2:]
+	return nil
+}
+
+func (s *splitter) hex() error {
+	if len(s.rest) < 4 {
+		return errors.New(`\x needs two hexadecimal digits`)
+	}
+	high, low := strings.IndexByte(digits, lower(s.rest[2])), strings.IndexByte(digits, lower(s.rest[3]))
+	if high < 0 || low < 0 {
+		return errors.New(`\x needs two hexadecimal digits`)
+	}
+	s.put(byte(high<<4 | low))
+	s.rest = s.rest[4:]
+	return nil
+}
+
+const digits = "0123456789abcdef"
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c | 0x20
+	}
+	return c
+}
+
+// expand takes a variable, $NAME or ${NAME}, and leaves it as it is written.
+func (s *splitter) expand() {
+	n := 1
+	if strings.HasPrefix(s.rest, "${") {
+		if n = strings.IndexByte(s.rest, '}') + 1; n == 0 {
+			n = len(s.rest)
+		}
+	} else {
+		for n < len(s.rest) && nameByte(s.rest[n]) {
+			n++
+		}
+	}
+	if n > 1 && s.variable == "" {
+		s.variable = s.rest[:n]
+	}
+	s.text.WriteString(s.rest[:n])
+	s.began = true
+	s.rest = s.rest[n:]
+}
+
+func nameByte(c byte) bool {
+	return c == '_' || '0' <= c && c <= '9' || 'a' <= lower(c) && lower(c) <= 'z'
+}
+
+func (s *splitter) put(c byte) {
+	s.text.WriteByte(c)
+	s.began = true
+}
+
+func (s *splitter) end() {
+	if s.began {
+		s.words = append(s.words, word{text: s.text.String(), variable: s.variable})
+	}
+	s.text.Reset()
+	s.variable, s.began = "", false
+}

@@ -1,0 +1,387 @@
+//go:build integration
+
+package hashing
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"tokenring/balancer"
+	"tokenring/config"
+	"tokenring/proxy"
+	"tokenring/tlsterm"
+)
+
+const (
+	askedOfBoth = 1000             // keys
+	askers      = 4                // connections to each
+	fewest      = 8                // configurations
+	startLimit  = 60 * time.Second // for a balancer that comes up on a busy machine
+)
+
+// TestAnImportMovesNobody takes each configuration of testdata/haproxycfg that
+// says "side by side", runs HAProxy with it and lb with what lb import makes of
+// it, in front of the same hosts, and wants each key on the same host by both.
+func TestAnImportMovesNobody(t *testing.T) {
+	if out, err := exec.Command("haproxy", "-v").CombinedOutput(); err != nil {
+		t.Fatalf("haproxy -v: %v: install Debian's haproxy\n%s", err, out)
+	}
+	binary := filepath.Join(t.TempDir(), "lb")
+	build := exec.Command("go", "build", "-o", binary, "./cmd/lb")
+	build.Dir = "../.."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	stories, err := filepath.Glob("../../testdata/haproxycfg/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for _, file := range stories {
+		story, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(story.Comment), "side by side\n") {
+			continue
+		}
+		compared++
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			newPlace(t, story, binary).compare()
+		})
+	}
+	if compared < fewest {
+		t.Errorf("compared %d configurations, want at least %d", compared, fewest)
+	}
+}
+
+// A place is where one configuration is tried: a directory that stands for the
+// root of the file system, and loopback addresses that stand for the network.
+type place struct {
+	t        *testing.T
+	dir      string
+	binary   string
+	cfg      string
+	backend  []string // the flag that chooses it
+	hostPort int
+}
+
+func newPlace(t *testing.T, story *txtar.Archive, binary string) *place {
+	t.Helper()
+	p := &place{t: t, dir: t.TempDir(), binary: binary}
+	if _, name, ok := strings.Cut(string(story.Comment), "backend: "); ok {
+		p.backend = []string{"--backend", strings.Fields(name)[0]}
+	}
+	cert, key, err := tlsterm.SelfSigned("ide.example.com", "127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range story.Files {
+		switch text := string(f.Data); {
+		case f.Name == "haproxy.cfg":
+			p.cfg = text
+		case strings.HasPrefix(f.Name, "etc/"):
+			var data []byte
+			if strings.Contains(text, "BEGIN CERTIFICATE") {
+				data = append(data, cert...)
+			}
+			if strings.Contains(text, "BEGIN PRIVATE KEY") {
+				data = append(data, key...)
+			}
+			p.write(f.Name, data)
+		}
+	}
+	p.hostPort = p.serveHosts()
+	return p
+}
+
+func (p *place) write(name string, data []byte) string {
+	p.t.Helper()
+	file := filepath.Join(p.dir, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	return file
+}
+
+// serveHosts answers on all loopback addresses of one port, each with itself: it
+// is all hosts. It returns the port.
+func (p *place) serveHosts() int {
+	p.t.Helper()
+	port := unusedPort(p.t)
+	ln, err := net.Listen("tcp4", fmt.Sprintf(":%d", port))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Host", r.Context().Value(http.LocalAddrContextKey).(net.Addr).String())
+	})}
+	var running sync.WaitGroup
+	running.Go(func() { srv.Serve(ln) })
+	p.t.Cleanup(func() {
+		srv.Close()
+		running.Wait()
+	})
+	return port
+}
+
+// unusedPort returns a port below those that Linux gives to connections.
+func unusedPort(t *testing.T) int {
+	t.Helper()
+	for range 100 {
+		port := 20000 + rand.IntN(12000)
+		if ln, err := net.Listen("tcp", fmt.Sprintf(":%d", port)); err == nil {
+			ln.Close()
+			return port
+		}
+	}
+	t.Fatal("there is no free port")
+	return 0
+}
+
+var (
+	binds   = regexp.MustCompile(`(?m)^(\s*bind )[^\s:]*:(\d+)`)
+	forRoot = regexp.MustCompile(`(?m)^\s*(user|group|chroot|daemon|maxconn|stats socket|log /dev/log)( .*)?$`)
+)
+
+// moved returns the configuration with the place's addresses, and the ports of
+// its listeners by those that the file has: they are others each time. Hosts are
+// on loopback.
+func (p *place) moved() (text string, ports map[string]int) {
+	ports = map[string]int{}
+	text = binds.ReplaceAllStringFunc(p.cfg, func(line string) string {
+		m := binds.FindStringSubmatch(line)
+		if ports[m[2]] == 0 {
+			ports[m[2]] = unusedPort(p.t)
+		}
+		return fmt.Sprintf("%s127.0.0.1:%d", m[1], ports[m[2]])
+	})
+	hosts := strings.NewReplacer("10.0.0.", "127.77.0.", "10.0.1.", "127.77.1.", ":4000", fmt.Sprintf(":%d", p.hostPort), " /etc/", " "+p.dir+"/etc/")
+	return hosts.Replace(text), ports
+}
+
+// compare runs both, asks both, and compares.
+func (p *place) compare() {
+	ours, oursAt := p.moved()
+	cfg := p.runLB(ours)
+	theirs, theirsAt := p.moved()
+	at := p.entrance(cfg)
+	for written, port := range oursAt {
+		if strings.HasSuffix(at.Address, fmt.Sprintf(":%d", port)) {
+			at.Address = fmt.Sprintf("127.0.0.1:%d", theirsAt[written])
+		}
+	}
+	p.runHAProxy(theirs, at.Address)
+	keys, rule := randomKeys(), cfg.Hash.Key[0]
+	want, got := p.ask(at, rule, keys), p.ask(p.entrance(cfg), rule, keys)
+	hosts, differ := map[string]bool{}, 0
+	for i, key := range keys {
+		hosts[want[i]] = true
+		if want[i] != got[i] || want[i] == "" {
+			if differ++; differ == 1 {
+				p.t.Logf("%s: lb sends it to %s, HAProxy to %s", key, got[i], want[i])
+			}
+		}
+	}
+	if differ > 0 || len(hosts) < 2 {
+		p.t.Errorf("%d of %d keys are elsewhere; HAProxy uses %d hosts", differ, len(keys), len(hosts))
+	}
+}
+
+// entrance returns the first listener that leads to hosts.
+func (p *place) entrance(cfg *config.Config) proxy.ListenConfig {
+	p.t.Helper()
+	for _, l := range cfg.Listen {
+		if !l.RedirectHTTPS {
+			return l
+		}
+	}
+	p.t.Fatal("no listener leads to hosts")
+	return proxy.ListenConfig{}
+}
+
+// runHAProxy runs HAProxy until the test ends. What only root may do, or what needs
+// more open files than a test may have, is left out of its configuration.
+func (p *place) runHAProxy(cfg, address string) {
+	p.t.Helper()
+	said := p.start("haproxy", "-db", "-f", p.write("theirs.cfg", forRoot.ReplaceAll([]byte(cfg), nil)))
+	p.await("haproxy answers", said, func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+}
+
+// runLB imports cfg and runs lb with the result until the test ends. It returns
+// the configuration when all hosts are in the ring.
+func (p *place) runLB(cfg string) *config.Config {
+	p.t.Helper()
+	var yaml, report bytes.Buffer
+	imports := exec.Command(p.binary, append([]string{"import", p.write("haproxy.cfg", []byte(cfg))}, p.backend...)...)
+	imports.Stdout, imports.Stderr = &yaml, &report
+	if err := imports.Run(); err != nil || !strings.Contains(report.String(), "lb check accepts the result.") {
+		p.t.Fatalf("lb import: %v\n%s", err, &report)
+	}
+	admin := fmt.Sprintf("127.0.0.1:%d", unusedPort(p.t))
+	text := strings.NewReplacer("127.0.0.1:7000", admin, "/var/lib/lb", filepath.Join(p.dir, "state")).Replace(yaml.String())
+	file := p.write("lb.yaml", []byte(text))
+	loaded, err := config.Load(file)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	said := p.start(p.binary, "run", "-c", file)
+	p.await("all hosts are in the ring", said, func() bool { return p.inRing(admin) == len(loaded.Pool.Hosts) })
+	return loaded
+}
+
+// inRing returns how many hosts lb has in its ring.
+func (p *place) inRing(admin string) int {
+	token, err := os.ReadFile(filepath.Join(p.dir, "state", "admin.token"))
+	if err != nil {
+		return -1
+	}
+	req, err := http.NewRequest("GET", "http://"+admin+"/v1/hosts", nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return -1
+	}
+	defer resp.Body.Close()
+	var answer struct {
+		Hosts []struct {
+			InRing bool `json:"in_ring"`
+		} `json:"hosts"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return -1
+	}
+	count := 0
+	for _, h := range answer.Hosts {
+		if h.InRing {
+			count++
+		}
+	}
+	return count
+}
+
+// start runs a program until the test ends, and returns the file of what it says.
+func (p *place) start(name string, args ...string) string {
+	p.t.Helper()
+	out, err := os.Create(filepath.Join(p.dir, filepath.Base(name)+".out"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	cmd := exec.Command(name, args...)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGKILL)
+		cmd.Wait()
+		out.Close()
+	})
+	return out.Name()
+}
+
+// await waits until something is so in another process.
+func (p *place) await(what, said string, so func() bool) {
+	p.t.Helper()
+	for deadline := time.Now().Add(startLimit); !so(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			text, _ := os.ReadFile(said)
+			p.t.Fatalf("it doesn't come to pass that %s:\n%s", what, text)
+		}
+	}
+}
+
+func randomKeys() []string {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
+	keys := make([]string, askedOfBoth)
+	for i := range keys {
+		key := make([]byte, 1+rand.IntN(40))
+		for j := range key {
+			key[j] = letters[rand.IntN(len(letters))]
+		}
+		keys[i] = string(key)
+	}
+	return keys
+}
+
+const ideURL = "/environment/websocket" // some configurations look at it
+
+// ask returns which host answers each key; "" stands for none.
+func (p *place) ask(at proxy.ListenConfig, rule balancer.KeyRule, keys []string) []string {
+	p.t.Helper()
+	url := "http://" + at.Address + ideURL
+	if at.TLS {
+		url = "https://" + at.Address + ideURL
+	}
+	transport := &http.Transport{
+		MaxIdleConnsPerHost: askers,
+		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true, ServerName: "ide.example.com"},
+	}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: startLimit}
+	answers := make([]string, len(keys))
+	var group sync.WaitGroup
+	for first := range askers {
+		group.Go(func() {
+			for i := first; i < len(keys); i += askers {
+				answers[i] = p.one(client, url, rule, keys[i])
+			}
+		})
+	}
+	group.Wait()
+	return answers
+}
+
+// one returns which host answers a request with the key.
+func (p *place) one(client *http.Client, url string, rule balancer.KeyRule, key string) string {
+	req, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		p.t.Error(err)
+		return ""
+	}
+	switch rule.Source {
+	case balancer.KeyQuery:
+		req.URL.RawQuery = rule.Name + "=" + key
+	case balancer.KeyCookie:
+		req.Header.Set("Cookie", rule.Name+"="+key)
+	case balancer.KeyHeader:
+		req.Header.Set(rule.Name, key)
+	default:
+		p.t.Errorf("nothing asks with a key of %s", rule)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		p.t.Error(err)
+		return ""
+	}
+	resp.Body.Close()
+	return resp.Header.Get("X-Host")
+}
