@@ -75,6 +75,23 @@ func (b *Body) Next() ([]byte, error) {
 // Done reports whether the whole body has been returned.
 func (b *Body) Done() bool { return b.step == atEnd }
 
+// Ahead returns how many bytes the source will give that are the body's as they
+// are, without any framing, as far as that is known; 0 while some of them are
+// buffered. A caller may take them from the source itself, and tell Took.
+func (b *Body) Ahead() int64 {
+	if b.framing != Length || b.err != nil || b.r.Buffered() > 0 || b.r.window.err != nil {
+		return 0
+	}
+	return b.left
+}
+
+// Took tells that n bytes, at most Ahead, were taken from the source.
+func (b *Body) Took(n int64) {
+	if b.left -= n; b.left == 0 {
+		b.step = atEnd
+	}
+}
+
 // Trailers returns the trailer fields, once Next has returned io.EOF. They
 // live as long as the slices of a head. Fields that must not come in trailers
 // (RFC 9110 §6.5.1) are left out; those that the head's Connection named are

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/hex"
+	"io"
 	"net"
 	"net/netip"
 	"strconv"
@@ -31,6 +32,7 @@ type conn struct {
 	x       exchange
 	tunnel  atomic.Pointer[tunnel] // that the exchange is about to become; for abort
 	framing http1.Framing          // of the answer under way
+	source  io.LimitedReader       // of its body, while that is spliced
 	base    string                 // of the request ids
 	id      []byte                 // of the latest request
 	n       uint64                 // requests so far

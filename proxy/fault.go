@@ -27,7 +27,7 @@ const retryAfter = "2"
 // if any, hasn't been read: the connection is used no more.
 func (x *exchange) fail(f fault) {
 	x.status, x.end = f.status, f.end
-	if f.end == endRefused || f.end == endTimeout || x.req.Framing != http1.NoBody || x.req.WebSocket {
+	if f.end == endRefused || f.end == endTimeout || hasBody(&x.req) || x.req.WebSocket {
 		x.last = true
 	}
 	contentType, body := x.page(f)

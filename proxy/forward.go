@@ -66,7 +66,7 @@ func (x *exchange) roundTrip(l *link) error {
 func (x *exchange) send(l *link) (*upload, error) {
 	x.out = x.appendRequest(x.out[:0])
 	l.writeBy.within(x.srv.p.cfg.Timeouts.Response)
-	if x.req.Framing == http1.NoBody {
+	if !hasBody(&x.req) {
 		_, err := l.nc.Write(x.out)
 		return nil, err
 	}
@@ -126,6 +126,9 @@ func (x *exchange) relay(l *link, up *upload) error {
 		}
 	}
 	for {
+		if err := x.bulk(l, up, body); err != nil {
+			return err
+		}
 		l.readBy.within(x.srv.p.cfg.Timeouts.Response)
 		data, err := body.Next()
 		if err != nil && !body.Done() {

@@ -246,7 +246,7 @@ func TestOnlyIdempotentRequestsWithoutBodyAreRepeatable(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", method, got, want)
 		}
 	}
-	if repeatable(&http1.Request{Method: []byte("PUT"), Framing: http1.Length}) {
+	if repeatable(&http1.Request{Method: []byte("PUT"), Framing: http1.Length, Length: 1}) {
 		t.Error("a request with a body is repeatable")
 	}
 }

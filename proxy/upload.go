@@ -149,11 +149,17 @@ func (up *upload) settle(x *exchange, l *link, err error) error {
 	return errors.Join(err, up.err)
 }
 
+// hasBody tells whether there is anything to send behind the head. A length of 0
+// is in the head alone.
+func hasBody(r *http1.Request) bool {
+	return r.Framing == http1.Chunked || r.Length > 0
+}
+
 // repeatable tells whether the request may be sent again although the host may
 // have acted on it: it has no body, and its method is idempotent (RFC 9110
 // §9.2.2).
 func repeatable(r *http1.Request) bool {
-	if r.Framing != http1.NoBody {
+	if hasBody(r) {
 		return false
 	}
 	switch string(r.Method) {
