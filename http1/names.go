@@ -134,6 +134,9 @@ func byLength(all []trait) [][]trait {
 	return table
 }
 
+// MayTrail tells whether a field may come in a trailer section, by its name.
+func MayTrail(name []byte) bool { return !lookUp(name).known }
+
 // lookUp returns the trait of a field name, never nil.
 func lookUp(name []byte) *trait {
 	if len(name) < len(traits) {

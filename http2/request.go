@@ -81,7 +81,7 @@ func (r *Request) check() error {
 		}
 	}
 	for name, values := range r.Header {
-		if err := checkField(name, values); err != nil {
+		if err := CheckField(name, values); err != nil {
 			return err
 		}
 	}
@@ -98,7 +98,9 @@ func plain(s string) bool {
 	return true
 }
 
-func checkField(name string, values []string) error {
+// CheckField returns an Error unless a header or trailer field of HTTP/2 can be
+// one of HTTP/1.1, byte for byte (RFC 9113 §8.2).
+func CheckField(name string, values []string) error {
 	if isHop(strings.ToLower(name)) {
 		return errHop
 	}

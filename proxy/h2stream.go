@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -224,9 +226,9 @@ func (b *streamBody) Next() ([]byte, error) {
 		}
 		switch {
 		case errors.Is(err, io.EOF):
-			b.done = true
-			b.readTrailers()
-			return room[:n], nil
+			err = b.readTrailers()
+			b.done = err == nil
+			return room[:n], err
 		case err != nil:
 			return room[:n], b.fault(err)
 		case b.s.r.ContentLength < 0, b.s.r.ContentLength > wholeBody, n == len(room): // too long to wait for, or who knows
@@ -244,12 +246,22 @@ func (b *streamBody) fault(err error) error {
 	return err
 }
 
-func (b *streamBody) readTrailers() {
-	for name, values := range b.s.r.Trailer {
+// readTrailers takes over what may follow a body. net/http knows only those
+// trailers that the request's Trailer field announced.
+func (b *streamBody) readTrailers() error {
+	for _, name := range slices.Sorted(maps.Keys(b.s.r.Trailer)) {
+		values := b.s.r.Trailer[name]
+		var malformed http2.Error
+		if errors.As(http2.CheckField(name, values), &malformed) {
+			return &http1.Error{Status: 400, Reason: string(malformed)}
+		}
 		for _, v := range values {
-			b.trailers = append(b.trailers, field(name, v))
+			if f := field(name, v); http1.MayTrail(f.Name) {
+				b.trailers = append(b.trailers, f)
+			}
 		}
 	}
+	return nil
 }
 
 func (b *streamBody) Done() bool              { return b.done }

@@ -44,20 +44,36 @@ var strictFlags = map[string]string{
 	"every-cut":   "cut short anywhere, it never looks whole",
 }
 
-// strictTables returns the cases by the name of their file.
+// strictTables returns the cases of HTTP/1.1 by the name of their file.
 func strictTables(t *testing.T) map[string][]*strictCase {
 	t.Helper()
-	files, err := filepath.Glob("../testdata/http1/*.txt")
+	return readTables(t, "../testdata/http1/*.txt", newStrictCase)
+}
+
+func newStrictCase(name string) *strictCase {
+	return &strictCase{name: name, flags: map[string]bool{}}
+}
+
+// A tableCase is what a table's lines are read into.
+type tableCase interface {
+	parseLine(string) error
+	check() error // refuses cases that prove nothing
+}
+
+// readTables returns the cases by the name of their file.
+func readTables[C tableCase](t *testing.T, glob string, begin func(name string) C) map[string][]C {
+	t.Helper()
+	files, err := filepath.Glob(glob)
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no tables: %v", err)
 	}
-	all := map[string][]*strictCase{}
+	all := map[string][]C{}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		cases, err := parseTable(string(text))
+		cases, err := parseTable(string(text), begin)
 		if err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
@@ -66,43 +82,41 @@ func strictTables(t *testing.T) map[string][]*strictCase {
 	return all
 }
 
-func parseTable(text string) (cases []*strictCase, err error) {
+func parseTable[C tableCase](text string, begin func(name string) C) (cases []C, err error) {
 	names := map[string]bool{}
-	var c *strictCase
-	number := 0
+	name, number := "", 0
 	for line := range strings.Lines(text) {
 		number++
 		line = strings.TrimSuffix(line, "\n")
-		name, begins := strings.CutPrefix(line, "== ")
+		title, begins := strings.CutPrefix(line, "== ")
 		switch {
 		case line == "" || strings.HasPrefix(line, "#"):
 			continue
-		case begins && names[name]:
-			return nil, fmt.Errorf("line %d: %q is there twice", number, name)
+		case begins && names[title]:
+			return nil, fmt.Errorf("line %d: %q is there twice", number, title)
 		case begins:
-			c = &strictCase{name: name, flags: map[string]bool{}}
+			name = title
 			names[name] = true
-			cases = append(cases, c)
+			cases = append(cases, begin(name))
 			continue
-		case c == nil:
+		case len(cases) == 0:
 			return nil, fmt.Errorf("line %d: not in a case", number)
+		case strings.TrimRight(line, " \t") != line:
+			return nil, fmt.Errorf("line %d: blanks at the end, which nobody sees", number)
 		}
-		if err := c.parseLine(line); err != nil {
-			return nil, fmt.Errorf("line %d, in %q: %w", number, c.name, err)
+		if err := cases[len(cases)-1].parseLine(line); err != nil {
+			return nil, fmt.Errorf("line %d, in %q: %w", number, name, err)
 		}
 	}
 	for _, c := range cases {
 		if err := c.check(); err != nil {
-			return nil, fmt.Errorf("%q: %w", c.name, err)
+			return nil, err
 		}
 	}
 	return cases, nil
 }
 
 func (c *strictCase) parseLine(line string) error {
-	if strings.TrimRight(line, " \t") != line {
-		return fmt.Errorf("blanks at the end, which nobody sees")
-	}
 	word, rest, _ := strings.Cut(line, " ")
 	var err error
 	switch {
@@ -164,22 +178,26 @@ func (c *strictCase) parseDetail(line string) error {
 	return err
 }
 
-// check refuses cases that prove nothing.
 func (c *strictCase) check() error {
 	switch {
-	case !strings.HasPrefix(c.why, "RFC ") || !strings.Contains(c.why, "§") || !strings.Contains(c.why, ": "):
-		return fmt.Errorf("no line with RFC, section and reason")
+	case !c.reasoned():
+		return fmt.Errorf("%q: no line with RFC, section and reason", c.name)
 	case c.request == nil && c.response == nil:
-		return fmt.Errorf("no bytes")
+		return fmt.Errorf("%q: no bytes", c.name)
 	case len(c.client) == 0 && !c.flags["close"] && !c.flags["every-cut"]:
-		return fmt.Errorf("no verdict")
+		return fmt.Errorf("%q: no verdict", c.name)
 	case c.response != nil && !c.flags["thrown"] && !c.flags["kept"] && !c.flags["every-cut"]:
-		return fmt.Errorf("kept or thrown?")
+		return fmt.Errorf("%q: kept or thrown?", c.name)
 	}
 	if c.request == nil {
 		c.request = []byte("GET /response HTTP/1.1\r\nHost: ide.example\r\n\r\n")
 	}
 	return nil
+}
+
+// reasoned tells whether the case says why it is as it is.
+func (c *strictCase) reasoned() bool {
+	return strings.HasPrefix(c.why, "RFC ") && strings.Contains(c.why, "§") && strings.Contains(c.why, ": ")
 }
 
 // appendEscaped appends text with its escapes undone.
@@ -255,7 +273,7 @@ func TestTablesAreReadAsWritten(t *testing.T) {
 		"== a\nRFC 1 §1: x\n> \\q\nrefuse 400", "== a\nRFC 1 §1: x\n> \\(x)\nrefuse 400", "== a\nRFC 1 §1: x\n> x\nreject 400",
 		"== a\nRFC 1 §1: x\n> x\nrefuse 400\n== a\n", "== a\nRFC 1 §1: x\n< x\nclient 502",
 	} {
-		if _, err := parseTable(bad); err == nil {
+		if _, err := parseTable(bad, newStrictCase); err == nil {
 			t.Errorf("%q is taken for a table", bad)
 		}
 	}
