@@ -67,8 +67,8 @@ func (x *exchange) send(l *link) (*upload, error) {
 	x.out = x.appendRequest(x.out[:0])
 	l.writeBy.within(x.srv.p.cfg.Timeouts.Response)
 	if !hasBody(&x.req) {
-		_, err := l.nc.Write(x.out)
-		return nil, err
+		l.readBy.within(x.srv.p.cfg.Timeouts.Response)
+		return nil, l.ask(x.out)
 	}
 	return x.startUpload(l), nil
 }

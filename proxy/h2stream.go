@@ -106,7 +106,27 @@ func (s *stream) readRequest() error {
 	if err := s.in.ReadRequest(&s.x.req); err != nil {
 		return err
 	}
+	if err := s.checkEmpty(); err != nil {
+		return err
+	}
 	return s.x.admit()
+}
+
+// checkEmpty waits for the end of a body that is to have no data.
+func (s *stream) checkEmpty() error {
+	if s.r.ContentLength != 0 || len(s.r.Header["Content-Length"]) == 0 {
+		return nil
+	}
+	s.readWithin(s.x.srv.p.cfg.Timeouts.Body)
+	var b [1]byte
+	switch n, err := s.r.Body.Read(b[:]); {
+	case errors.Is(err, io.EOF) && n == 0:
+		return nil
+	case n > 0 || isLengthError(err):
+		return errBodyLength
+	default:
+		return err
+	}
 }
 
 func (s *stream) readWithin(d time.Duration) { s.readBy.within(d) }
@@ -240,11 +260,15 @@ func (b *streamBody) Next() ([]byte, error) {
 // fault makes a refusal of what is wrong with the body itself. Of a wrong length
 // net/http tells by its text only.
 func (b *streamBody) fault(err error) error {
-	if strings.Contains(err.Error(), "Content-Length") {
-		return &http1.Error{Status: 400, Reason: "a body whose length isn't the one declared (RFC 9113 §8.1.1)"}
+	if isLengthError(err) {
+		return errBodyLength
 	}
 	return err
 }
+
+var errBodyLength = &http1.Error{Status: 400, Reason: "a body whose length isn't the one declared (RFC 9113 §8.1.1)"}
+
+func isLengthError(err error) bool { return strings.Contains(err.Error(), "Content-Length") }
 
 // readTrailers takes over what may follow a body. net/http knows only those
 // trailers that the request's Trailer field announced.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"syscall"
@@ -47,6 +48,9 @@ type link struct {
 	used    bool      // it has carried an exchange before this one
 	quiet   bool      // set by peek
 	peek    func(fd uintptr) bool
+	asking  []byte // what put has yet to write
+	askErr  error  // of put
+	put     func(fd uintptr) bool
 }
 
 func newUpstream(h *pool.Host) *upstream {
@@ -162,7 +166,49 @@ func newLink(nc net.Conn) *link {
 		l.quiet = errors.Is(err, syscall.EAGAIN)
 		return true // never wait
 	}
+	l.put = l.putAndWait
 	return l
+}
+
+// ask writes a whole request and waits until there is something to read, or its
+// deadline. That is one system call less than to write and to read: a read
+// begins with an attempt, which would come too early here. Whatever goes not as
+// it does nearly always is left to a write and a read of the usual kind.
+func (l *link) ask(request []byte) error {
+	if l.raw == nil || l.in.Buffered() > 0 {
+		_, err := l.nc.Write(request)
+		return err
+	}
+	l.asking, l.askErr = request, nil
+	err := l.raw.Read(l.put)
+	if err == nil {
+		err = l.askErr
+	}
+	if rest := l.asking; err == nil && len(rest) > 0 {
+		_, err = l.nc.Write(rest)
+	}
+	l.asking = nil
+	return err
+}
+
+// putAndWait is called by Go's poller when it has made ready to wait, and again
+// when the wait is over. Nothing can have come before the request was written,
+// so nothing is missed by not looking.
+func (l *link) putAndWait(fd uintptr) bool {
+	if l.asking == nil {
+		return true
+	}
+	n, err := syscall.Write(int(fd), l.asking)
+	switch {
+	case n == len(l.asking):
+		l.asking = nil
+		return false
+	case n > 0:
+		l.asking = l.asking[n:]
+	case err != syscall.EAGAIN && err != syscall.EINTR:
+		l.askErr = os.NewSyscallError("write", err)
+	}
+	return true
 }
 
 // maxInterim is how many interim answers a host may send before the final one.
