@@ -5,7 +5,7 @@ TOOLS  := bin/tools
 BENCH  ?= # such as --smoke or --rounds 9
 STATIC := CGO_ENABLED=0 go build -trimpath
 
-.PHONY: help build test race lint fuzz acme hashing integration ci demo bench image
+.PHONY: help build test race lint fuzz acme hashing browser integration ci demo bench image
 
 help: ## Say what there is to do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,9 @@ acme: ## Test ACME against a real server, pebble
 
 hashing: ## Compare the policy haproxy with the haproxy that is installed
 	go test -tags integration -count=1 -v ./integration/hashing
+
+browser: ## Look at the demo's page and the dashboard with Chromium
+	cd browser && go test ./...
 
 image: ## Build the container image from the static binary
 	mkdir -p bin/image/state

@@ -119,27 +119,28 @@ func (s *session) run(ctx context.Context, linger time.Duration) {
 		defer close(pumped)
 		s.pump()
 	}()
-	s.attend(ctx, linger, pumped)
-	s.end()
+	s.end(s.attend(ctx, linger, pumped))
 	_ = s.program.Close()
 	<-pumped
 }
 
-// attend returns when the session must end.
-func (s *session) attend(ctx context.Context, linger time.Duration, pumped <-chan struct{}) {
+// attend returns when the session must end, and why. That ctx has ended must not
+// count as the shell's own end: this goroutine may learn of it before the viewers
+// do, and the cause that they get first is the one that their clients are told.
+func (s *session) attend(ctx context.Context, linger time.Duration, pumped <-chan struct{}) error {
 	alone := time.NewTimer(linger)
 	defer alone.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return context.Cause(ctx)
 		case <-pumped:
-			return
+			return errShellEnded
 		case <-s.changed:
 			alone.Reset(linger)
 		case <-alone.C:
 			if s.endIfAlone() {
-				return
+				return errShellEnded
 			}
 		}
 	}
@@ -220,12 +221,13 @@ func (s *session) endIfAlone() bool {
 	return s.ended
 }
 
-func (s *session) end() {
+// end takes no more viewers, and gives those there are the cause.
+func (s *session) end(cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended = true
 	for v := range s.viewers {
-		v.cancel(errShellEnded)
+		v.cancel(cause)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 // fake is a program whose output a test writes.
@@ -100,6 +102,24 @@ func TestSlowViewerIsDroppedAndTheOthersGoOn(t *testing.T) {
 		<-done
 		if !errors.Is(context.Cause(quick.ctx), errShellEnded) {
 			t.Errorf("cause %v", context.Cause(quick.ctx))
+		}
+	})
+}
+
+// The session may learn that the host stops before its viewers do, as their
+// contexts end one after the other. Here they don't end by themselves at all.
+func TestStopOfTheHostIsNotTheShellsOwnEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newShells(time.Minute, func() (program, error) { return newFake(), nil })
+		host, stop := context.WithCancel(t.Context())
+		v := newViewer(t.Context())
+		if _, err := s.join(host, "alice", v); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		s.wait()
+		if code, why := closing(context.Cause(v.ctx)); v.ctx.Err() == nil || code != websocket.StatusGoingAway {
+			t.Errorf("ended: %v; closed with %d %q, want 1001", v.ctx.Err(), code, why)
 		}
 	})
 }

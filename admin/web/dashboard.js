@@ -1,6 +1,6 @@
 // The dashboard: keeps the page equal to what the balancer says, live.
 import { call, takeFragment } from "./api.js";
-import { ago, el, keyed, mark, number, span, text } from "./dom.js";
+import { ago, colour, el, keyed, mark, number, span, text } from "./dom.js";
 import "./explain.js";
 import { condition, showHosts } from "./hosts.js";
 import { showRing } from "./ring.js";
@@ -45,6 +45,7 @@ function live(is) {
 
 function show(overview) {
   const { status, hosts, ring } = overview;
+  hosts.forEach((h) => colour(h.name)); // given out in the list's order, so that every page shows the same ones
   document.title = `${status.alarm ? "⚠ " : ""}${status.hosts.serving}/${status.hosts.total} serving · ${status.name} · Tokenring`;
   text(byId("uptime"), `up ${span(status.uptime_seconds)}`);
   showAlarm(status);

@@ -7,10 +7,18 @@ const dialog = document.getElementById("decide");
 const form = dialog.querySelector("form");
 const consequence = {
   ready: () => "It gets its share of the tokens again.",
-  drain: (h) => `It gets no new sessions. Its ${number(h.sessions)} live ones here stay until they end by themselves.`,
-  maint: (h) => `It gets nothing, and its ${number(h.sessions)} live sessions here are ended.`,
+  drain: (h) => `It gets no new sessions. ${live(h, "stays until it ends by itself", "stay until they end by themselves")}`,
+  maint: (h) => `It gets nothing. ${live(h, "is ended", "are ended")}`,
 };
 let shown = new Map(); // the hosts last shown, by name
+
+// live says what becomes of the live sessions: of one, or of several.
+function live(h, one, several) {
+  if (h.sessions === 0) {
+    return "It has no live sessions here.";
+  }
+  return h.sessions === 1 ? `Its live session here ${one}.` : `Its ${number(h.sessions)} live sessions here ${several}.`;
+}
 
 // condition says in a word or two how a host is.
 export function condition(h) {

@@ -141,10 +141,8 @@ class Connection {
   resize(always = false) {
     const [cols, rows] = this.view.size();
     const same = cols === this.screen.cols && rows === this.screen.rows;
-    if (!same) {
-      this.screen.resize(cols, rows);
-      this.view.refresh();
-    }
+    if (!same) this.screen.resize(cols, rows);
+    this.view.refresh(); // even then: a fraction of a row may have gone from view
     if ((always || !same) && this.live && this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ resize: [cols, rows] }));
   }
 }

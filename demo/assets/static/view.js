@@ -10,6 +10,15 @@ export class View {
     this.rows = rows;
     this.waiting = false;
     this.gone = []; // lines on their way to the history
+    this.following = true; // the end stays in view, whatever is added and however the terminal shrinks
+    terminal.addEventListener("scroll", () => this.scrolled());
+  }
+
+  // scrolled ends the following when the user goes up, and takes it up again at
+  // the end. A change of height moves the content too, and is no wish of theirs.
+  scrolled() {
+    const t = this.terminal;
+    if (t.clientHeight === this.height) this.following = t.scrollHeight - t.scrollTop - t.clientHeight < 40;
   }
 
   // show makes screen the one that is drawn.
@@ -39,7 +48,6 @@ export class View {
   }
 
   draw() {
-    const t = this.terminal, atEnd = t.scrollHeight - t.scrollTop - t.clientHeight < 40;
     for (const line of this.gone.splice(0)) this.history.append(row(line, -1));
     while (this.history.childElementCount > maxHistory) this.history.firstChild.remove();
     const { lines, dirty, x, y, modes } = this.screen;
@@ -52,7 +60,8 @@ export class View {
       if (lines[at]) this.rows.children[at].replaceWith(row(lines[at], at === y && modes.cursor ? x : -1));
     }
     dirty.clear();
-    if (atEnd) t.scrollTop = t.scrollHeight;
+    this.height = this.terminal.clientHeight;
+    if (this.following) this.terminal.scrollTop = this.terminal.scrollHeight;
   }
 
   // size is how many columns and rows fit.

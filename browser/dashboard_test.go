@@ -1,0 +1,96 @@
+package browser
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// openDashboard opens the link that signs in, and waits for the hosts.
+func openDashboard(t *testing.T, browser context.Context, d *demo) *tab {
+	t.Helper()
+	p := open(t, browser, "dashboard", d.dashboard)
+	p.until("#live", "^live$")
+	p.until("#serving", "^3 of 3$")
+	return p
+}
+
+// row selects the row of a host.
+func row(host string) string { return `#hosts tr[data-key="` + host + `"]` }
+
+// set has an operator set a host to a state, for a reason.
+func (p *tab) set(host, state, reason string) {
+	p.t.Helper()
+	p.do("press "+state, chromedp.Click(`button[aria-label="`+state+`: `+host+`"]`, chromedp.ByQuery))
+	p.until("#decide h2", "^Set "+host+" to "+state+"$")
+	p.do("decide", chromedp.SendKeys(`#decide input[name="reason"]`, reason, chromedp.ByQuery), chromedp.Click("#decide .primary", chromedp.ByQuery))
+	p.until(row(host)+` td[data-label="State"] .badge`, "^"+state+"$")
+}
+
+func TestDashboardLinkSignsInAndForgetsTheToken(t *testing.T) {
+	d, browser := startDemo(t), startChromium(t)
+	p := openDashboard(t, browser, d)
+	for _, host := range []string{"ide-1", "ide-2", "ide-3"} {
+		p.until(row(host)+` td[data-label="Checks"] .badge`, "^up$")
+	}
+	link, err := url.Parse(d.dashboard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := strings.TrimPrefix(link.Fragment, "token=")
+	var address, html string
+	p.do("look", chromedp.Location(&address), chromedp.OuterHTML("html", &html, chromedp.ByQuery))
+	if strings.Contains(address, token) || strings.Contains(html, token) {
+		t.Error("the admin token is in the address bar or in the page")
+	}
+	p.fits()
+	p.phone(800)
+	p.fits()
+	p.clean()
+}
+
+func TestDashboardDrainsAHostAndItsTerminalStays(t *testing.T) {
+	d, browser := startDemo(t), startChromium(t)
+	terminal, host := openTerminal(t, browser, d, users[0])
+	p := openDashboard(t, browser, d)
+	p.do("ask", chromedp.SendKeys("#explain input", users[0], chromedp.ByQuery), chromedp.Click("#explain .primary", chromedp.ByQuery))
+	p.until("#answer .verdict b", "^"+host+"$")
+
+	p.set(host, "drain", "kernel update")
+	p.until(row(host)+` td[data-label="State"] small`, "kernel update")
+	p.until("#serving", "^2 of 3$")
+	terminal.front()
+	terminal.types("echo drained-$((40+2))")
+	terminal.until("#screen", `(?m)^drained-42$`)
+	if now := terminal.text("#host"); now != host {
+		t.Errorf("the terminal was on %s and is on %s", host, now)
+	}
+	p.front()
+	p.set(host, "ready", "")
+	p.until("#serving", "^3 of 3$")
+	p.clean()
+	terminal.clean()
+}
+
+// A policy that nobody enforces, or a console that nobody reads, would let all
+// the tests above pass.
+func TestBrokenPoliciesAreNoticed(t *testing.T) {
+	d, browser := startDemo(t), startChromium(t)
+	terminal, _ := openTerminal(t, browser, d, users[0])
+	for _, p := range []*tab{terminal, openDashboard(t, browser, d)} {
+		p.clean()
+		p.do("break the policy", chromedp.Evaluate(`{
+			const s = document.createElement("script");
+			s.textContent = "document.body.dataset.ran = 'yes'";
+			document.body.append(s);
+		}`, nil))
+		var ran bool
+		p.do("look", chromedp.Evaluate(`document.body.dataset.ran === "yes"`, &ran))
+		if faults := strings.Join(p.seen.complaints(), "\n"); ran || !strings.Contains(faults, "Content Security Policy") {
+			t.Errorf("%s: an inline script ran: %v; the console says %q", p.name, ran, faults)
+		}
+	}
+}
