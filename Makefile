@@ -48,5 +48,5 @@ ci: ## Run everything, as for a change
 demo: ## Run a balancer and three hosts on this machine, to try them out
 	go run ./cmd/lb demo
 
-bench: ## Measure CPU per request beside HAProxy and nginx
+bench: ## Measure CPU, memory and delays beside HAProxy and nginx
 	bench/run $(BENCH)

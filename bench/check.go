@@ -29,7 +29,7 @@ func newProbe(j job) (*probe, error) {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(cert)
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableCompression: true}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, CurvePreferences: []tls.CurveID{tls.X25519}}, DisableCompression: true}
 	return &probe{j: j, client: &http.Client{Transport: transport, Timeout: 2 * time.Second}}, nil
 }
 
@@ -115,7 +115,8 @@ func (p *probe) ask(ctx context.Context, token string) (echo, error) {
 }
 
 // agreed tells whether the TLS that was negotiated is that of the job. The
-// cipher is the same for all because the cost of a byte depends on it.
+// cipher and the key exchange are the same for all, because the cost of a byte
+// and of a connection depends on them.
 func agreed(want bool, state *tls.ConnectionState) error {
 	switch {
 	case !want || state == nil:
@@ -124,6 +125,8 @@ func agreed(want bool, state *tls.ConnectionState) error {
 		}
 	case state.Version != tls.VersionTLS13 || state.CipherSuite != tls.TLS_AES_128_GCM_SHA256:
 		return fmt.Errorf("%s with %s", tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite))
+	case state.CurveID != tls.X25519:
+		return fmt.Errorf("key exchange %v, want X25519", state.CurveID)
 	}
 	return nil
 }

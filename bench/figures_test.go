@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -30,31 +31,49 @@ func TestMedianLeavesItsArgumentAlone(t *testing.T) {
 	}
 }
 
-func TestSampleIsTheDifferenceOfTwoReadings(t *testing.T) {
+func TestSpellIsTheDifferenceOfTwoReadings(t *testing.T) {
 	start := time.Unix(1000, 0)
-	before := reading{at: start, value: 500, cpu: time.Second}
-	after := reading{at: start.Add(2 * time.Second), value: 2500, cpu: 2500 * time.Millisecond}
-	got, err := newSample([]reading{before, after}, outcome{units: 100, failures: 3})
+	before := reading{at: start, cpu: time.Second}
+	after := reading{at: start.Add(2 * time.Second), cpu: 2500 * time.Millisecond}
+	got, err := newSpell([]reading{before, after})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (sample{value: 20, rate: 50, busy: 0.75, failures: 3}); got != want {
-		t.Errorf("got %+v, want %+v", got, want)
+	if got.busy() != 0.75 {
+		t.Errorf("busy %v, want 0.75", got.busy())
+	}
+	if each, err := got.per(100); err != nil || each != 15000 {
+		t.Errorf("got %v µs for each of 100 units, %v, want 15000", each, err)
+	}
+	if each, err := got.per(0); err == nil {
+		t.Errorf("got %v µs for each of no units, want an error", each)
 	}
 }
 
-func TestNoSampleFromNothing(t *testing.T) {
-	two := []reading{{at: time.Unix(1, 0)}, {at: time.Unix(2, 0)}}
-	for name, row := range map[string]struct {
-		readings []reading
-		units    uint64
+func TestNoSpellWithoutTwoReadings(t *testing.T) {
+	for n := range 2 {
+		if got, err := newSpell(make([]reading, n)); err == nil {
+			t.Errorf("%d readings: got %+v, want an error", n, got)
+		}
+	}
+}
+
+func TestSoundFiguresAreNumbersAndMostlyPositive(t *testing.T) {
+	nan := math.NaN()
+	for _, row := range []struct {
+		f     figure
+		value float64
+		want  bool
 	}{
-		"no unit":     {two, 0},
-		"no reading":  {nil, 10},
-		"one reading": {two[:1], 10},
+		{figure{}, 1, true},
+		{figure{}, 0, false},
+		{figure{}, -1, false},
+		{figure{signed: true}, -1, true}, // a difference
+		{figure{signed: true}, nan, false},
+		{figure{}, math.Inf(1), false},
 	} {
-		if got, err := newSample(row.readings, outcome{units: row.units}); err == nil {
-			t.Errorf("%s: got %+v, want an error", name, got)
+		if got := row.f.sound(row.value); got != row.want {
+			t.Errorf("%+v: %v is sound: %t, want %t", row.f, row.value, got, row.want)
 		}
 	}
 }
@@ -63,20 +82,22 @@ func TestYardstickIsTheBetterOfTheOthers(t *testing.T) {
 	of := func(proxy string, values ...float64) series {
 		s := series{proxy: proxy}
 		for _, v := range values {
-			s.samples = append(s.samples, sample{value: v})
+			s.samples = append(s.samples, sample{values: []float64{-1, v}})
 		}
 		return s
 	}
 	for name, row := range map[string]struct {
-		all  []series
-		want float64
+		all     []series
+		against string
+		want    float64
 	}{
-		"lb is no yardstick":     {[]series{of("lb", 1), of("haproxy", 30), of("nginx", 20)}, 20},
-		"by median, not minimum": {[]series{of("haproxy", 1, 30, 31), of("nginx", 20)}, 20},
-		"a missing one is none":  {[]series{of("haproxy"), of("nginx", 20)}, 20},
-		"nobody":                 {[]series{of("lb", 1)}, 0},
+		"lb is no yardstick":     {[]series{of("lb", 1), of("haproxy", 30), of("nginx", 20)}, "", 20},
+		"by median, not minimum": {[]series{of("haproxy", 1, 30, 31), of("nginx", 20)}, "", 20},
+		"a missing one is none":  {[]series{of("haproxy"), of("nginx", 20)}, "", 20},
+		"a certain one":          {[]series{of("haproxy", 30), of("nginx", 20)}, "haproxy", 30},
+		"nobody":                 {[]series{of("lb", 1)}, "", 0},
 	} {
-		if got := yardstick(row.all); got != row.want {
+		if got := yardstick(row.all, 1, row.against); got != row.want {
 			t.Errorf("%s: got %v, want %v", name, got, row.want)
 		}
 	}

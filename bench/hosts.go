@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +11,7 @@ import (
 
 // hosts are the IDE hosts that the proxies stand in front of. They know just
 // enough HTTP/1.1 for that: requests without a body, whose path says what the
-// answer is. They share a core with the load, and what they use of it is missing
+// answer is, and WebSockets that get back every byte that they send. They share a core with the load, and what they use of it is missing
 // for keeping the proxy busy; so one loop serves them all from an epoll set,
 // which costs a tenth less than a goroutine for each connection.
 type hosts struct {
@@ -22,21 +21,14 @@ type hosts struct {
 	poll   int            // the epoll set
 	doors  []door         // the listening sockets
 	guests map[int]*guest // the connections, by descriptor
+
+	scratch [16 << 10]byte // what is just being read; a quiet guest has no buffer
 }
 
 // A door is one host's listening socket.
 type door struct {
 	host
 	fd int
-}
-
-// A guest is a connection to one host.
-type guest struct {
-	fd      int
-	name    string // the host's
-	buf     [4096]byte
-	n       int // bytes of an unfinished request in buf
-	counted bool
 }
 
 // listen returns n hosts that serve must be called for.
@@ -100,7 +92,7 @@ func (h *hosts) serve(ctx context.Context) error {
 			return fmt.Errorf("hosts: %w", err)
 		}
 		for i := range max(n, 0) {
-			h.attend(int(events[i].Fd))
+			h.attend(int(events[i].Fd), events[i].Events)
 		}
 	}
 	return nil
@@ -116,10 +108,10 @@ func (h *hosts) close() {
 	unix.Close(h.poll)
 }
 
-// attend does what a descriptor that has become readable asks for.
-func (h *hosts) attend(fd int) {
+// attend does what a descriptor that has become ready asks for.
+func (h *hosts) attend(fd int, ready uint32) {
 	if g := h.guests[fd]; g != nil {
-		if !h.read(g) {
+		if !h.serveGuest(g, ready) {
 			delete(h.guests, fd)
 			unix.Close(fd)
 		}
@@ -144,55 +136,4 @@ func (h *hosts) admit(d door) {
 		return
 	}
 	h.guests[fd] = &guest{fd: fd, name: d.Name}
-}
-
-// read reads what has come and answers a request that is complete. It reports
-// whether the connection stays open.
-func (h *hosts) read(g *guest) bool {
-	n, err := unix.Read(g.fd, g.buf[g.n:])
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
-		return true
-	}
-	if err != nil || n <= 0 {
-		return false
-	}
-	g.n += n
-	head := g.buf[:g.n]
-	if !bytes.HasSuffix(head, []byte("\r\n\r\n")) {
-		return g.n < len(g.buf)
-	}
-	g.n = 0
-	reply, last := h.reply(g, head)
-	_, err = unix.Write(g.fd, reply)
-	return err == nil && !last
-}
-
-// reply returns the answer to a request, and whether it is the last one.
-func (h *hosts) reply(g *guest, head []byte) (reply []byte, last bool) {
-	switch {
-	case asks(head, "/healthz"):
-		return answer(nil, "Connection: close\r\n"), true
-	case asks(head, "/echo"):
-		return answer(append([]byte(g.name+"\n"), head...), ""), false
-	}
-	h.served.Add(1)
-	if !g.counted {
-		g.counted = true
-		h.links.Add(1)
-	}
-	return small, false
-}
-
-// small is the answer to the load's requests. Its body is 100 bytes long.
-var small = answer(bytes.Repeat([]byte("0123456789"), 10), "")
-
-func answer(body []byte, fields string) []byte {
-	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n%sContent-Length: %d\r\n\r\n%s",
-		fields, len(body), body)
-}
-
-// asks tells whether head is that of a GET for path.
-func asks(head []byte, path string) bool {
-	rest, ok := bytes.CutPrefix(head, []byte("GET "+path))
-	return ok && len(rest) > 0 && (rest[0] == ' ' || rest[0] == '?')
 }

@@ -58,9 +58,12 @@ func TestHostsAnswerCountAndEcho(t *testing.T) {
 	if body := get(t, c, second+"/echo?token=a"); !strings.HasPrefix(body, "ide-2\nGET /echo?token=a HTTP/1.1\r\n") {
 		t.Errorf("echo %q", body)
 	}
+	if body := get(t, c, second+largePath+"?token=a"); len(body) != 1<<20 {
+		t.Errorf("a large answer of %d bytes, want 1 MiB", len(body))
+	}
 	get(t, c, second+"/healthz")
-	if served, links := h.served.Load(), h.links.Load(); served != 3 || links != 1 {
-		t.Errorf("counted %d requests on %d connections, want 3 on 1: checks and echoes don't count", served, links)
+	if served, links := h.served.Load(), h.links.Load(); served != 4 || links != 1 {
+		t.Errorf("counted %d requests on %d connections, want 4 on 1: checks and echoes don't count", served, links)
 	}
 }
 

@@ -21,7 +21,7 @@ var tokens []byte
 // are filled in with: requests that come in on Port, over TLS 1.3 or in clear,
 // go to one of three checked hosts, chosen by consistent hashing of the query
 // parameter "token". Connections are kept alive on both sides, X-Forwarded-For
-// is added, and nothing is logged.
+// is added, WebSockets may be quiet for an hour, and nothing is logged.
 type job struct {
 	TLS             bool
 	Port, AdminPort int
@@ -38,6 +38,11 @@ func (j job) url(path string) string {
 		scheme = "https"
 	}
 	return fmt.Sprintf("%s://127.0.0.1:%d%s", scheme, j.Port, path)
+}
+
+// target is where the proxy listens.
+func (j job) target() target {
+	return target{Address: fmt.Sprintf("127.0.0.1:%d", j.Port), TLS: j.TLS}
 }
 
 // configure writes the proxy's configuration for the job and returns its path.

@@ -23,7 +23,6 @@ func TestNoTallyIsAnError(t *testing.T) {
 }
 
 func TestFigureForAnotherJobIsRefused(t *testing.T) {
-	w := wrk{connections: 64}
 	for name, row := range map[string]struct {
 		requests, served, links uint64
 		ok                      bool
@@ -33,9 +32,10 @@ func TestFigureForAnotherJobIsRefused(t *testing.T) {
 		"the proxy answered by itself":    {10000, 5000, 192, false},
 		"the proxy asked twice":           {10000, 20000, 192, false},
 		"a connection for every request":  {10000, 10000, 10000, false},
+		"a short run":                     {100, 100, 40, true},
 		"nothing was asked, nothing done": {0, 0, 0, true}, // newSample refuses it
 	} {
-		err := w.plausible(tally{Requests: row.requests}, row.served, row.links)
+		err := plausible(row.requests, row.served, row.links, 64)
 		if (err == nil) != row.ok {
 			t.Errorf("%s: got %v", name, err)
 		}

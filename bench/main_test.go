@@ -2,27 +2,61 @@ package main
 
 import (
 	"io"
+	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
 
 func TestCommandLine(t *testing.T) {
+	usual := fullScale(3, 2500*time.Millisecond)
 	for name, row := range map[string]struct {
-		args     []string
-		rounds   int
-		duration time.Duration
-		ok       bool
+		args []string
+		want scale
+		ok   bool
 	}{
-		"defaults":       {[]string{"--lb", "x"}, 5, 4 * time.Second, true},
-		"smoke":          {[]string{"--lb", "x", "--smoke"}, 1, time.Second, true},
-		"chosen":         {[]string{"--lb", "x", "--rounds", "3", "--duration", "2s"}, 3, 2 * time.Second, true},
-		"no binary":      {nil, 5, 4 * time.Second, false},
-		"no rounds":      {[]string{"--lb", "x", "--rounds", "0"}, 0, 4 * time.Second, false},
-		"nearly no time": {[]string{"--lb", "x", "--duration", "10ms"}, 5, 10 * time.Millisecond, false},
+		"defaults":       {[]string{"--lb", "x"}, usual, true},
+		"smoke":          {[]string{"--lb", "x", "--smoke"}, smokeScale(), true},
+		"chosen":         {[]string{"--lb", "x", "--rounds", "9", "--duration", "2s"}, fullScale(9, 2*time.Second), true},
+		"no binary":      {nil, scale{}, false},
+		"no rounds":      {[]string{"--lb", "x", "--rounds", "0"}, scale{}, false},
+		"nearly no time": {[]string{"--lb", "x", "--duration", "10ms"}, scale{}, false},
 	} {
 		got, _, err := parse(row.args, io.Discard, io.Discard)
-		if (err == nil) != row.ok || (row.ok && (got.Rounds != row.rounds || got.Duration != row.duration)) {
+		if (err == nil) != row.ok || (row.ok && !reflect.DeepEqual(got.scale(), row.want)) {
 			t.Errorf("%s: got %+v, %v", name, got, err)
+		}
+	}
+}
+
+func TestMeasurementsAreChosenByLetter(t *testing.T) {
+	s := &stage{scale: fullScale(1, time.Second)}
+	for args, want := range map[string]string{"": "aabbcddddeef", "d,e": "ddddee", "f,a": "aaf"} {
+		o, _, err := parse(slices.DeleteFunc([]string{"--lb=x", "--only=" + args}, func(arg string) bool { return arg == "--only=" }), io.Discard, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		some, err := chosen(s.questions(), o.Only)
+		got := ""
+		for _, m := range some {
+			got += m.letter
+		}
+		if err != nil || got != want {
+			t.Errorf("--only %s: got %s, %v, want %s", args, got, err, want)
+		}
+	}
+	if got, err := chosen(s.questions(), []string{"a", "x"}); err == nil {
+		t.Errorf("got %d measurements for the letter x, want an error", len(got))
+	}
+}
+
+func TestEveryQuestionAsksForFigures(t *testing.T) {
+	for _, sc := range []scale{smokeScale(), fullScale(1, time.Second)} {
+		s := &stage{scale: sc}
+		for _, m := range s.questions() {
+			if len(m.figures) == 0 || m.trial == nil || m.title == "" || m.figures[0].title() == "" {
+				t.Errorf("(%s) %s has no figures or no trial", m.letter, m.title)
+			}
 		}
 	}
 }

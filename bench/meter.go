@@ -8,22 +8,9 @@ import (
 	"time"
 )
 
-// A meter reads from the kernel what a process, with its threads and children,
-// has used. It is read before and after; the difference, divided by what was
-// done between, is the figure.
-type meter struct {
-	name string
-	unit string
-	read func(pid int) (float64, error)
-}
-
-// cpu is user and system time. What the kernel does for a process while it is
-// in a system call counts too, and so does the network stack's part of it.
-var cpu = meter{name: "CPU", unit: "µs", read: func(pid int) (float64, error) {
-	used, err := cpuTime(pid)
-	return float64(used) / float64(time.Microsecond), err
-}}
-
+// cpuTime is the user and system time of a process, with its threads and
+// children. What the kernel does for it while it is in a system call counts too,
+// and so does the network stack's part of that.
 func cpuTime(pid int) (sum time.Duration, err error) {
 	all, err := family(pid)
 	for _, s := range all {
@@ -109,4 +96,36 @@ func descend(s stat, children map[int][]stat) []stat {
 		all = append(all, children[all[i].pid]...)
 	}
 	return all
+}
+
+// pss returns how many bytes of memory a process and its descendants hold; of
+// what several processes share, each counts its part.
+func pss(pid int) (sum float64, err error) {
+	all, err := family(pid)
+	if err != nil {
+		return 0, err
+	}
+	for _, s := range all {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", s.pid))
+		if err != nil {
+			return 0, err
+		}
+		bytes, err := parsePSS(string(data))
+		if err != nil {
+			return 0, fmt.Errorf("process %d: %w", s.pid, err)
+		}
+		sum += bytes
+	}
+	return sum, nil
+}
+
+// parsePSS finds the sum in what /proc/PID/smaps_rollup says, see proc_pid_smaps(5).
+func parsePSS(rollup string) (float64, error) {
+	for line := range strings.Lines(rollup) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "Pss:" {
+			kib, err := strconv.ParseUint(fields[1], 10, 64)
+			return float64(kib) * 1024, err
+		}
+	}
+	return 0, fmt.Errorf("smaps_rollup without a line Pss: %q", rollup)
 }

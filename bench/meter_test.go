@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -61,4 +62,33 @@ func TestOwnCPUTimeGrowsWithWork(t *testing.T) {
 		}
 	}
 	t.Errorf("still %v", before)
+}
+
+func TestPSSIsTheSumAndNoPartOfIt(t *testing.T) {
+	rollup := "00400000-7fff00000000 ---p 00000000 00:00 0    [rollup]\nRss:  900 kB\nPss:  512 kB\nPss_Dirty:  100 kB\nPss_Anon:  90 kB\n"
+	if got, err := parsePSS(rollup); err != nil || got != 512*1024 {
+		t.Errorf("got %v, %v, want %d", got, err, 512*1024)
+	}
+	for _, bad := range []string{"", "Rss: 900 kB\n", "Pss: many kB\n"} {
+		if got, err := parsePSS(bad); err == nil {
+			t.Errorf("%q: got %v, want an error", bad, got)
+		}
+	}
+}
+
+func TestOwnMemoryIsMeasured(t *testing.T) {
+	before, err := pss(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const much = 64 << 20
+	block := make([]byte, much)
+	for i := range block {
+		block[i] = 1
+	}
+	after, err := pss(os.Getpid())
+	if err != nil || after-before < much/2 {
+		t.Errorf("%v bytes, then %v, %v: want %d more", before, after, err, much)
+	}
+	runtime.KeepAlive(block)
 }

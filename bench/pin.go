@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,4 +63,19 @@ func pinThreads(core int) error {
 			return nil
 		}
 	}
+}
+
+// allowDescriptors lets this process, and those that it starts, have at least n
+// descriptors each.
+func allowDescriptors(n uint64) error {
+	var l syscall.Rlimit // not unix's: only this call makes os/exec pass the limit on
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
+		return fmt.Errorf("limit of descriptors: %w", err)
+	}
+	had := l.Max
+	l.Cur, l.Max = n, max(l.Max, n)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
+		return fmt.Errorf("%d descriptors are needed, but only %d allowed (%w): raise the limit with ulimit -Hn", n, had, err)
+	}
+	return nil
 }

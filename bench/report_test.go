@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -8,33 +9,64 @@ import (
 )
 
 func filled() section {
+	of := func(busy float64, values ...float64) sample { return sample{values: values, busy: busy} }
 	return section{
-		title: "Small answers", meter: cpu, per: "request",
+		measurement: measurement{
+			letter: "a", title: "small answers", saturating: true,
+			figures: []figure{{name: "CPU", unit: "µs", digits: 1, goal: goal{1.1, 0.9}}, {name: "memory", unit: "MB", against: "haproxy", signed: true}},
+		},
 		series: []series{
-			{proxy: "lb", samples: []sample{{value: 18, rate: 50000, busy: .9}, {value: 20, rate: 51000, busy: .92}, {value: 19.04, rate: 49000, busy: .91}}},
-			{proxy: "haproxy", samples: []sample{{value: 22, rate: 44000, busy: .97}}},
-			{proxy: "nginx", samples: []sample{{value: 20, rate: 46000, busy: .95, failures: 2}}},
+			{proxy: "lb", samples: []sample{of(.9, 18, 10), of(.92, 20, 12), of(.91, 19.04, 11)}},
+			{proxy: "haproxy", samples: []sample{of(.97, 22, 44)}},
+			{proxy: "nginx", samples: []sample{of(0, 20, 5)}},
 		},
 	}
 }
 
 func TestRowsHoldMediansRangesAndRatios(t *testing.T) {
 	want := [][]string{
-		{"proxy", "CPU µs per request", "min–max", "ratio", "requests/s", "busy", "errors"},
-		{"lb", "19.0", "18.0–20.0", "0.95", "50000", "91 %", "0"},
-		{"haproxy", "22.0", "22.0–22.0", "1.10", "44000", "97 %", "0"},
-		{"nginx", "20.0", "20.0–20.0", "1.00", "46000", "95 %", "2"},
+		{"figure", "proxy", "median", "min–max", "ratio", "busy"},
+		{"CPU, µs", "lb", "19.0", "18.0–20.0", "0.95", "91 %"},
+		{"CPU, µs", "haproxy", "22.0", "22.0–22.0", "1.10", "97 %"},
+		{"CPU, µs", "nginx", "20.0", "20.0–20.0", "1.00", "–"},
+		{"memory, MB", "lb", "11", "10–12", "0.25", "91 %"},
+		{"memory, MB", "haproxy", "44", "44–44", "1.00", "97 %"},
+		{"memory, MB", "nginx", "5", "5–5", "0.11", "–"},
 	}
 	if diff := cmp.Diff(want, filled().rows()); diff != "" {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
 }
 
+func TestSummaryHasARowForEachFigureWithItsGoals(t *testing.T) {
+	want := [][]string{
+		{"", "figure", "lb", "haproxy", "nginx", "ratio", "must", "aim"},
+		{"(a) small answers", "CPU, µs", "19.0", "22.0", "20.0", "0.95", "≤ 1.1", "≤ 0.9"},
+		{"(a) small answers", "memory, MB", "11", "44", "5", "0.25", "–", "–"},
+	}
+	if diff := cmp.Diff(want, (&report{sections: []section{filled()}}).summary()); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+}
+
 func TestMissingFigureIsShownAsMissing(t *testing.T) {
 	s := filled()
 	s.series[0].samples = nil
-	if got := s.rows()[1]; got[0] != "lb" || got[1] != "missing" {
+	if got := s.rows()[1]; got[1] != "lb" || got[2] != "missing" {
 		t.Errorf("got %q", got)
+	}
+	if got := s.summed(0, s.figures[0]); got[2] != "missing" || got[5] != none {
+		t.Errorf("in the summary: got %q", got)
+	}
+}
+
+func TestResultsAreFiledUnderTheirProxy(t *testing.T) {
+	s := newSection(measurement{}, proxies("lb"))
+	s.add("nginx", result{sample: sample{busy: .5}})
+	s.add("haproxy", result{err: errors.New("no")})
+	if lb, haproxy, nginx := s.series[0], s.series[1], s.series[2]; len(lb.samples)+lb.missing != 0 ||
+		haproxy.missing != 1 || len(haproxy.samples) != 0 || len(nginx.samples) != 1 {
+		t.Errorf("got %+v", s.series)
 	}
 }
 
@@ -45,7 +77,7 @@ func TestTables(t *testing.T) {
 		want string
 	}{
 		"text":     {text, "proxy  µs    min–max\nlb     19.0  18.0–20.0\n"},
-		"markdown": {markdown, "| proxy | µs | min–max |\n|---|---:|---:|\n| lb | 19.0 | 18.0–20.0 |\n"},
+		"markdown": {markdown, "| proxy | µs | min–max |\n|---|---|---:|\n| lb | 19.0 | 18.0–20.0 |\n"},
 	} {
 		if diff := cmp.Diff(row.want, row.f.table(rows)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -54,24 +86,21 @@ func TestTables(t *testing.T) {
 }
 
 func TestReportIsFaultyWithErrorsOrMissingFigures(t *testing.T) {
-	good := filled()
-	good.series[2].samples[0].failures = 0
-	if err := (&report{sections: []section{good}}).fault(); err != nil {
+	if err := (&report{sections: []section{filled()}}).fault(); err != nil {
 		t.Errorf("a whole report: %v", err)
 	}
-	incomplete := good
-	incomplete.series = append([]series{{proxy: "lb", missing: 1, samples: []sample{{value: 1}}}}, good.series[1:]...)
-	empty := good
-	empty.series = []series{{proxy: "lb"}}
 	for name, row := range map[string]struct {
-		sec  section
-		want string
+		spoil func(one *series)
+		want  string
 	}{
-		"failed requests":    {filled(), "nginx: 2 failed requests"},
-		"one figure missing": {incomplete, "lb: 1 figures are missing"},
-		"no figure at all":   {empty, "lb: 0 figures"},
+		"a failure":          {func(one *series) { one.samples[0].failures = 2 }, "lb: 2 failures"},
+		"one figure missing": {func(one *series) { one.missing = 1 }, "lb: 1 figures are missing"},
+		"no figure at all":   {func(one *series) { one.samples = nil }, "lb: 1 figures are missing"},
+		"no cost at all":     {func(one *series) { one.samples[0].values[0] = 0 }, "lb: CPU 0 can't be true"},
 	} {
-		err := (&report{sections: []section{row.sec}}).fault()
+		sec := filled()
+		row.spoil(&sec.series[0])
+		err := (&report{sections: []section{sec}}).fault()
 		if err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: got %v, want %q", name, err, row.want)
 		}
@@ -84,8 +113,8 @@ func TestRenderShowsEverySectionAndWhatItWasTakenWith(t *testing.T) {
 		f    form
 		want []string
 	}{
-		"text":     {text, []string{"Small answers\n\nproxy", "  two cores\n", "no active checks"}},
-		"markdown": {markdown, []string{"### Small answers\n\n| proxy |", "- two cores\n", "no active checks"}},
+		"text":     {text, []string{"(a) small answers\n\nfigure", "  two cores\n", "no active checks"}},
+		"markdown": {markdown, []string{"| (a) small answers | CPU, µs | 19.0 |", "- two cores\n", "no active checks"}},
 	} {
 		got := r.render(row.f)
 		for _, want := range row.want {
@@ -98,11 +127,16 @@ func TestRenderShowsEverySectionAndWhatItWasTakenWith(t *testing.T) {
 
 func TestProxyThatWasNotKeptBusyRaisesDoubts(t *testing.T) {
 	r := &report{sections: []section{filled()}}
+	r.sections[0].series[2].samples[0].busy = 0.95
 	if got := r.doubts(); len(got) != 0 {
 		t.Errorf("all were busy, and yet: %q", got)
 	}
 	r.sections[0].series[1].samples[0].busy = 0.6
 	if got := r.doubts(); len(got) != 1 || !strings.Contains(r.render(text), got[0]) {
 		t.Errorf("one was not busy: got %q", got)
+	}
+	r.sections[0].saturating = false
+	if got := r.doubts(); len(got) != 0 {
+		t.Errorf("nobody wanted it busy, and yet: %q", got)
 	}
 }

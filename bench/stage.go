@@ -5,45 +5,84 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 )
 
-// A measurement is one question that is put to every proxy: what does meter
-// show per unit of load?
+// A measurement is one question that is put to every proxy.
 type measurement struct {
-	title string
-	per   string // one unit of the load
-	tls   bool
-	load  load
-	meter meter
+	letter  string
+	title   string
+	tls     bool
+	figures []figure
+	trial   trial
+	seldom  bool // every third round is enough: it takes long, and varies little
+
+	saturating bool // the load is as much as the proxy can take
+}
+
+// A trial gets the answer: it takes one sample of each proxy, in the order
+// given, each from a fresh process. It returns as many results.
+type trial interface {
+	take(ctx context.Context, s *stage, m measurement, all []proxy) []result
+}
+
+// A result is a sample, or why there is none.
+type result struct {
+	sample sample
+	err    error
+}
+
+// A scale is how much of everything there is.
+type scale struct {
+	rounds         int
+	warmUp, window time.Duration
+	settle         time.Duration // from the last thing that was done to a reading of memory
+	idle           []int         // idle terminals
+	talking, wave  int           // terminals that talk; terminals that all come at once
+	every          time.Duration // the time between two messages of a terminal
+}
+
+func fullScale(rounds int, window time.Duration) scale {
+	return scale{
+		rounds: rounds, warmUp: 400 * time.Millisecond, window: window, settle: 15 * time.Second,
+		idle: []int{3000, 8000}, talking: 2000, wave: 3000, every: time.Second,
+	}
+}
+
+// smokeScale is just enough to see whether everything works.
+func smokeScale() scale {
+	return scale{
+		rounds: 1, warmUp: 300 * time.Millisecond, window: 400 * time.Millisecond, settle: 300 * time.Millisecond,
+		idle: []int{200}, talking: 100, wave: 100, every: 100 * time.Millisecond,
+	}
+}
+
+// descriptors is how many a proxy needs: two for a terminal, and some to spare.
+func (s scale) descriptors() uint64 {
+	const spare = 1000
+	return uint64(2*max(slices.Max(s.idle), s.talking+s.wave) + spare)
 }
 
 // A stage is what all figures are taken on.
 type stage struct {
+	scale
 	dir      string
 	core     int // the proxy's
 	ides     *hosts
-	window   time.Duration
-	rounds   int
+	profiles string // the directory for profiles of lb; "" for none
 	progress io.Writer
 }
 
-func (s *stage) measurements() []measurement {
-	small := wrk{ides: s.ides, path: "/environment", connections: 64, tokens: 4096, window: s.window}
-	return []measurement{
-		{title: "Plain, small answers, 64 keep-alive connections", per: "request", load: small, meter: cpu},
-		{title: "TLS 1.3, small answers, 64 keep-alive connections", per: "request", tls: true, load: small, meter: cpu},
-	}
-}
-
 // open takes every figure while the hosts serve.
-func (s *stage) open(ctx context.Context, all []proxy) (*report, error) {
+func (s *stage) open(ctx context.Context, all []proxy, questions []measurement) (*report, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	ctx, done := context.WithCancel(ctx)
 	g.Go(func() error { return s.ides.serve(ctx) })
-	r, err := s.run(ctx, all, s.measurements())
+	r, err := s.run(ctx, all, questions)
 	done()
 	return r, errors.Join(err, g.Wait())
 }
@@ -54,80 +93,75 @@ func (s *stage) open(ctx context.Context, all []proxy) (*report, error) {
 func (s *stage) run(ctx context.Context, all []proxy, questions []measurement) (*report, error) {
 	r := &report{}
 	for _, m := range questions {
-		sec := newSection(m, all)
-		for round := range s.rounds {
-			for i := range all {
-				turn := (i + round) % len(all)
-				p := all[turn]
-				got, err := s.take(ctx, p, m)
-				if ctx.Err() != nil {
-					return nil, context.Cause(ctx)
-				}
-				if err != nil {
-					fmt.Fprintf(s.progress, "%s, round %d, %s: %v\n", m.title, round+1, p.name, err)
-					sec.series[turn].missing++
-					continue
-				}
-				fmt.Fprintf(s.progress, "%s, round %d, %s: %.1f\n", m.title, round+1, p.name, got.value)
-				sec.series[turn].samples = append(sec.series[turn].samples, got)
+		r.sections = append(r.sections, newSection(m, all))
+	}
+	for round := range s.rounds {
+		order := slices.Concat(all[round%len(all):], all[:round%len(all)])
+		for i, m := range questions {
+			if m.seldom && round%3 != 0 {
+				continue
+			}
+			results := m.trial.take(ctx, s, m, order)
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			for k, got := range results {
+				s.tell(round, m, order[k].name, got)
+				r.sections[i].add(order[k].name, got)
 			}
 		}
-		r.sections = append(r.sections, sec)
 	}
 	return r, nil
 }
 
-// A reading is one look at a process.
-type reading struct {
-	at    time.Time
-	value float64 // the meter's
-	cpu   time.Duration
+// tell says on the progress output what has come of a trial.
+func (s *stage) tell(round int, m measurement, proxy string, got result) {
+	said := fmt.Sprint(got.err)
+	if got.err == nil {
+		var values []string
+		for i, f := range m.figures {
+			values = append(values, fmt.Sprintf("%s %.*f %s", f.name, f.digits, got.sample.values[i], f.unit))
+		}
+		said = strings.Join(values, ", ")
+	}
+	fmt.Fprintf(s.progress, "%s (%s) round %d, %s, %s: %s\n", time.Now().Format(time.TimeOnly), m.letter, round+1, m.title, proxy, said)
 }
 
-func (m meter) look(pid int) (reading, error) {
-	used, err := cpuTime(pid)
-	if err != nil {
-		return reading{}, err
-	}
-	value, err := m.read(pid)
-	return reading{at: time.Now(), value: value, cpu: used}, err
+// A visit is a fresh process of a proxy that does its job. Its end must be
+// called.
+type visit struct {
+	job     job
+	running *process
+	ends    []func() // of what was started for it
 }
 
-// take takes one figure from a fresh process of the proxy.
-func (s *stage) take(ctx context.Context, p proxy, m measurement) (sample, error) {
-	const patience = 30 * time.Second // for all but the window: start, checks, warm-up, end
-	ctx, cancel := context.WithTimeout(ctx, s.window+patience)
-	defer cancel()
-	j, err := s.job(m)
-	if err != nil {
-		return sample{}, err
+func (v *visit) end() {
+	for _, end := range slices.Backward(v.ends) {
+		end()
 	}
-	running, err := p.start(ctx, j, s.core)
-	if err != nil {
-		return sample{}, err
-	}
-	defer running.stop()
-	if err := s.check(ctx, j, running); err != nil {
-		return sample{}, err
-	}
-	var readings []reading
-	out, err := m.load.run(ctx, j, func() error {
-		now, err := m.meter.look(running.pid())
-		readings = append(readings, now)
-		return err
-	})
-	if err != nil {
-		return sample{}, err
-	}
-	return newSample(readings, out)
 }
 
-func (s *stage) job(m measurement) (job, error) {
+// visit starts a proxy in front of the hosts, waits until it is ready, and makes
+// sure that it does the job.
+func (s *stage) visit(ctx context.Context, p proxy, m measurement, hosts []host) (*visit, error) {
 	ports, err := freePorts(2)
 	if err != nil {
-		return job{}, err
+		return nil, err
 	}
-	return job{TLS: m.tls, Port: ports[0], AdminPort: ports[1], Dir: s.dir, Hosts: s.ides.list()}, nil
+	v := &visit{job: job{TLS: m.tls, Port: ports[0], AdminPort: ports[1], Dir: s.dir, Hosts: hosts}}
+	if v.running, err = p.start(ctx, v.job, s.core); err != nil {
+		return nil, err
+	}
+	v.ends = append(v.ends, v.running.stop)
+	err = s.check(ctx, v.job, v.running)
+	if err == nil && s.profiles != "" && p.name == subject {
+		err = v.profile(ctx, s.profiles, m)
+	}
+	if err != nil {
+		v.end()
+		return nil, err
+	}
+	return v, nil
 }
 
 // check waits until the proxy is ready, and makes sure that it does the job.
@@ -144,4 +178,34 @@ func (s *stage) check(ctx context.Context, j job, running *process) error {
 		return fmt.Errorf("it doesn't do the job: %w", err)
 	}
 	return nil
+}
+
+// visitWithHosts is visit with hosts in a process of their own.
+func (s *stage) visitWithHosts(ctx context.Context, p proxy, m measurement) (*visit, error) {
+	ides, err := cast(ctx, "hosts", target{})
+	if err != nil {
+		return nil, err
+	}
+	said, err := ides.hear()
+	if err != nil {
+		ides.end()
+		return nil, err
+	}
+	v, err := s.visit(ctx, p, m, said.Hosts)
+	if err != nil {
+		ides.end()
+		return nil, err
+	}
+	v.ends = append([]func(){ides.end}, v.ends...)
+	return v, nil
+}
+
+// terminals starts a process of terminals, which opens so many of them.
+func (v *visit) terminals(ctx context.Context, open order) (*player, error) {
+	t, err := cast(ctx, "terminals", v.job.target())
+	if err != nil {
+		return nil, err
+	}
+	v.ends = append(v.ends, t.end)
+	return t, t.must(open)
 }

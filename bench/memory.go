@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// memory is a trial of idle terminals. The proxies stand side by side, because
+// most of the time is spent waiting until they have settled; but only one at a
+// time is given something to do, and none comes or goes between two readings,
+// so that none changes what another shares with it.
+type memory struct{ terminals int }
+
+func (t memory) take(ctx context.Context, s *stage, m measurement, all []proxy) []result {
+	results := make([]result, len(all))
+	visits := make([]*visit, len(all))
+	for i, p := range all {
+		visits[i], results[i].err = s.enter(ctx, p, m, true)
+		if visits[i] != nil {
+			defer visits[i].end()
+		}
+	}
+	if err := pause(ctx, s.settle/3); err != nil {
+		return results // nobody looks at them any more
+	}
+	empty := make([]float64, len(all))
+	for i, v := range visits {
+		if v != nil {
+			empty[i], results[i].err = pss(v.running.pid())
+		}
+	}
+	var turn sync.Mutex
+	var wg sync.WaitGroup
+	for i, v := range visits {
+		if v != nil && results[i].err == nil {
+			wg.Go(func() { results[i].sample, results[i].err = t.one(ctx, s, v, empty[i], &turn) })
+		}
+	}
+	wg.Wait()
+	return results
+}
+
+// one takes the memory of one proxy, which holds empty bytes without terminals.
+// It does something to it only while it holds turn.
+func (t memory) one(ctx context.Context, s *stage, v *visit, empty float64, turn *sync.Mutex) (sample, error) {
+	var crowd *player
+	var values []float64
+	for _, act := range []func() error{
+		func() (err error) {
+			crowd, err = v.terminals(ctx, order{Do: "open", Count: t.terminals, Rate: openRate})
+			return err
+		},
+		func() error { return crowd.must(order{Do: "greet", Rate: greetRate}) },
+	} {
+		turn.Lock()
+		err := act()
+		turn.Unlock()
+		if err != nil {
+			return sample{}, err
+		}
+		if err := pause(ctx, s.settle); err != nil {
+			return sample{}, err
+		}
+		full, err := pss(v.running.pid())
+		if err != nil {
+			return sample{}, fmt.Errorf("with %d terminals: %w", t.terminals, err)
+		}
+		values = append(values, (full-empty)/float64(t.terminals)/1e3, full/1e6)
+	}
+	return sample{values: values}, nil
+}
