@@ -103,14 +103,7 @@ func (s *stage) talk(ctx context.Context, v *visit) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	before, err := look(v.running.pid())
-	if err != nil {
-		return sample{}, err
-	}
-	if err := pause(ctx, s.window); err != nil {
-		return sample{}, err
-	}
-	after, err := look(v.running.pid())
+	used, err := s.await(ctx, v)
 	if err != nil {
 		return sample{}, err
 	}
@@ -118,13 +111,33 @@ func (s *stage) talk(ctx context.Context, v *visit) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	used, err := newSpell([]reading{before, after})
-	if err != nil {
-		return sample{}, err
-	}
 	each, err := used.per(got.Count)
 	values := []float64{each, in(time.Microsecond, got.P50), in(time.Microsecond, got.P99)}
 	return sample{values: values, busy: used.busy(), failures: got.Failures}, err
+}
+
+// await returns what the proxy uses in the window. A proxy that has so little to
+// do that its clock hardly ticks is watched for longer.
+func (s *stage) await(ctx context.Context, v *visit) (spell, error) {
+	const least = 3 * tick
+	var readings []reading
+	mark := v.mark(&readings)
+	if err := mark(); err != nil {
+		return spell{}, err
+	}
+	for {
+		if err := pause(ctx, s.window); err != nil {
+			return spell{}, err
+		}
+		if err := mark(); err != nil {
+			return spell{}, err
+		}
+		used, err := newSpell(readings)
+		if err != nil || used.cpu >= least {
+			return used, err
+		}
+		readings = readings[:1]
+	}
 }
 
 // flood takes the round trips before and during a wave of new terminals.
