@@ -38,6 +38,9 @@ func (t memory) take(ctx context.Context, s *stage, m measurement, all []proxy) 
 		}
 	}
 	wg.Wait()
+	for i, p := range all {
+		s.tell(m, p.name, results[i])
+	}
 	return results
 }
 

@@ -106,7 +106,6 @@ func (s *stage) run(ctx context.Context, all []proxy, questions []measurement) (
 				return nil, context.Cause(ctx)
 			}
 			for k, got := range results {
-				s.tell(round, m, order[k].name, got)
 				r.sections[i].add(order[k].name, got)
 			}
 		}
@@ -115,7 +114,7 @@ func (s *stage) run(ctx context.Context, all []proxy, questions []measurement) (
 }
 
 // tell says on the progress output what has come of a trial.
-func (s *stage) tell(round int, m measurement, proxy string, got result) {
+func (s *stage) tell(m measurement, proxy string, got result) {
 	said := fmt.Sprint(got.err)
 	if got.err == nil {
 		var values []string
@@ -124,7 +123,7 @@ func (s *stage) tell(round int, m measurement, proxy string, got result) {
 		}
 		said = strings.Join(values, ", ")
 	}
-	fmt.Fprintf(s.progress, "%s (%s) round %d, %s, %s: %s\n", time.Now().Format(time.TimeOnly), m.letter, round+1, m.title, proxy, said)
+	fmt.Fprintf(s.progress, "%s (%s) %s, %s: %s\n", time.Now().Format(time.TimeOnly), m.letter, m.title, proxy, said)
 }
 
 // A visit is a fresh process of a proxy that does its job. Its end must be

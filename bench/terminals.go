@@ -50,7 +50,7 @@ func playTerminals(ctx context.Context, to target, in *json.Decoder, out *json.E
 // playWave is playTerminals, but lets the hosts and the clock of those who stay
 // go before it: what is looked for is the proxy's delay, not the load's.
 func playWave(ctx context.Context, to target, in *json.Decoder, out *json.Encoder) error {
-	const behind = 10
+	const behind = 3
 	if err := unix.Setpriority(unix.PRIO_PGRP, 0, behind); err != nil {
 		return fmt.Errorf("lower the priority: %w", err)
 	}

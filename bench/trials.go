@@ -16,6 +16,7 @@ func (t inTurn) take(ctx context.Context, s *stage, m measurement, all []proxy) 
 	results := make([]result, len(all))
 	for i, p := range all {
 		results[i].sample, results[i].err = t.one(ctx, s, m, p)
+		s.tell(m, p.name, results[i])
 	}
 	return results
 }
