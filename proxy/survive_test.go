@@ -3,12 +3,13 @@ package proxy
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 func TestFaultOfOursEndsOneConnectionOnly(t *testing.T) {
-	l := start(t, nil, newHost(t, "a").on("/cut", says("", false)).on("/ws", accept(echo)))
+	l := start(t, func(l *lab) { l.cfg.Timeouts.Shutdown = 100 * time.Millisecond }, newHost(t, "a").on("/cut", says("", false)).on("/ws", accept(echo)))
 	neighbour := l.dial().open("/ws", mark)
 	neighbour.ping()
 	var nobody map[string]int
