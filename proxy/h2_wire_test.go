@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/tls"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"testing"
@@ -226,20 +225,6 @@ func (w *h2wire) credit(f *h2.DataFrame) {
 	if n := f.Header().Length; n > 0 && !w.mute {
 		w.check(w.WriteWindowUpdate(0, n))
 		w.answer(w.WriteWindowUpdate(f.Header().StreamID, n))
-	}
-}
-
-// expectEnd reads until the connection has ended, whatever comes before that.
-func (w *h2wire) expectEnd() {
-	w.t.Helper()
-	for {
-		if _, ok := w.read(); !ok {
-			break
-		}
-	}
-	_, err := io.Copy(io.Discard, w.nc)
-	if timedOut(err) {
-		w.t.Errorf("the connection is still open after %q", w.ended)
 	}
 }
 
