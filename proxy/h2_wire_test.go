@@ -25,6 +25,7 @@ type h2wire struct {
 	enc        *hpack.Encoder
 	last       uint32 // the latest stream
 	mute       bool   // it gives no credit for the data that it gets
+	goneAway   *h2.ErrCode
 	ended      string // how the connection ended, once it is known to have
 }
 
@@ -200,6 +201,7 @@ func (w *h2wire) read() (h2.Frame, bool) {
 				w.answer(w.WritePing(true, f.Data))
 			}
 		case *h2.GoAwayFrame:
+			w.goneAway = &f.ErrCode
 			if f.ErrCode != h2.ErrCodeNo {
 				w.ended = "GOAWAY: " + f.ErrCode.String()
 			}
