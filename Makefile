@@ -5,7 +5,7 @@ TOOLS  := bin/tools
 BENCH  ?= # such as --smoke or --rounds 9
 STATIC := CGO_ENABLED=0 go build -trimpath
 
-.PHONY: help build test race lint fuzz acme hashing browser integration ci demo bench image
+.PHONY: help build test race lint fuzz acme h2spec hashing browser integration ci demo bench image
 
 help: ## Say what there is to do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -27,6 +27,9 @@ fuzz: ## Fuzz each target for five seconds
 
 acme: ## Test ACME against a real server, pebble
 	cd tlsterm/acmetest && go test ./...
+
+h2spec: ## Test HTTP/2 against h2spec
+	cd proxy/h2spec && go test -count=1 ./...
 
 hashing: ## Compare the policy haproxy with the haproxy that is installed
 	go test -tags integration -count=1 -v ./integration/hashing

@@ -12,7 +12,7 @@ const (
 	Settings
 	Priority
 	WindowUpdate
-	Empty        // DATA without data, HEADERS and CONTINUATION without a field
+	Empty        // DATA without data, be it padded, HEADERS and CONTINUATION without a field
 	Continuation // of any length
 	Unknown      // frames of extensions
 	Cancelled    // streams that ended before their answer did, whichever side ended them

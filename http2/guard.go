@@ -88,7 +88,7 @@ func (g *Guard) Pass(b []byte, now float64) ([]byte, error) {
 		}
 		b = b[n:]
 		if err == nil && g.have == len(g.head) && g.left == 0 {
-			err = g.endFrame()
+			err = g.endFrame(now)
 		}
 		if err != nil {
 			return nil, err
@@ -157,12 +157,19 @@ func (g *Guard) passPayload(b []byte) {
 	if kind == typeSettings || kind == typeHeaders || kind == typeContinuation {
 		g.payload = append(g.payload, b...)
 	}
+	if kind == typeData && g.head.has(flagPadded) && len(g.payload) == 0 {
+		g.payload = append(g.payload, b[0]) // the length of the padding (RFC 9113 §6.1)
+	}
 }
 
 // endFrame looks into a frame that is whole, and gets ready for the next.
-func (g *Guard) endFrame() error {
+func (g *Guard) endFrame(now float64) error {
 	var err error
 	switch g.head.kind() {
+	case typeData:
+		if len(g.payload) > 0 && int(g.payload[0]) >= g.head.length()-1 && !g.head.has(flagEndStream) {
+			err = g.charge(Empty, now)
+		}
 	case typeSettings:
 		g.passSettings()
 	case typeHeaders:

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/tls"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"testing"
@@ -26,6 +25,7 @@ type h2wire struct {
 	enc        *hpack.Encoder
 	last       uint32 // the latest stream
 	mute       bool   // it gives no credit for the data that it gets
+	goneAway   *h2.ErrCode
 	ended      string // how the connection ended, once it is known to have
 }
 
@@ -201,6 +201,7 @@ func (w *h2wire) read() (h2.Frame, bool) {
 				w.answer(w.WritePing(true, f.Data))
 			}
 		case *h2.GoAwayFrame:
+			w.goneAway = &f.ErrCode
 			if f.ErrCode != h2.ErrCodeNo {
 				w.ended = "GOAWAY: " + f.ErrCode.String()
 			}
@@ -226,20 +227,6 @@ func (w *h2wire) credit(f *h2.DataFrame) {
 	if n := f.Header().Length; n > 0 && !w.mute {
 		w.check(w.WriteWindowUpdate(0, n))
 		w.answer(w.WriteWindowUpdate(f.Header().StreamID, n))
-	}
-}
-
-// expectEnd reads until the connection has ended, whatever comes before that.
-func (w *h2wire) expectEnd() {
-	w.t.Helper()
-	for {
-		if _, ok := w.read(); !ok {
-			break
-		}
-	}
-	_, err := io.Copy(io.Discard, w.nc)
-	if timedOut(err) {
-		w.t.Errorf("the connection is still open after %q", w.ended)
 	}
 }
 

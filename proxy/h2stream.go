@@ -132,9 +132,12 @@ func (s *stream) checkEmpty() error {
 func (s *stream) readWithin(d time.Duration) { s.readBy.within(d) }
 func (s *stream) stopReading()               { _ = s.ctl.SetReadDeadline(time.Unix(1, 0)) }
 
-// early is always true: the host hears of a request with a body when a piece of
-// it is there.
-func (s *stream) early() bool { return true }
+// early is true of a body that the host hears of when all of it is there. Of any
+// other it hears at once, because the client may want its answer's head first.
+func (s *stream) early() bool { return s.waits() }
+
+// waits tells whether the body is short enough to be waited for.
+func (s *stream) waits() bool { return s.r.ContentLength >= 0 && s.r.ContentLength <= wholeBody }
 
 func (s *stream) body() body {
 	s.up = streamBody{s: s, left: s.r.ContentLength}
@@ -154,12 +157,14 @@ func (s *stream) interim(resp *http1.Response) error {
 	return s.ctl.Flush()
 }
 
+// head leaves the length out of a 304, which may have it (RFC 9110 §8.6): some
+// clients, net/http's among them, then miss the body.
 func (s *stream) head(resp *http1.Response) {
 	h := s.w.Header()
 	h["Date"], h["Content-Type"] = nil, nil // or net/http adds its own
 	addFields(h, resp.Fields)
 	h["X-Request-Id"] = []string{string(s.x.id)}
-	if resp.Framing == http1.Length || resp.Framing == http1.NoBody && resp.Length >= 0 {
+	if resp.Framing == http1.Length || resp.Framing == http1.NoBody && resp.Length >= 0 && resp.Status != 304 {
 		h["Content-Length"] = []string{strconv.FormatInt(resp.Length, 10)}
 	}
 	s.w.WriteHeader(resp.Status)
@@ -251,7 +256,7 @@ func (b *streamBody) Next() ([]byte, error) {
 			return room[:n], err
 		case err != nil:
 			return room[:n], b.fault(err)
-		case b.s.r.ContentLength < 0, b.s.r.ContentLength > wholeBody, n == len(room): // too long to wait for, or who knows
+		case !b.s.waits(), n == len(room):
 			return room[:n], nil
 		}
 	}

@@ -247,9 +247,15 @@ func (l *lab) settled() {
 // eventually waits until ok is true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
+	eventuallyIn(t, 5*time.Second, what, ok)
+}
+
+// eventuallyIn is eventually for what may take its time.
+func eventuallyIn(t testing.TB, d time.Duration, what string, ok func() bool) {
+	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(5 * time.Second); !ok(); <-tick.C {
+	for end := time.Now().Add(d); !ok(); <-tick.C {
 		if time.Now().After(end) {
 			t.Fatalf("not in time: %s", what)
 		}
