@@ -15,8 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Guest is what waits in a Lot. The lot's goroutine calls its methods one at a
-// time, and they must not block: all other guests would wait with it.
+// A Guest is what waits in a Lot. The lot's goroutine, and those that help it,
+// call its methods, which must be safe for concurrent use and must not block: all
+// other guests would wait with it.
 type Guest interface {
 	// Ready is called when the socket fd, which had nothing to read, has
 	// something, or takes bytes again after it took no more. The lot tells it
@@ -55,14 +56,20 @@ type Lot struct {
 
 	mu     sync.Mutex
 	guests []Guest // by descriptor; nil where there is none
+	again  []visit // those who want to be called again
 
-	// Run's own.
-	poll   func(set uintptr) bool
+	own     round // Run's
+	poll    func(set uintptr) bool
+	helping sync.Mutex
+	help    round // Help's; guarded by helping
+}
+
+// A round is one look at what has happened, and the calls that follow from it.
+type round struct {
 	events [128]unix.EpollEvent
 	count  int   // of events
-	err    error // of poll
+	err    error // of the look
 	due    []visit
-	again  []visit // those who want to be called again
 }
 
 // A visit is one call of Ready that is due.
@@ -89,8 +96,8 @@ func New(period time.Duration) (*Lot, error) {
 		return nil, fmt.Errorf("reach an epoll set: %w", err)
 	}
 	l.poll = func(set uintptr) bool {
-		l.count, l.err = unix.EpollWait(int(set), l.events[:], 0)
-		return l.count > 0 || l.err != nil || len(l.again) > 0
+		l.own.look(set)
+		return l.own.count > 0 || l.own.err != nil || l.unfinished()
 	}
 	return l, nil
 }
@@ -150,48 +157,84 @@ func (l *Lot) Run(ctx context.Context) error {
 		if ctx.Err() != nil { // looked at after the deadline was set, which AfterFunc may have done before
 			return nil
 		}
-		l.count, l.err = 0, nil
-		switch err := errors.Join(l.raw.Read(l.poll), l.err); {
+		l.own.count, l.own.err = 0, nil
+		err := errors.Join(l.raw.Read(l.poll), l.own.err)
+		switch {
 		case err == nil:
-			l.visit(time.Now())
-		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, unix.EINTR):
-		default:
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			_ = l.set.SetReadDeadline(next) // Help may have set another
+		case !errors.Is(err, unix.EINTR):
 			return fmt.Errorf("wait for an epoll set: %w", err)
 		}
+		l.visit(&l.own, time.Now())
 	}
+}
+
+// Help does what Run is about to do, without waiting for anything. It is for a
+// goroutine with long work ahead, of which there are so many that Run's turn
+// would come late: the scheduler knows no more urgent ones.
+func (l *Lot) Help() {
+	const enough = 4 // turns for those who have more to do
+	if !l.helping.TryLock() {
+		return
+	}
+	defer l.helping.Unlock()
+	for range enough {
+		err := l.raw.Control(l.help.look)
+		if err != nil || l.help.count <= 0 && !l.unfinished() {
+			return
+		}
+		l.visit(&l.help, time.Now())
+	}
+	if l.unfinished() {
+		_ = l.set.SetReadDeadline(time.Unix(1, 0)) // wakes Run
+	}
+}
+
+// look asks the kernel what has happened.
+func (r *round) look(set uintptr) { r.count, r.err = unix.EpollWait(int(set), r.events[:], 0) }
+
+// unfinished tells whether somebody wants to be called again.
+func (l *Lot) unfinished() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.again) > 0
 }
 
 // visit calls the guests that wanted to be called again, and those for whom
 // there are events.
-func (l *Lot) visit(now time.Time) {
-	l.collect()
-	for _, v := range l.due {
+func (l *Lot) visit(r *round, now time.Time) {
+	l.collect(r)
+	for _, v := range r.due {
 		if v.guest.Ready(v.fd, Event{Now: now, HangUp: v.hangUp}) {
+			l.mu.Lock()
 			l.again = append(l.again, visit{guest: v.guest, fd: v.fd})
+			l.mu.Unlock()
 		}
 	}
-	clear(l.due) // one that has gone isn't kept
+	clear(r.due) // one that has gone isn't kept
 }
 
 // collect makes visits of what is due, for those who are still here.
-func (l *Lot) collect() {
+func (l *Lot) collect(r *round) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.due = l.due[:0]
+	r.due = r.due[:0]
 	for _, v := range l.again {
 		if l.guests[v.fd] == v.guest {
-			l.due = append(l.due, v)
+			r.due = append(r.due, v)
 		}
 	}
 	clear(l.again)
 	l.again = l.again[:0]
-	for i := range l.count {
-		e := &l.events[i]
+	for i := range max(r.count, 0) {
+		e := &r.events[i]
 		if g := l.guests[e.Fd]; g != nil {
 			const ended = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
-			l.due = append(l.due, visit{guest: g, fd: int(e.Fd), hangUp: e.Events&ended != 0})
+			r.due = append(r.due, visit{guest: g, fd: int(e.Fd), hangUp: e.Events&ended != 0})
 		}
 	}
+	r.count = 0
 }
 
 // tick calls all guests, a few at a time, so that Add and Remove never wait for

@@ -58,9 +58,9 @@ func newReader() *reader {
 func (r *reader) Tick(time.Time) { r.ticks.Add(1) }
 
 func (r *reader) Ready(fd int, e Event) bool {
-	r.hung = r.hung || e.HangUp
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.hung = r.hung || e.HangUp
 	if r.gone {
 		return false
 	}
@@ -309,6 +309,53 @@ func TestLotThatHasEndedTakesNobody(t *testing.T) {
 		t.Error("taken")
 	}
 	l.Remove(near)
+}
+
+// TestHelpDoesWhatRunWouldDo: with a lot that doesn't run, and with one that does
+// and is helped by many.
+func TestHelpDoesWhatRunWouldDo(t *testing.T) {
+	alone, err := New(time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, far := pair(t)
+	r := newReader()
+	if err := alone.Add(near, r); err != nil {
+		t.Fatal(err)
+	}
+	alone.Help()
+	write(t, far, "helped")
+	alone.Help()
+	r.want(t, "helped")
+	write(t, far, "a text that takes more turns than a helper has")
+	alone.Help()
+	r.want(t, "a text that ")
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- alone.Run(ctx) }()
+	r.want(t, "takes more turns than a helper has") // Run does the rest
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+
+	l := run(t, time.Millisecond)
+	var wg sync.WaitGroup
+	for range 4 {
+		near, far := pair(t)
+		r := newReader()
+		if err := l.Add(near, r); err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() {
+			for range 300 {
+				write(t, far, "some text")
+				l.Help()
+				r.want(t, "some text")
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // BenchmarkEvent is what one message costs on its way through the lot: the

@@ -59,6 +59,7 @@ func (c *conn) speaksH2() bool {
 // handshake is over.
 type gatedConn struct {
 	net.Conn
+	srv  *server
 	held *tlsterm.Gate
 }
 
@@ -69,6 +70,7 @@ func (g *gatedConn) enter(ctx context.Context, gate *tlsterm.Gate) error {
 		return errNotAdmitted
 	}
 	g.held = gate
+	g.srv.help() // terminals don't stand in line behind handshakes
 	return nil
 }
 
@@ -92,7 +94,7 @@ func (c *conn) handshake(ctx context.Context) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.srv.p.cfg.Timeouts.Handshake)
 	defer cancel()
-	gated := &gatedConn{Conn: c.tcp}
+	gated := &gatedConn{Conn: c.tcp, srv: c.srv}
 	conn := tls.Server(gated, c.srv.l.TLS)
 	err := conn.HandshakeContext(ctx)
 	gated.leave()
@@ -101,6 +103,7 @@ func (c *conn) handshake(ctx context.Context) bool {
 		return false
 	}
 	c.srv.p.opt.Metrics.handshakes.Inc()
+	c.srv.help()
 	c.use(conn)
 	// An ACME challenge connection has done its duty with the handshake (RFC 8737 §3).
 	return conn.ConnectionState().NegotiatedProtocol != tlsterm.ChallengeProto

@@ -116,10 +116,13 @@ func (s *server) openH2() (closeIt func() error) {
 	return func() error { return errors.Join(s.h2.http.Close(), running.Wait()) }
 }
 
-// lot returns a place for one more guest.
+// lot returns a place for one more guest, each lot in turn.
 func (s *server) lot() *park.Lot {
 	return s.lots[s.turn.Add(1)%uint32(len(s.lots))]
 }
+
+// help has a lot's guests served before the caller's own work, each lot in turn.
+func (s *server) help() { s.lot().Help() }
 
 // accept runs until the listener is closed. Being short of descriptors or
 // memory is no reason to end: it waits a little for connections to go away.
@@ -129,6 +132,10 @@ func (s *server) accept(ctx context.Context, ln net.Listener) error {
 		switch {
 		case err == nil:
 			s.start(ctx, nc)
+			// When everybody reconnects at once, thousands of connections wait here.
+			// Taken all together they would stand in line before the live terminals'
+			// bytes; so each waits until all that can run now has had its turn.
+			runtime.Gosched()
 		case errors.Is(err, net.ErrClosed), ctx.Err() != nil:
 			return fmt.Errorf("accept on %s: %w", ln.Addr(), err)
 		default:

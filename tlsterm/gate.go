@@ -2,13 +2,17 @@ package tlsterm
 
 import (
 	"context"
+	"runtime"
 	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 )
 
-// DefaultHandshakes is how many handshakes run at once unless configured.
-const DefaultHandshakes = 1024
+// defaultHandshakes is how many handshakes are computed at once unless
+// configured: one for each processor. A handshake in the gate doesn't wait for
+// its client, so more of them would be done no sooner, and all else, live
+// terminals above all, would stand in line behind them.
+func defaultHandshakes() int { return runtime.GOMAXPROCS(0) }
 
 // A Gate bounds how many handshakes run at once, so that a whole region which
 // reconnects in one moment is served one part after the other, first come
@@ -18,10 +22,10 @@ type Gate struct {
 	waiting atomic.Int64
 }
 
-// NewGate returns a gate with n places; DefaultHandshakes if n is 0 or less.
+// NewGate returns a gate with n places; one for each processor if n is 0 or less.
 func NewGate(n int) *Gate {
 	if n <= 0 {
-		n = DefaultHandshakes
+		n = defaultHandshakes()
 	}
 	return &Gate{slots: semaphore.NewWeighted(int64(n))}
 }

@@ -80,7 +80,7 @@ func TestGateHonoursTheContext(t *testing.T) {
 
 func TestGateHasADefault(t *testing.T) {
 	g := NewGate(0)
-	for range DefaultHandshakes {
+	for range defaultHandshakes() {
 		if err := g.Enter(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -25,8 +25,8 @@ type Config struct {
 	Certificates []Pair `yaml:"certificates"`
 	// ACME, if not nil, gets further certificates from an ACME directory.
 	ACME *ACME `yaml:"acme"`
-	// MaxHandshakes bounds concurrent handshakes (see Gate); 0 means
-	// DefaultHandshakes.
+	// MaxHandshakes bounds the handshakes that are computed at once (see Gate); 0
+	// means one for each processor.
 	MaxHandshakes int `yaml:"max_handshakes"`
 	// MinVersion is "1.2", which is also the default, or "1.3".
 	MinVersion string `yaml:"min_version"`
@@ -40,9 +40,6 @@ type Pair struct {
 
 // WithDefaults returns c with every field that has its zero value filled in.
 func (c Config) WithDefaults() Config {
-	if c.MaxHandshakes == 0 {
-		c.MaxHandshakes = DefaultHandshakes
-	}
 	if c.MinVersion == "" {
 		c.MinVersion = "1.2"
 	}
