@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -58,8 +59,8 @@ type Lot struct {
 	guests []Guest // by descriptor; nil where there is none
 	again  []visit // those who want to be called again
 
-	own     round // Run's
-	poll    func(set uintptr) bool
+	own     round     // Run's
+	next    time.Time // when to tick; likewise
 	helping sync.Mutex
 	help    round // Help's; guarded by helping
 }
@@ -94,10 +95,6 @@ func New(period time.Duration) (*Lot, error) {
 	if l.raw, err = l.set.SyscallConn(); err != nil {
 		l.set.Close()
 		return nil, fmt.Errorf("reach an epoll set: %w", err)
-	}
-	l.poll = func(set uintptr) bool {
-		l.own.look(set)
-		return l.own.count > 0 || l.own.err != nil || l.unfinished()
 	}
 	return l, nil
 }
@@ -147,26 +144,41 @@ func (l *Lot) Run(ctx context.Context) error {
 	defer l.set.Close()
 	stop := context.AfterFunc(ctx, func() { _ = l.set.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	for next := (time.Time{}); ; {
-		now := time.Now()
-		if !now.Before(next) {
-			l.tick(now)
-			next = now.Add(l.period)
-			_ = l.set.SetReadDeadline(next)
-		}
+	l.next = time.Now().Add(l.period)
+	for {
+		_ = l.set.SetReadDeadline(l.next)
 		if ctx.Err() != nil { // looked at after the deadline was set, which AfterFunc may have done before
 			return nil
 		}
-		l.own.count, l.own.err = 0, nil
-		err := errors.Join(l.raw.Read(l.poll), l.own.err)
-		switch {
-		case err == nil:
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			_ = l.set.SetReadDeadline(next) // Help may have set another
-		case !errors.Is(err, unix.EINTR):
+		err := l.raw.Read(l.serve)
+		if err = errors.Join(err, l.own.err); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			return fmt.Errorf("wait for an epoll set: %w", err)
 		}
-		l.visit(&l.own, time.Now())
+		if now := time.Now(); !now.Before(l.next) {
+			l.tick(now)
+			l.next = now.Add(l.period)
+		}
+	}
+}
+
+// serve is called by Go's poller when something has happened, and waits for the
+// next event by returning false. That loses none: each look takes all there is,
+// and what comes after it ends the wait. It returns true after an error, or when
+// it is time for a tick.
+func (l *Lot) serve(set uintptr) bool {
+	for {
+		full := l.own.look(set)
+		if l.own.err != nil {
+			return true
+		}
+		now := time.Now()
+		l.visit(&l.own, now)
+		switch {
+		case !now.Before(l.next):
+			return true
+		case !full && !l.unfinished():
+			return false
+		}
 	}
 }
 
@@ -180,8 +192,8 @@ func (l *Lot) Help() {
 	}
 	defer l.helping.Unlock()
 	for range enough {
-		err := l.raw.Control(l.help.look)
-		if err != nil || l.help.count <= 0 && !l.unfinished() {
+		err := l.raw.Control(func(set uintptr) { l.help.look(set) })
+		if err != nil || l.help.count == 0 && !l.unfinished() {
 			return
 		}
 		l.visit(&l.help, time.Now())
@@ -191,8 +203,20 @@ func (l *Lot) Help() {
 	}
 }
 
-// look asks the kernel what has happened.
-func (r *round) look(set uintptr) { r.count, r.err = unix.EpollWait(int(set), r.events[:], 0) }
+// look asks the kernel what has happened. It reports whether there may be more.
+func (r *round) look(set uintptr) (full bool) {
+	for {
+		n, err := pollNow(set, r.events[:])
+		if err == unix.EINTR {
+			continue
+		}
+		r.count, r.err = n, nil
+		if err != 0 {
+			r.err = os.NewSyscallError("epoll_pwait", err)
+		}
+		return n == len(r.events)
+	}
+}
 
 // unfinished tells whether somebody wants to be called again.
 func (l *Lot) unfinished() bool {
@@ -227,7 +251,7 @@ func (l *Lot) collect(r *round) {
 	}
 	clear(l.again)
 	l.again = l.again[:0]
-	for i := range max(r.count, 0) {
+	for i := range r.count {
 		e := &r.events[i]
 		if g := l.guests[e.Fd]; g != nil {
 			const ended = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
@@ -256,4 +280,34 @@ func (l *Lot) tick(now time.Time) {
 			}
 		}
 	}
+}
+
+// The system calls of a lot and its guests never block, so the scheduler needs
+// not know of them. And it had better not: the first one that it knows of, after
+// the process had nothing to do, wakes the runtime's monitor, a thread that looks
+// around for a while and costs more than a small message does.
+
+// pollNow is epoll_wait(2) without waiting.
+func pollNow(set uintptr, events []unix.EpollEvent) (int, syscall.Errno) {
+	n, _, err := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, set, uintptr(unsafe.Pointer(&events[0])),
+		uintptr(len(events)), 0, 0, 0)
+	if err != 0 {
+		return 0, err
+	}
+	return int(n), 0
+}
+
+// ReadNow is read(2) on a non-blocking socket. It returns 0 at the end of the
+// stream, and with an error.
+func ReadNow(fd int, p []byte) (int, syscall.Errno) { return now(syscall.SYS_READ, fd, p) }
+
+// WriteNow is write(2) on a non-blocking socket. It returns 0 with an error.
+func WriteNow(fd int, p []byte) (int, syscall.Errno) { return now(syscall.SYS_WRITE, fd, p) }
+
+func now(call uintptr, fd int, p []byte) (int, syscall.Errno) {
+	n, _, err := syscall.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+	if err != 0 {
+		return 0, err
+	}
+	return int(n), 0
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tokenring/park"
 )
 
 // A loose socket is a TCP connection that was taken out of Go's poller: a bare
@@ -81,18 +83,18 @@ func (s *loose) Read(p []byte) (int, error) {
 		return 0, errAgain
 	}
 	for {
-		n, err := unix.Read(s.fd, p)
+		n, err := park.ReadNow(s.fd, p)
 		switch {
 		case n > 0:
 			// Less than asked for is all there was (epoll(7)); what comes later is
 			// a new event.
 			s.dry = n < len(p) && !s.hung
 			return n, nil
-		case err == nil && len(p) > 0:
+		case err == 0 && len(p) > 0:
 			return 0, io.EOF
-		case errors.Is(err, unix.EAGAIN):
+		case err == unix.EAGAIN:
 			return 0, errAgain
-		case !errors.Is(err, unix.EINTR):
+		case err != unix.EINTR:
 			return 0, os.NewSyscallError("read", err)
 		}
 	}
@@ -130,13 +132,13 @@ func (s *loose) flush() error {
 // send returns how many bytes of b the kernel has taken.
 func (s *loose) send(b []byte) (sent int, err error) {
 	for sent < len(b) {
-		n, err := unix.Write(s.fd, b[sent:])
+		n, err := park.WriteNow(s.fd, b[sent:])
 		switch {
 		case n > 0:
 			sent += n
-		case errors.Is(err, unix.EAGAIN):
+		case err == unix.EAGAIN:
 			return sent, nil
-		case err != nil && !errors.Is(err, unix.EINTR):
+		case err != 0 && err != unix.EINTR:
 			return sent, os.NewSyscallError("write", err)
 		}
 	}
