@@ -22,6 +22,7 @@ func (c *Config) check(d *document) {
 	c.checkHash(d)
 	c.checkPool(d)
 	c.checkPeers(d)
+	c.checkAffinity(d)
 	c.checkHealth(d)
 	c.checkAdmin(d)
 	c.checkRest(d)

@@ -28,6 +28,7 @@ type Config struct {
 	Listen          []proxy.ListenConfig `yaml:"listen"`
 	TLS             tlsterm.Config       `yaml:"tls"`
 	Hash            balancer.Config      `yaml:"hash"`
+	Affinity        proxy.AffinityConfig `yaml:"affinity"`
 	Pool            pool.Config          `yaml:"pool"`
 	Peers           pool.PeersConfig     `yaml:"peers"`
 	Health          health.Config        `yaml:"health"`

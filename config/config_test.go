@@ -32,6 +32,8 @@ func folder(t *testing.T) string {
 	for name, data := range map[string]string{
 		"pool.key":    strings.Repeat("0f", 32) + "\n",
 		"peers.key":   strings.Repeat("f0", 32) + "\n",
+		"cookie.key":  strings.Repeat("a5", 32) + "\n",
+		"next.key":    strings.Repeat("5a", 32) + "\n",
 		"short.key":   "not-32-bytes\n",
 		"admin.token": "swordfish\n",
 	} {

@@ -64,8 +64,13 @@ func (d *document) decodeItself(path string, node ast.Node, v reflect.Value) {
 	d.report(where(at.GetToken()), path, message, hint)
 }
 
-// index notes the places of the keys in a mapping that reads itself.
+// index notes the places of the keys or items in a node that reads itself.
 func (d *document) index(path string, node ast.Node) {
+	if list, ok := node.(*ast.SequenceNode); ok {
+		for i, one := range list.Values {
+			d.values[item(path, i)] = begin(one)
+		}
+	}
 	for _, pair := range pairs(node) {
 		sub := under(path, pair.Key.GetToken().Value)
 		d.keys[sub] = where(pair.Key.GetToken())

@@ -5,6 +5,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
+
+	"tokenring/proxy"
 )
 
 // setDefaults fills in what the file leaves out. It comes after decoding and
@@ -17,6 +20,9 @@ func (c *Config) setDefaults(d *document) {
 	c.Pool = c.Pool.WithDefaults()
 	c.Peers = c.Peers.WithDefaults()
 	c.Health = c.Health.WithDefaults()
+	if c.Affinity.Cookie != nil {
+		c.Affinity.Cookie.SetDefaults(slices.ContainsFunc(c.Listen, func(l proxy.ListenConfig) bool { return l.TLS }))
+	}
 	c.Timeouts = c.Timeouts.WithDefaults()
 	c.Admin = c.Admin.WithDefaults()
 	c.Log.Level = cmp.Or(c.Log.Level, "info")

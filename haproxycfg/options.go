@@ -84,7 +84,7 @@ var serverOptions = optionTable([]string{"inter", "rise", "fall", "weight", "id"
 	{1, LeftOut, "lb checks at one interval, and at once when a request meets trouble", []string{"fastinter", "downinter"}},
 	{1, LeftOut, "lb has no limit for one host and no queue: what HAProxy would have made wait is sent at once. See that the hosts stand it", []string{"maxconn", "minconn", "maxqueue"}},
 	{1, LeftOut, "a host gets all of its tokens at once when it comes back", []string{"slowstart"}},
-	{1, LeftOut, "this value of the persistence cookie isn't read: users go where their token is", []string{"cookie"}},
+	{1, LeftOut, "this value of the cookie isn't read: lb's own says the host in a sealed form", []string{"cookie"}},
 	{1, LeftOut, "lb checks a host at once when requests meet trouble; errors alone don't take it out", []string{"observe", "error-limit", "on-error"}},
 	{1, LeftOut, "terminals of a host that fails its checks aren't cut: they live for as long as the host answers on them", []string{"on-marked-down", "on-marked-up"}},
 	{1, LeftOut, "each host is checked by itself", []string{"track"}},

@@ -18,6 +18,7 @@ type plan struct {
 	minTLS    setting
 	key       setting // a rule as in YAML, such as {query: token}
 	policy    string
+	cookie    setting // a mapping as in YAML
 	ring      ring
 	hosts     []host
 	path      setting // of checks
@@ -108,6 +109,10 @@ func (p *plan) yaml() []byte {
 	p.writeListen(&w)
 	p.writeTLS(&w)
 	p.writeHash(&w)
+	if p.cookie.value != "" {
+		w.line("affinity:")
+		w.set("cookie", p.cookie)
+	}
 	p.writeHosts(&w)
 	p.writeHealth(&w)
 	p.writeTimeouts(&w)

@@ -35,6 +35,7 @@ var (
 	}
 	backHandlers = map[string]handler{
 		"balance":           takeBalance,
+		"cookie":            takeCookie,
 		"default-server":    takeDefaultServer,
 		"hash-type":         takeHashType,
 		"http-check":        takeHTTPCheckRule,

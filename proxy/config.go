@@ -72,6 +72,8 @@ type Config struct {
 	Limits          Limits
 	Key             []balancer.KeyRule
 	TrustedNetworks []netip.Prefix // whose X-Forwarded-* and X-Request-Id are kept
+	Affinity        AffinityConfig // nothing keeps a client without a key on its host, unless it says so
+	AffinitySecrets [][]byte       // what is in its secret files; none: a key of this proxy's own
 
 	// lingering is for how long a goroutine waits for the next request before
 	// its connection is parked; 0 for the default, which only tests change.
@@ -82,6 +84,11 @@ func (c Config) withDefaults() Config {
 	c.Timeouts = c.Timeouts.WithDefaults()
 	if len(c.Key) == 0 {
 		c.Key = []balancer.KeyRule{{Source: balancer.KeyQuery, Name: "token"}}
+	}
+	if c.Affinity.Cookie != nil {
+		filled := *c.Affinity.Cookie
+		filled.SetDefaults(false)
+		c.Affinity.Cookie = &filled
 	}
 	if c.lingering == 0 {
 		c.lingering = 2 * time.Second

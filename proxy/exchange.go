@@ -28,9 +28,10 @@ type exchange struct {
 
 // An outcome is what has become of a request: what the access log tells.
 type outcome struct {
-	id       []byte // a slice of the request's head or its connection's
-	protocol string // as the access log says it
-	key      []byte // a slice of the request's head; a secret
+	id       []byte   // a slice of the request's head or its connection's
+	protocol string   // as the access log says it
+	key      []byte   // a slice of the request's head; a secret
+	cookie   *holding // the affinity cookie that counts; nil for none
 	host     *pool.Host
 	rule     balancer.Rule
 	retried  bool
@@ -108,6 +109,7 @@ const (
 // refuses what is larger than is allowed.
 func (x *exchange) admit() error {
 	x.key = x.keyOf()
+	x.cookie = x.srv.p.affinity.find(x.req.Fields, x.started)
 	if id := header(x.req.Fields, "X-Request-Id"); x.client.trusted && validID(id) {
 		x.id = id
 	}
@@ -147,7 +149,8 @@ func (x *exchange) refuse(err error) {
 }
 
 // pick chooses the host for the request: the one that the key's terminals are
-// on, else the ring's. A host to avoid is one that has just failed.
+// on, else the one that the client's cookie names, else the ring's. A host to
+// avoid is one that has just failed.
 func (x *exchange) pick(r *routes, avoid *pool.Host) (*pool.Host, balancer.Rule) {
 	if avoid == nil && len(x.key) > 0 {
 		if name, _ := x.srv.p.sessions.host(x.key); name != "" {
@@ -155,6 +158,9 @@ func (x *exchange) pick(r *routes, avoid *pool.Host) (*pool.Host, balancer.Rule)
 				return h, ruleSession
 			}
 		}
+	}
+	if h, rule := x.byCookie(r.snapshot, avoid); rule != "" {
+		return h, rule
 	}
 	choice, ok := r.snapshot.Choose(x.key, avoid)
 	if !ok {

@@ -105,6 +105,7 @@ func (x *exchange) relayInterim(resp *http1.Response) error {
 	if x.req.Minor == 0 || (resp.Status == 100 && !x.req.Expect100) {
 		return nil
 	}
+	x.srv.p.affinity.shield(resp.Fields)
 	return x.reached(x.side.interim(resp))
 }
 
@@ -115,6 +116,7 @@ func (x *exchange) relay(l *link, up *upload) error {
 		x.last = true // the rest of the request's body stands in the way of the next request
 	}
 	x.status = l.resp.Status
+	x.keep(&l.resp)
 	x.side.head(&l.resp)
 	if l.resp.Framing == http1.NoBody {
 		return x.finish(x.side.end(nil, nil))

@@ -17,8 +17,13 @@ func (x *exchange) appendRequest(dst []byte) []byte {
 	} else { // HTTP/1.0 may come without one, but what we send is HTTP/1.1
 		dst = http1.AppendFieldString(dst, "Host", x.host.Address)
 	}
+	hidden := x.srv.p.affinity.hidden()
 	for i := range r.Fields {
-		if f := &r.Fields[i]; !f.Hop && x.forwards(f.Kind) {
+		switch f := &r.Fields[i]; {
+		case f.Hop || !x.forwards(f.Kind):
+		case f.Kind == http1.KindCookie && hidden != "":
+			dst = appendOthers(dst, f, hidden)
+		default:
 			dst = http1.AppendField(dst, f.Name, f.Value)
 		}
 	}

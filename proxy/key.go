@@ -51,11 +51,9 @@ func cookie(fields []http1.Field, name string) []byte {
 		if fields[i].Kind != http1.KindCookie {
 			continue
 		}
-		for rest := fields[i].Value; len(rest) > 0; {
-			var pair []byte
-			pair, rest, _ = bytes.Cut(rest, []byte(";"))
-			n, value, ok := bytes.Cut(bytes.TrimLeft(pair, " \t"), []byte("="))
-			if ok && string(n) == name {
+		for rest, more := fields[i].Value, true; more; {
+			var n, value []byte
+			if n, value, rest, more = cutCookie(rest); string(n) == name {
 				return value
 			}
 		}

@@ -28,6 +28,7 @@ type Proxy struct {
 	opt      Options
 	routes   atomic.Pointer[routes]
 	sessions *sessions
+	affinity *affinity // nil for none
 }
 
 // routes is a snapshot of the hosts together with this proxy's connections to
@@ -43,6 +44,7 @@ func New(cfg Config, o Options) *Proxy {
 		o.Suspect = func(string) {}
 	}
 	p := &Proxy{cfg: cfg.withDefaults(), opt: o, sessions: newSessions()}
+	p.affinity = newAffinity(p.cfg.Affinity.Cookie, p.cfg.AffinitySecrets)
 	p.routes.Store(&routes{snapshot: pool.NewSnapshot(nil, nil)})
 	return p
 }

@@ -118,6 +118,7 @@ func (c *conn) accepted(resp *http1.Response) bool {
 func (c *conn) becomeTunnel(t *tunnel, l *link, u *upstream) bool {
 	c.x.status, c.x.last = 101, true
 	c.x.answered = time.Since(c.x.started)
+	c.x.keep(&l.resp)
 	early, head := c.in.Unread(), appendUpgrade(c.x.out[:0], &l.resp, c.x.id)
 	c.x.received, c.x.sent = int64(len(early)), int64(l.in.Buffered())
 	c.x.out = append(head, l.in.Unread()...)

@@ -96,11 +96,18 @@ func (e *edge) buildProxy(accessOut io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("trusted_networks: %w", err)
 	}
+	secrets, err := affinitySecrets(e.cfg, e.log)
+	if err != nil {
+		return err
+	}
 	access, flush := newAccessLog(e.cfg.Log, accessOut, e.metrics)
 	e.flush = flush
 	e.monitor = health.New(e.cfg.Health, e.log.With().Str("part", "health").Logger(), e.checked)
 	e.proxy = proxy.New(
-		proxy.Config{Timeouts: e.cfg.Timeouts, Limits: e.cfg.Limits, Key: e.cfg.Hash.Key, TrustedNetworks: trusted},
+		proxy.Config{
+			Timeouts: e.cfg.Timeouts, Limits: e.cfg.Limits, Key: e.cfg.Hash.Key, TrustedNetworks: trusted,
+			Affinity: e.cfg.Affinity, AffinitySecrets: secrets,
+		},
 		proxy.Options{
 			Logger:  e.log.With().Str("part", "proxy").Logger(),
 			Access:  access,

@@ -38,6 +38,31 @@ func newDigester(cfg *config.Config) (balancer.Digester, error) {
 	return balancer.NewDigester(key[:]), nil
 }
 
+// affinitySecrets returns what the keys of affinity cookies are made from, nil
+// without such cookies. Without a configured file, one is made at the first start
+// and kept in the state directory.
+func affinitySecrets(cfg *config.Config, log zerolog.Logger) ([][]byte, error) {
+	cookie := cfg.Affinity.Cookie
+	if cookie == nil {
+		return nil, nil
+	}
+	if len(cookie.SecretFile) == 0 {
+		file := filepath.Join(cfg.StateDir, "affinity.key")
+		log.Warn().Str("file", file).Msg("affinity.cookie.secret_file isn't set; the key is kept here, and no other balancer believes these cookies: several balancers need one key that they share")
+		text, err := keptSecret(file)
+		return [][]byte{[]byte(text)}, err
+	}
+	var secrets [][]byte
+	for _, file := range cookie.SecretFile {
+		secret, err := pool.ReadSecret(file)
+		if err != nil {
+			return nil, fmt.Errorf("affinity.cookie.secret_file: %w", err)
+		}
+		secrets = append(secrets, secret)
+	}
+	return secrets, nil
+}
+
 // adminToken reads the bearer token. Without a configured file, it is made at
 // the first start and kept in the state directory.
 func adminToken(cfg *config.Config, log zerolog.Logger) (string, error) {
