@@ -28,6 +28,7 @@ type Proxy struct {
 	opt      Options
 	routes   atomic.Pointer[routes]
 	sessions *sessions
+	room     *room
 }
 
 // routes is a snapshot of the hosts together with this proxy's connections to
@@ -43,6 +44,12 @@ func New(cfg Config, o Options) *Proxy {
 		o.Suspect = func(string) {}
 	}
 	p := &Proxy{cfg: cfg.withDefaults(), opt: o, sessions: newSessions()}
+	p.room = newRoom(p.cfg.Limits.Connections)
+	o.Metrics.limit.Set(float64(p.cfg.Limits.Connections))
+	if files := maxFiles(); p.cfg.Limits.Connections > connectionsFor(files) {
+		o.Logger.Warn().Int("connections", p.cfg.Limits.Connections).Uint64("open_files", files).
+			Msg("limits.connections may need more open files than the system's limit allows")
+	}
 	p.routes.Store(&routes{snapshot: pool.NewSnapshot(nil, nil)})
 	return p
 }
