@@ -13,7 +13,13 @@ import (
 // against such a name. It is safe for concurrent use. The zero Digester names
 // every key "".
 type Digester struct {
-	macs *sync.Pool // of hash.Hash: HMAC-SHA-256, kept because keying one costs more than using it
+	macs *sync.Pool // of *mac, kept because keying one costs more than using it
+}
+
+// A mac is an HMAC-SHA-256 with room for its sum.
+type mac struct {
+	hash.Hash
+	sum [sha256.Size]byte
 }
 
 // NewDigester returns a Digester for a secret of at least 16 random bytes, which
@@ -24,7 +30,7 @@ func NewDigester(secret []byte) Digester {
 		return Digester{}
 	}
 	own := append([]byte(nil), secret...)
-	return Digester{macs: &sync.Pool{New: func() any { return hmac.New(sha256.New, own) }}}
+	return Digester{macs: &sync.Pool{New: func() any { return &mac{Hash: hmac.New(sha256.New, own)} }}}
 }
 
 // Digest returns the first 12 hexadecimal digits of the HMAC-SHA-256 of key
@@ -33,10 +39,11 @@ func (d Digester) Digest(key []byte) string {
 	if d.macs == nil || len(key) == 0 {
 		return ""
 	}
-	mac := d.macs.Get().(hash.Hash)
-	defer d.macs.Put(mac)
-	mac.Reset()
-	mac.Write(key)
-	var sum [sha256.Size]byte
-	return hex.EncodeToString(mac.Sum(sum[:0])[:6])
+	m := d.macs.Get().(*mac)
+	defer d.macs.Put(m)
+	m.Reset()
+	m.Write(key)
+	var digits [12]byte
+	hex.Encode(digits[:], m.Sum(m.sum[:0])[:6])
+	return string(digits[:])
 }

@@ -185,6 +185,9 @@ func (c *Config) checkLimits(d *document) {
 			d.fail(l.path, fmt.Sprintf("%d is out of bounds", l.value), fmt.Sprintf("use a number from %d to %d", l.from, most))
 		}
 	}
+	if d.has("limits.connections") && c.Limits.Connections < 1 {
+		d.fail("limits.connections", "nobody could connect", "write a number, or leave it out: it then follows from the limit of open files")
+	}
 	if c.Limits.Body < 0 {
 		d.fail("limits.body", "a body can't be shorter than nothing", "write a number of bytes, or leave it out for no limit")
 	}

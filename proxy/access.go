@@ -108,12 +108,15 @@ func (p *Proxy) log(e *entry) {
 // was read, as it is. Any other is whatever a client has put there, its key
 // perhaps, and isn't shown.
 func shownMethod(method []byte) string {
-	switch m := string(method); m {
-	case "", "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH":
-		return m
+	for _, known := range shownMethods {
+		if string(method) == known {
+			return known
+		}
 	}
 	return "(other)"
 }
+
+var shownMethods = []string{"GET", "POST", "HEAD", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", ""}
 
 // redact returns a path as it may be shown. The key doesn't belong there, but
 // clients make mistakes: one that encodes the "?" as well sends the key in the

@@ -75,6 +75,8 @@ func (x *exchange) bulkStep(l *link, up *upload, body *http1.Body) error {
 type splicer interface {
 	// splice moves up to n bytes. ok is false if it can't, and hasn't.
 	splice(from *net.TCPConn, n int64) (moved int64, ok bool, err error)
+	// forget is for an error that turns out to be the client's.
+	forget(error)
 }
 
 // splice moves one step inside the kernel. It reports whether it could.
@@ -96,6 +98,7 @@ func (x *exchange) splice(l *link, up *upload, body *http1.Body) (done bool, err
 	case err != nil && l.failed(err):
 		return true, x.brokenOff(up, err)
 	}
+	to.forget(err)
 	return true, x.reached(err)
 }
 

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net"
 	"time"
 
 	"tokenring/http1"
@@ -77,7 +78,17 @@ func (c *conn) flush() error {
 func (c *conn) write(b []byte) error {
 	c.writeBy.within(c.srv.p.cfg.Timeouts.Body)
 	_, err := c.nc.Write(b)
+	c.forget(err)
 	return err
+}
+
+// forget has the kernel throw away, when the connection is closed, what it still
+// keeps for a client that err says has taken nothing for too long. It would keep
+// it for minutes, and megabytes of it.
+func (c *conn) forget(err error) {
+	if tc, ok := c.tcp.(*net.TCPConn); ok && timedOut(err) {
+		_ = tc.SetLinger(0)
+	}
 }
 
 // cut closes the connection in the middle of an answer. An end that the client

@@ -49,12 +49,17 @@ func (t Timeouts) tick() time.Duration {
 	return min(max(min(t.Idle, t.Tunnel)/4, shortest), longest)
 }
 
-// Limits bound what a client may send. A zero field means its default.
+// Limits bound what clients may send, and how many there may be. A zero field means its default.
 type Limits struct {
 	Line   int   `yaml:"line"`   // bytes of the request line and of each header field; 8192
 	Head   int   `yaml:"head"`   // bytes of a whole head; 32768
 	Fields int   `yaml:"fields"` // header fields; 100
 	Body   int64 `yaml:"body"`   // bytes of a body; 0 means no limit, for bodies are streamed
+
+	// Connections bounds what all clients have open together. While it is reached,
+	// new connections wait in the kernel's queue. The default follows from the
+	// number of files that the process may open.
+	Connections int `yaml:"connections"`
 }
 
 // ListenConfig is one item of `listen` in lb.yaml.
@@ -89,6 +94,9 @@ func (c Config) withDefaults() Config {
 		filled := *c.Affinity.Cookie
 		filled.SetDefaults(false)
 		c.Affinity.Cookie = &filled
+	}
+	if c.Limits.Connections == 0 {
+		c.Limits.Connections = connectionsFor(maxFiles())
 	}
 	if c.lingering == 0 {
 		c.lingering = 2 * time.Second

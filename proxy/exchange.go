@@ -142,6 +142,7 @@ func (x *exchange) refuse(err error) {
 		x.srv.p.opt.Metrics.refused.Inc()
 		x.fail(fault{status: bad.Status, end: endRefused, detail: bad.Reason})
 	case timedOut(err):
+		x.srv.p.gaveUp(slowHead)
 		x.fail(fault{status: 408, end: endTimeout, detail: "the request's head took too long"})
 	default:
 		x.end = endClientGone
@@ -199,6 +200,10 @@ func (x *exchange) reach() (*link, *upstream, error) {
 			x.connected = time.Since(x.started)
 			return l, u, nil
 		}
+		if isOurs(err) {
+			x.srv.p.opt.Metrics.upstreamErrors.WithLabelValues("local").Inc()
+			return nil, nil, errShort
+		}
 		x.srv.p.blame(host.Name, "connect")
 		if rule == ruleSession {
 			return nil, nil, errSessionHost
@@ -216,6 +221,7 @@ var (
 	errNoHost      = errors.New("no host can serve the request")
 	errUnreachable = errors.New("the host can't be reached")
 	errSessionHost = errors.New("the host of the live session can't be reached")
+	errShort       = errors.New("this balancer can't open another connection")
 )
 
 // connect returns an idle connection to u, or a new one. A tunnel always gets a
@@ -248,8 +254,12 @@ func (p *Proxy) blame(host, kind string) {
 // unreached answers a request for which reach found nothing.
 func (x *exchange) unreached(err error) {
 	detail, status := "no host is available for this session; it is worth trying again", 503
-	if errors.Is(err, errUnreachable) {
+	switch {
+	case errors.Is(err, errUnreachable):
 		detail, status = "the host of this session can't be reached", 502
+	case errors.Is(err, errShort):
+		x.fail(short)
+		return
 	}
 	x.fail(fault{status: status, end: endNoHost, detail: detail})
 }

@@ -19,6 +19,9 @@ type fault struct {
 	detail string
 }
 
+// short is the fault of a balancer that can open no more connections or files.
+var short = fault{status: 503, end: endFault, detail: "this balancer is short of file descriptors; it is worth trying again"}
+
 // retryAfter is what a 503 asks a client to wait, in seconds: about what a
 // health check needs to see a host again.
 const retryAfter = "2"

@@ -156,6 +156,7 @@ func (x *exchange) reached(err error) error {
 		x.end = endClientGone
 		if timedOut(err) {
 			x.end = endTimeout
+			x.srv.p.gaveUp(slowAnswer)
 		}
 	}
 	return err

@@ -93,6 +93,8 @@ func (c *conn) waitForRequest() wait {
 			c.idle.until = time.Now().Add(limit - patience)
 		}
 		return clientQuiet
+	case timedOut(err) && c.n == 0:
+		c.srv.p.gaveUp(slowStart)
 	}
 	return clientGone
 }

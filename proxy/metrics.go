@@ -10,6 +10,7 @@ import (
 type Metrics struct {
 	connections prometheus.Gauge
 	parked      prometheus.Gauge
+	limit       prometheus.Gauge
 	accepted    prometheus.Counter
 	handshakes  prometheus.Counter
 	requests    [6]prometheus.Counter // by class of status: requests[2] counts 2xx; [0] those that got no answer
@@ -22,6 +23,8 @@ type Metrics struct {
 	handshakeErrors *prometheus.CounterVec
 	upstreamErrors  *prometheus.CounterVec
 	acceptErrors    prometheus.Counter
+	acceptWaits     prometheus.Counter
+	timeouts        *prometheus.CounterVec
 	panics          prometheus.Counter
 	floods          *prometheus.CounterVec
 }
@@ -31,6 +34,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		connections: gauge("lb_connections", "Client connections that are open, tunnels included."),
 		parked:      gauge("lb_connections_parked", "Client connections between two requests that wait without a goroutine or buffer; tunnels not included."),
+		limit:       gauge("lb_connections_limit", "How many client connections may be open; when lb_connections reaches it, new ones have to wait."),
 		accepted:    counter("lb_connections_total", "Client connections accepted."),
 		handshakes:  counter("lb_tls_handshakes_total", "TLS handshakes completed."),
 		refused:     counter("lb_requests_refused_total", "Requests refused because of their form, before a host was chosen."),
@@ -38,6 +42,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		retries:     counter("lb_retries_total", "Requests sent a second time, to the same host or to the fallback."),
 		acceptErrors: counter("lb_accept_errors_total",
 			"Failed accepts; when they grow the process is short of file descriptors."),
+		acceptWaits: counter("lb_accept_waits_total", "Times that a listener stopped accepting, because lb_connections had reached its limit."),
+		timeouts: counters("lb_client_timeouts_total",
+			"Clients given up for their slowness, by what they were slow at; handshakes and tunnels have counters of their own.", "phase"),
 		floods: counters("lb_http2_floods_total", "HTTP/2 connections ended because their client sent too many frames of a kind.", "kind"),
 		panics: counter("lb_panics_total", "Connections that a fault of this program has ended."),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -54,9 +61,24 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		m.requests[i] = requests.WithLabelValues(class)
 	}
 	reg.MustRegister(m.connections, m.parked, m.accepted, m.handshakes, requests, m.refused, m.seconds, m.tunnels,
-		m.retries, m.tunnelsEnded, m.handshakeErrors, m.upstreamErrors, m.acceptErrors, m.panics, m.floods)
+		m.retries, m.tunnelsEnded, m.handshakeErrors, m.upstreamErrors, m.acceptErrors, m.panics, m.floods,
+		m.acceptWaits, m.timeouts, m.limit)
+	for _, phase := range []string{slowStart, slowHead, slowUpload, slowAnswer} {
+		m.timeouts.WithLabelValues(phase) // so that it is there, at 0, before it is needed
+	}
 	return m
 }
+
+// What a client that was given up was slow at.
+const (
+	slowStart  = "start"  // no byte came after the connection, or its handshake
+	slowHead   = "head"   // it began a request's head and didn't end it
+	slowUpload = "upload" // it sent no more of a body
+	slowAnswer = "answer" // it took no more of an answer
+)
+
+// gaveUp counts a client that exceeded one of its Timeouts.
+func (p *Proxy) gaveUp(phase string) { p.opt.Metrics.timeouts.WithLabelValues(phase).Inc() }
 
 // answered counts a request with its final status, 0 for none.
 func (m *Metrics) answered(status int) {

@@ -29,6 +29,7 @@ type Proxy struct {
 	routes   atomic.Pointer[routes]
 	sessions *sessions
 	affinity *affinity // nil for none
+	room     *room
 }
 
 // routes is a snapshot of the hosts together with this proxy's connections to
@@ -45,6 +46,12 @@ func New(cfg Config, o Options) *Proxy {
 	}
 	p := &Proxy{cfg: cfg.withDefaults(), opt: o, sessions: newSessions()}
 	p.affinity = newAffinity(p.cfg.Affinity.Cookie, p.cfg.AffinitySecrets)
+	p.room = newRoom(p.cfg.Limits.Connections)
+	o.Metrics.limit.Set(float64(p.cfg.Limits.Connections))
+	if files := maxFiles(); p.cfg.Limits.Connections > connectionsFor(files) {
+		o.Logger.Warn().Int("connections", p.cfg.Limits.Connections).Uint64("open_files", files).
+			Msg("limits.connections may need more open files than the system's limit allows")
+	}
 	p.routes.Store(&routes{snapshot: pool.NewSnapshot(nil, nil)})
 	return p
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"maps"
 	"net"
 	"runtime"
@@ -58,17 +57,18 @@ func (p *Proxy) Serve(ctx context.Context, ln net.Listener, l Listener) error {
 	if l.TLS != nil {
 		s.l.TLS = admitted(offering(l.TLS, l.HTTP2), l.Gate)
 	}
-	stop := context.AfterFunc(ctx, func() { ln.Close() })
+	accepting, stop := context.WithCancel(ctx)
 	defer stop()
+	context.AfterFunc(accepting, func() { ln.Close() })
 	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
 	s.hard = hard
-	closeLots, err := s.openLots(ln)
+	closeLots, err := s.openLots(stop)
 	if err != nil {
 		return err
 	}
 	closeH2 := s.openH2()
-	err = s.accept(ctx, ln)
+	err = s.accept(accepting, ln)
 	s.shutdown(kill)
 	if partErr := errors.Join(closeH2(), closeLots()); partErr != nil {
 		return partErr
@@ -82,8 +82,8 @@ func (p *Proxy) Serve(ctx context.Context, ln net.Listener, l Listener) error {
 // openLots sets the lots to work in which tunnels and idle connections wait: one
 // for each processor, because the bytes of a tunnel are moved by its lot's
 // goroutine. They have ended when the function that is returned has. A lot that
-// fails closes ln.
-func (s *server) openLots(ln net.Listener) (closeAll func() error, err error) {
+// fails calls stop.
+func (s *server) openLots(stop func()) (closeAll func() error, err error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.hard))
 	var running errgroup.Group
 	for range runtime.GOMAXPROCS(0) {
@@ -96,7 +96,7 @@ func (s *server) openLots(ln net.Listener) (closeAll func() error, err error) {
 		running.Go(func() error {
 			err := lot.Run(ctx)
 			if err != nil {
-				ln.Close()
+				stop()
 			}
 			return err
 		})
@@ -124,31 +124,6 @@ func (s *server) lot() *park.Lot {
 // help has a lot's guests served before the caller's own work, each lot in turn.
 func (s *server) help() { s.lot().Help() }
 
-// accept runs until the listener is closed. Being short of descriptors or
-// memory is no reason to end: it waits a little for connections to go away.
-func (s *server) accept(ctx context.Context, ln net.Listener) error {
-	for {
-		nc, err := ln.Accept()
-		switch {
-		case err == nil:
-			s.start(ctx, nc)
-			// When everybody reconnects at once, thousands of connections wait here.
-			// Taken all together they would stand in line before the live terminals'
-			// bytes; so each waits until all that can run now has had its turn.
-			runtime.Gosched()
-		case errors.Is(err, net.ErrClosed), ctx.Err() != nil:
-			return fmt.Errorf("accept on %s: %w", ln.Addr(), err)
-		default:
-			s.p.opt.Metrics.acceptErrors.Inc()
-			s.p.opt.Logger.Warn().Err(err).Stringer("address", ln.Addr()).Msg("accept paused")
-			select {
-			case <-time.After(100 * time.Millisecond):
-			case <-ctx.Done():
-			}
-		}
-	}
-}
-
 func (s *server) start(ctx context.Context, nc net.Conn) {
 	s.p.opt.Metrics.accepted.Inc()
 	c := newConn(s, nc)
@@ -160,6 +135,7 @@ func (s *server) start(ctx context.Context, nc net.Conn) {
 // tunnel enters as the one before it leaves as the other.
 func (s *server) enter(l life) {
 	s.p.opt.Metrics.connections.Inc()
+	s.p.room.enter()
 	s.wg.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -171,6 +147,7 @@ func (s *server) leave(l life) {
 	delete(s.lives, l)
 	s.mu.Unlock()
 	s.p.opt.Metrics.connections.Dec()
+	s.p.room.leave()
 	s.wg.Done()
 }
 

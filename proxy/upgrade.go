@@ -134,7 +134,7 @@ func (c *conn) becomeTunnel(t *tunnel, l *link, u *upstream) bool {
 	if errors.Is(err, errEnded) {
 		c.tooLate(t)
 	} else {
-		c.x.fail(fault{status: 503, end: endFault, detail: "this balancer is short of file descriptors; it is worth trying again"})
+		c.x.fail(short)
 	}
 	return false
 }

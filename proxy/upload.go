@@ -68,6 +68,9 @@ func (up *upload) send(x *exchange, l *link, out []byte) ([]byte, error) {
 		if err != nil {
 			if !up.stopped.Load() {
 				up.blame.Store(&err)
+				if timedOut(err) {
+					x.srv.p.gaveUp(slowUpload)
+				}
 			}
 			l.nc.Close() // the host must not take what it has got for the whole
 			return out, err

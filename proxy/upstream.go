@@ -148,7 +148,9 @@ func (u *upstream) dial(ctx context.Context, timeout time.Duration) (*link, erro
 	d := net.Dialer{Timeout: timeout, KeepAlive: 30 * time.Second}
 	nc, err := d.DialContext(ctx, "tcp", u.address)
 	if err != nil {
-		u.gauges.ConnectErrors.Add(1)
+		if !isOurs(err) {
+			u.gauges.ConnectErrors.Add(1)
+		}
 		return nil, err
 	}
 	return newLink(nc), nil
