@@ -94,22 +94,23 @@ func TestNothingIsKeptForAClientThatTakesNothing(t *testing.T) {
 			if e := l.logged("/endless"); e["end"] != "timeout" {
 				t.Errorf("the log says %v", e)
 			}
-			port := w.LocalAddr().(*net.TCPAddr).Port
-			eventually(t, "the kernel to forget the connection", func() bool { return !talksTo(t, port) })
+			eventually(t, "the kernel to forget the connection", func() bool { return !remembers(t, w.RemoteAddr(), w.LocalAddr()) })
 		})
 	}
 }
 
-// talksTo tells whether this machine's kernel has a TCP connection whose far end
-// has that port.
-func talksTo(t *testing.T, port int) bool {
+// remembers tells whether this machine's kernel has a TCP connection between
+// those addresses, as seen from the first.
+func remembers(t *testing.T, near, far net.Addr) bool {
 	t.Helper()
 	table, err := os.ReadFile("/proc/net/tcp")
 	if err != nil {
 		t.Fatal(err)
 	}
+	port := func(a net.Addr) string { return fmt.Sprintf(":%04X", a.(*net.TCPAddr).Port) }
 	for line := range strings.Lines(string(table)) {
-		if f := strings.Fields(line); len(f) > 2 && strings.HasSuffix(f[2], fmt.Sprintf(":%04X", port)) {
+		f := strings.Fields(line)
+		if len(f) > 2 && strings.HasSuffix(f[1], port(near)) && strings.HasSuffix(f[2], port(far)) {
 			return true
 		}
 	}
