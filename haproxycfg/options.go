@@ -53,7 +53,7 @@ var bindOptions = optionTable([]string{"crt", "crt-list"}, []optionGroup{
 	{1, LeftOut, "each lb has its own ticket keys: at the switch, clients make one full handshake", []string{"tls-ticket-keys"}},
 	{0, Decide, "lb makes no certificates on the fly: name real ones", []string{"generate-certificates"}},
 	{1, LeftOut, "lb makes no certificates on the fly", []string{"ca-sign-file", "ca-sign-pass"}},
-	{1, LeftOut, "lb has no limit of connections for one address; set limits of the system, and watch lb_connections", []string{"maxconn"}},
+	{1, LeftOut, "lb has no limit of connections for one address; limits.connections holds for all of them together", []string{"maxconn"}},
 	{1, LeftOut, whyKernel, []string{"backlog", "interface", "mss", "tcp-ut", "nice", "cc", "tcp-md5sig"}},
 	{0, LeftOut, whyKernel, []string{"defer-accept", "tfo", "transparent"}},
 	{1, LeftOut, whyNamespace, []string{"namespace"}},
