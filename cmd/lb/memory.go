@@ -29,15 +29,17 @@ func keepHeap(ctx context.Context) {
 	afterEachCollection(ctx, func() { debug.SetGCPercent(gcPercent(readHeap().live)) })
 	tick := time.NewTicker(heapPeriod)
 	defer tick.Stop()
-	for was := readHeap(); ; {
+	was := readHeap()
+	for trimmed := was; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 		is := readHeap()
-		if is.trimmable(was) {
+		if is.trimmable(was, trimmed) {
 			debug.FreeOSMemory()
+			trimmed = is
 		}
 		was = is
 	}
@@ -88,9 +90,11 @@ func readHeap() heap {
 	}
 }
 
-// trimmable tells whether a good part of the heap is spare, and at the pace
-// since it was as was tells won't be needed soon.
-func (h heap) trimmable(was heap) bool {
+// trimmable tells whether it is quiet since the heap was as was tells, and a
+// collection is worth it: because a good part of the heap is known to be spare, or
+// because so much was allocated since it was trimmed that nobody knows.
+func (h heap) trimmable(was, trimmed heap) bool {
 	spare := h.resident - min(h.live, h.resident)
-	return spare > max(leastSpare, h.live/4) && h.allocated-was.allocated < spare/4
+	quiet := h.allocated-was.allocated <= max(leastSpare/4, h.live/16)
+	return quiet && (spare > max(leastSpare, h.live/4) || h.allocated-trimmed.allocated > max(4*leastSpare, h.live))
 }

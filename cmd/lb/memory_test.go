@@ -27,20 +27,23 @@ func TestSmallHeapsGetMoreRoom(t *testing.T) {
 func TestSpareHeapIsGivenBackWhenItIsQuiet(t *testing.T) {
 	const mb = 1 << 20
 	for _, tt := range []struct {
-		name      string
-		is        heap
-		allocated uint64 // in the last period
-		want      bool
+		name   string
+		is     heap
+		period uint64 // bytes allocated in the last period
+		total  uint64 // and since the heap was trimmed
+		want   bool
 	}{
-		{"garbage of a wave that is over", heap{live: 40 * mb, resident: 90 * mb}, 0, true},
-		{"the same, and the wave goes on", heap{live: 40 * mb, resident: 90 * mb}, 20 * mb, false},
-		{"a trickle", heap{live: 40 * mb, resident: 90 * mb}, 2 * mb, true},
-		{"little to gain", heap{live: 40 * mb, resident: 49 * mb}, 0, false},
-		{"little to gain from a small heap", heap{live: 1 * mb, resident: 4 * mb}, 0, false},
-		{"live at the last collection, and freed since", heap{live: 50 * mb, resident: 40 * mb}, 0, false},
+		{"garbage of a wave that is over", heap{live: 40 * mb, resident: 90 * mb}, 0, 0, true},
+		{"the same, and the wave goes on", heap{live: 40 * mb, resident: 90 * mb}, 20 * mb, 20 * mb, false},
+		{"a trickle", heap{live: 40 * mb, resident: 90 * mb}, 2 * mb, 2 * mb, true},
+		{"little to gain", heap{live: 40 * mb, resident: 49 * mb}, 0, 30 * mb, false},
+		{"little to gain from a small heap", heap{live: 1 * mb, resident: 4 * mb}, 0, 0, false},
+		{"live at the last collection, and freed since", heap{live: 50 * mb, resident: 40 * mb}, 0, 10 * mb, false},
+		{"the same, after a wave", heap{live: 50 * mb, resident: 40 * mb}, 0, 60 * mb, true},
+		{"a small heap after a small wave", heap{live: 3 * mb, resident: 5 * mb}, 0, 17 * mb, true},
 	} {
-		tt.is.allocated = 1000*mb + tt.allocated
-		if got := tt.is.trimmable(heap{allocated: 1000 * mb}); got != tt.want {
+		tt.is.allocated = 1000 * mb
+		if got := tt.is.trimmable(heap{allocated: 1000*mb - tt.period}, heap{allocated: 1000*mb - tt.total}); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}
 	}
