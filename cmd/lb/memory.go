@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,12 @@ const (
 	heapRoom   = 32 << 20        // bytes that a small heap may grow by between two collections
 	leastSpare = 4 << 20         // bytes that aren't worth a collection
 	heapPeriod = 5 * time.Second // between two looks at the heap
+
+	// restPercent is GOGC after a collection that is to trim the heap. The runtime
+	// gives back what exceeds the size that follows from it, little by little in
+	// the background. debug.FreeOSMemory does so at once, and stops all else on a
+	// processor for tens of milliseconds meanwhile.
+	restPercent = 5
 )
 
 // keepHeap runs until ctx ends. It leaves the collector alone if the operator
@@ -26,7 +33,14 @@ func keepHeap(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	afterEachCollection(ctx, func() { debug.SetGCPercent(gcPercent(readHeap().live)) })
+	var resting atomic.Bool // the next collection is the one after which nothing is to come
+	afterEachCollection(ctx, func() {
+		percent := restPercent
+		if !resting.CompareAndSwap(true, false) {
+			percent = gcPercent(readHeap().live)
+		}
+		debug.SetGCPercent(percent)
+	})
 	tick := time.NewTicker(heapPeriod)
 	defer tick.Stop()
 	was := readHeap()
@@ -38,7 +52,8 @@ func keepHeap(ctx context.Context) {
 		}
 		is := readHeap()
 		if is.trimmable(was, trimmed) {
-			debug.FreeOSMemory()
+			resting.Store(true)
+			runtime.GC()
 			trimmed = is
 		}
 		was = is
