@@ -107,7 +107,7 @@ func (c *child) meet(group []greed, user *neighbour, idle levels) {
 // garbage that the collector leaves for a while.
 const (
 	most  = 96 << 10
-	slack = 48 << 20
+	slack = 96 << 20 // of which the heap may have 32 MB without a collection, and the race detector takes as much again
 )
 
 func (c *child) compare(bound, got levels) {
