@@ -140,6 +140,9 @@ func (h *h2conn) Read(p []byte) (int, error) {
 			h.denied(err)
 		}
 		if err != nil {
+			if timedOut(err) { // net/http gives reads a deadline only until the preface is there
+				h.srv.p.gaveUp(slowStart)
+			}
 			return 0, err
 		}
 	}
