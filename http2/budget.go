@@ -42,9 +42,12 @@ var budgets = [kinds]budget{
 	Cancelled:    {300, 30},
 }
 
-// bytesPerUpdate is how many bytes of answers earn a client one WINDOW_UPDATE:
-// it needs one for its stream and one for the connection now and then.
-const bytesPerUpdate = 4 << 10
+// bytesPerUpdate is how many bytes of answers earn a client one WINDOW_UPDATE.
+// Some send one for the stream and one for the connection for each DATA frame,
+// and frames are as small as the pieces that the host's answer comes in, a few
+// kilobytes often. One that makes the frames small, by windows of a few bytes, earns
+// none (CVE-2019-9511).
+const bytesPerUpdate = 1 << 10
 
 // A purse is what one client has used of its budgets.
 type purse struct {
