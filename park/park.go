@@ -21,8 +21,8 @@ import (
 // other guests would wait with it.
 type Guest interface {
 	// Ready is called when the socket fd, which had nothing to read, has
-	// something, or takes bytes again after it took no more. The lot tells it
-	// once: the guest has to go on until the socket says EAGAIN (or gives less
+	// something, or, if the guest is interested, takes bytes again after it took
+	// no more. The lot tells it once: the guest has to go on until the socket says EAGAIN (or gives less
 	// than it was asked for), or return true to be called again after others
 	// have had their turn. Ready may be called without need, even for a socket
 	// that has been removed at the same moment.
@@ -42,6 +42,18 @@ type Event struct {
 	// end, which won't be told again.
 	HangUp bool
 }
+
+// An Interest says which events of a socket a guest is called for.
+type Interest uint32
+
+const (
+	// Input is bytes to read, or their end.
+	Input Interest = unix.EPOLLIN | unix.EPOLLRDHUP
+
+	// Both is input, and room for bytes to write. A socket with nothing to read
+	// has that room nearly always, so its guest is called as soon as it is added.
+	Both Interest = Input | unix.EPOLLOUT
+)
 
 // A Lot is a set of sockets and the goroutine that waits for them. Its methods
 // are safe for concurrent use.
@@ -99,16 +111,16 @@ func New(period time.Duration) (*Lot, error) {
 	return l, nil
 }
 
-// Add has g called for the non-blocking socket fd. What is there to read
-// already counts as an event. The descriptor stays the guest's, which must
+// Add has g called for the non-blocking socket fd, when something happens that is
+// of interest. What is there already counts as an event. The descriptor stays the guest's, which must
 // remove it before it closes it.
-func (l *Lot) Add(fd int, g Guest) error {
+func (l *Lot) Add(fd int, what Interest, g Guest) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for fd >= len(l.guests) {
 		l.guests = append(l.guests, nil)
 	}
-	if err := l.control(unix.EPOLL_CTL_ADD, fd); err != nil {
+	if err := l.control(unix.EPOLL_CTL_ADD, fd, what); err != nil {
 		return fmt.Errorf("add a socket to an epoll set: %w", err)
 	}
 	l.guests[fd] = g
@@ -124,14 +136,14 @@ func (l *Lot) Remove(fd int) {
 		return
 	}
 	l.guests[fd] = nil
-	_ = l.control(unix.EPOLL_CTL_DEL, fd) // fails only if the lot has ended
+	_ = l.control(unix.EPOLL_CTL_DEL, fd, 0) // fails only if the lot has ended
 }
 
-func (l *Lot) control(op, fd int) error {
+func (l *Lot) control(op, fd int, what Interest) error {
 	var err error
 	outer := l.raw.Control(func(set uintptr) {
 		err = unix.EpollCtl(int(set), op, fd, &unix.EpollEvent{
-			Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET,
+			Events: uint32(what) | unix.EPOLLET,
 			Fd:     int32(fd),
 		})
 	})

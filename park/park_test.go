@@ -102,7 +102,7 @@ func TestGuestIsCalledUntilItHasReadEverything(t *testing.T) {
 	near, far := pair(t)
 	r := newReader()
 	write(t, far, "there before it came")
-	if err := l.Add(near, r); err != nil {
+	if err := l.Add(near, Both, r); err != nil {
 		t.Fatal(err)
 	}
 	r.want(t, "there before it came")
@@ -126,7 +126,7 @@ func TestGuestsShareOneGoroutineInTurn(t *testing.T) {
 	busyNear, busyFar := pair(t)
 	near, far := pair(t)
 	busy := &endless{}
-	if err := l.Add(busyNear, busy); err != nil {
+	if err := l.Add(busyNear, Both, busy); err != nil {
 		t.Fatal(err)
 	}
 	write(t, busyFar, "x")
@@ -134,7 +134,7 @@ func TestGuestsShareOneGoroutineInTurn(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	r := newReader()
-	if err := l.Add(near, r); err != nil {
+	if err := l.Add(near, Both, r); err != nil {
 		t.Fatal(err)
 	}
 	write(t, far, "not starved")
@@ -158,7 +158,7 @@ func TestSocketThatTakesBytesAgainIsAnEvent(t *testing.T) {
 	l := run(t, time.Hour)
 	near, far := pair(t)
 	w := &writer{fd: near, stuck: make(chan bool, 100)}
-	if err := l.Add(near, w); err != nil {
+	if err := l.Add(near, Both, w); err != nil {
 		t.Fatal(err)
 	}
 	<-w.stuck
@@ -198,7 +198,7 @@ func TestRemovedGuestIsCalledNoMore(t *testing.T) {
 	l := run(t, time.Millisecond)
 	near, far := pair(t)
 	r := newReader()
-	if err := l.Add(near, r); err != nil {
+	if err := l.Add(near, Both, r); err != nil {
 		t.Fatal(err)
 	}
 	write(t, far, "a")
@@ -208,7 +208,7 @@ func TestRemovedGuestIsCalledNoMore(t *testing.T) {
 	write(t, far, "b")
 	other, otherFar := pair(t)
 	o := newReader()
-	if err := l.Add(other, o); err != nil {
+	if err := l.Add(other, Both, o); err != nil {
 		t.Fatal(err)
 	}
 	ticks := o.ticks.Load()
@@ -224,7 +224,7 @@ func TestRemovedGuestIsCalledNoMore(t *testing.T) {
 	if r.ticks.Load() != before || len(r.got) > 0 {
 		t.Error("called after it was removed")
 	}
-	if err := l.Add(near, r); err != nil {
+	if err := l.Add(near, Both, r); err != nil {
 		t.Fatalf("it can't come back: %v", err)
 	}
 	r.want(t, "b")
@@ -239,7 +239,7 @@ func TestAllGuestsTick(t *testing.T) {
 		for _, fd := range []int{a, b} {
 			r := newReader()
 			readers = append(readers, r)
-			if err := l.Add(fd, r); err != nil {
+			if err := l.Add(fd, Both, r); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -263,7 +263,7 @@ func TestAddAndRemoveWhileEventsCome(t *testing.T) {
 		wg.Go(func() {
 			for range 300 {
 				r := newReader()
-				if err := l.Add(near, r); err != nil {
+				if err := l.Add(near, Both, r); err != nil {
 					t.Error(err)
 					return
 				}
@@ -283,10 +283,10 @@ func TestBadDescriptorIsAnError(t *testing.T) {
 	l := run(t, time.Hour)
 	near, far := pair(t)
 	r := newReader()
-	if err := l.Add(near, r); err != nil {
+	if err := l.Add(near, Both, r); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Add(near, newReader()); !errors.Is(err, unix.EEXIST) {
+	if err := l.Add(near, Both, newReader()); !errors.Is(err, unix.EEXIST) {
 		t.Errorf("added twice: %v", err)
 	}
 	write(t, far, "still the first one's")
@@ -305,7 +305,7 @@ func TestLotThatHasEndedTakesNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	near, _ := pair(t)
-	if err := l.Add(near, newReader()); err == nil {
+	if err := l.Add(near, Both, newReader()); err == nil {
 		t.Error("taken")
 	}
 	l.Remove(near)
@@ -320,7 +320,7 @@ func TestHelpDoesWhatRunWouldDo(t *testing.T) {
 	}
 	near, far := pair(t)
 	r := newReader()
-	if err := alone.Add(near, r); err != nil {
+	if err := alone.Add(near, Both, r); err != nil {
 		t.Fatal(err)
 	}
 	alone.Help()
@@ -344,7 +344,7 @@ func TestHelpDoesWhatRunWouldDo(t *testing.T) {
 	for range 4 {
 		near, far := pair(t)
 		r := newReader()
-		if err := l.Add(near, r); err != nil {
+		if err := l.Add(near, Both, r); err != nil {
 			t.Fatal(err)
 		}
 		wg.Go(func() {
@@ -373,7 +373,7 @@ func BenchmarkEvent(b *testing.B) {
 		b.Fatal(err)
 	}
 	r := newReader()
-	if err := l.Add(fds[0], r); err != nil {
+	if err := l.Add(fds[0], Both, r); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
@@ -385,4 +385,41 @@ func BenchmarkEvent(b *testing.B) {
 	<-done
 	unix.Close(fds[0])
 	unix.Close(fds[1])
+}
+
+// A counter counts its calls, and reads nothing.
+type counter struct{ calls atomic.Int64 }
+
+func (c *counter) Ready(int, Event) bool { c.calls.Add(1); return false }
+func (c *counter) Tick(time.Time)        {}
+
+func TestGuestForInputIsNotCalledForRoomToWrite(t *testing.T) {
+	l := run(t, time.Hour)
+	near, far := pair(t)
+	c := new(counter)
+	if err := l.Add(near, Input, c); err != nil {
+		t.Fatal(err)
+	}
+	other, _ := pair(t)
+	both := new(counter)
+	if err := l.Add(other, Both, both); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the call for room", &both.calls)
+	if n := c.calls.Load(); n != 0 {
+		t.Errorf("called %d times before anything came", n)
+	}
+	if _, err := unix.Write(far, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the call for input", &c.calls)
+}
+
+func wait(t *testing.T, what string, calls *atomic.Int64) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); calls.Load() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("not in time: ", what)
+		}
+	}
 }

@@ -116,7 +116,7 @@ func (c *conn) park() bool {
 		shed(tc, 0)
 	}
 	i.lot, i.fd = c.srv.lot(), fd
-	if err := i.lot.Add(fd, c); err != nil {
+	if err := i.lot.Add(fd, park.Input, c); err != nil {
 		return false
 	}
 	i.state = parked

@@ -46,6 +46,19 @@ func TestIdleConnectionIsParkedAndServedAgain(t *testing.T) {
 	})
 }
 
+func TestParkedConnectionStaysParked(t *testing.T) {
+	both(t, parks, func(t *testing.T, l *lab, dial func() *wire) {
+		dial().send(get("/")).want(200)
+		l.waitParked(1)
+		for range 200 {
+			time.Sleep(500 * time.Microsecond)
+			if gaugeValue(l, "lb_connections_parked") != 1 {
+				t.Fatal("it was woken, though nothing came")
+			}
+		}
+	})
+}
+
 func TestParkedConnectionThatIsClosedIsForgotten(t *testing.T) {
 	both(t, parks, func(t *testing.T, l *lab, dial func() *wire) {
 		w := dial()

@@ -80,7 +80,7 @@ func (t *tunnel) open(p passage, head, early []byte) error {
 		return err
 	}
 	t.lot, t.account, t.last = p.lot, p.account, time.Now()
-	if err := errors.Join(t.lot.Add(t.client.fd, t), t.lot.Add(t.back.fd, t)); err != nil {
+	if err := errors.Join(t.lot.Add(t.client.fd, park.Both, t), t.lot.Add(t.back.fd, park.Both, t)); err != nil {
 		t.finish(endFault)
 		return nil
 	}
