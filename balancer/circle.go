@@ -1,12 +1,23 @@
 package balancer
 
 import (
+	"fmt"
 	"math/bits"
 	"slices"
 )
 
 // maxPoints is the largest number of points on a circle.
 const maxPoints = 1 << 20
+
+// fitCircle says why hosts with so many points per unit of weight have too many,
+// nil if they haven't.
+func fitCircle(hosts []Host, points int) error {
+	total := totalWeight(hosts)
+	if n := total * points; n > maxPoints {
+		return fmt.Errorf("the weights add up to %d, which makes %d points; at most %d are possible", total, n, maxPoints)
+	}
+	return nil
+}
 
 // A mark is a point on a circle and the host to which it belongs.
 type mark struct {
@@ -93,9 +104,12 @@ func (c *circle) index() {
 	}
 }
 
+// sum implements router.
+func (c *circle) sum(key []byte) uint64 { return uint64(c.hash(key)) }
+
 // locate implements router.
-func (c *circle) locate(key []byte) (int, uint64) {
-	hash := c.hash(key)
+func (c *circle) locate(place uint64) int {
+	hash := uint32(place)
 	bucket := hash >> c.shift
 	slot, limit := c.starts[bucket], c.starts[bucket+1]
 	for limit-slot > crowded {
@@ -111,7 +125,7 @@ func (c *circle) locate(key []byte) (int, uint64) {
 	if int(slot) == len(c.ends) {
 		slot = 0
 	}
-	return int(slot), uint64(hash)
+	return int(slot)
 }
 
 // crowded is how many slots may begin at equal upper bits before they are halved;

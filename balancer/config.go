@@ -21,6 +21,12 @@ var policies = []string{PolicyConsistent, PolicyRendezvous, PolicyMaglev, Policy
 // minSeed is the length that keeps a seed from being guessed.
 const minSeed = 16
 
+// The limits of BoundedLoad. Just above 1, nearly every second host is full.
+const (
+	minBoundedLoad = 1.01
+	maxBoundedLoad = 100
+)
+
 // Config is the `hash` section: where the key of a request is, and how keys are
 // placed on hosts. Its zero value means the defaults. All balancers of a region
 // need the same one.
@@ -31,6 +37,11 @@ type Config struct {
 	// so that nobody can choose tokens that fall on one host. Default none. Setting
 	// or changing it moves most keys. The policy haproxy can't have one.
 	Seed string `yaml:"seed"`
+	// BoundedLoad is how many times its share of the terminals a host may have when
+	// it gets a new key, from 1.01 to 100; beyond, the key goes to the next of its
+	// candidates. Default 0, no bound. Tables don't depend on it: who sends keys to
+	// hosts keeps it, and each balancer for itself.
+	BoundedLoad float64 `yaml:"bounded_load"`
 	// The parameters of each policy; those of the others are checked, too.
 	Consistent ConsistentConfig `yaml:"consistent"`
 	Rendezvous RendezvousConfig `yaml:"rendezvous"`
@@ -97,6 +108,9 @@ func (c Config) Validate() []Problem {
 		found = append(found, Problem{"policy", fmt.Sprintf("there is no policy %q; known: %s", c.Policy, strings.Join(policies, ", "))})
 	}
 	found = append(found, c.seedProblems()...)
+	if c.BoundedLoad != 0 && !(c.BoundedLoad >= minBoundedLoad && c.BoundedLoad <= maxBoundedLoad) {
+		found = append(found, Problem{"bounded_load", fmt.Sprintf("%g is not in %g..%d; it is how many times its share of the terminals a host may have, such as 1.25", c.BoundedLoad, minBoundedLoad, maxBoundedLoad)})
+	}
 	return slices.Concat(found, c.Consistent.problems(), c.Rendezvous.problems(), c.Maglev.problems(), c.Ketama.problems(), c.HAProxy.problems())
 }
 

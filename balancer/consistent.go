@@ -42,15 +42,20 @@ func (p *consistentPolicy) parameters() string {
 	return fmt.Sprintf("partitions=%d replicas=%d load=%s", p.cfg.Partitions, p.cfg.Replicas, load) + p.keys.mark()
 }
 
+// fit implements policy.
+func (p *consistentPolicy) fit(hosts []Host) error {
+	switch total := totalWeight(hosts); {
+	case total > maxMembers:
+		return fmt.Errorf("the weights add up to %d; at most %d are possible", total, maxMembers)
+	case total > p.cfg.Partitions:
+		return fmt.Errorf("the weights add up to %d, and %d partitions aren't enough for that", total, p.cfg.Partitions)
+	}
+	return nil
+}
+
 // place implements policy.
 func (p *consistentPolicy) place(hosts []Host) (layout, error) {
-	if total := totalWeight(hosts); total > maxMembers {
-		return layout{}, fmt.Errorf("the weights add up to %d; at most %d are possible", total, maxMembers)
-	}
 	members, hostOf := membersOf(hosts)
-	if len(members) > p.cfg.Partitions {
-		return layout{}, fmt.Errorf("the weights add up to %d, and %d partitions aren't enough for that", len(members), p.cfg.Partitions)
-	}
 	ring, err := newRing(p.cfg, hosts)
 	if err != nil {
 		return layout{}, err

@@ -50,16 +50,17 @@ func (p *haproxyPolicy) space() space {
 	return space{function: fmt.Sprintf("haproxy %s %t", p.cfg.Function, *p.cfg.Avalanche)}
 }
 
+// fit implements policy.
+func (p *haproxyPolicy) fit(hosts []Host) error {
+	if err := fitIDs(hosts); err != nil {
+		return err
+	}
+	return fitCircle(hosts, haproxyScale)
+}
+
 // place implements policy.
 func (p *haproxyPolicy) place(hosts []Host) (layout, error) {
-	order, err := byID(hosts)
-	if err != nil {
-		return layout{}, err
-	}
-	if n := totalWeight(hosts) * haproxyScale; n > maxPoints {
-		return layout{}, fmt.Errorf("the weights add up to %d, which makes %d points; at most %d are possible", totalWeight(hosts), n, maxPoints)
-	}
-	l := newCircle(p.marks(hosts, order), len(hosts), true, p.hash).layout(p.space())
+	l := newCircle(p.marks(hosts, byID(hosts)), len(hosts), true, p.hash).layout(p.space())
 	l.numbered = true
 	return l, nil
 }
@@ -80,23 +81,30 @@ func (p *haproxyPolicy) marks(hosts []Host, order []uint16) []mark {
 	return marks
 }
 
-// byID returns the indices of hosts in the order of their numbers, which stands
-// for HAProxy's order of server lines, or an error if HAProxy couldn't have, or
-// couldn't tell apart, servers of these numbers.
-func byID(hosts []Host) ([]uint16, error) {
+// fitIDs says why HAProxy couldn't have, or couldn't tell apart, servers with the
+// numbers of hosts, nil if it could.
+func fitIDs(hosts []Host) error {
 	first := make(map[uint32]Host, len(hosts))
-	order := make([]uint16, len(hosts))
-	for i, h := range hosts {
-		order[i] = uint16(i)
+	for _, h := range hosts {
 		if h.ID == 0 || h.ID > MaxHAProxyID {
-			return nil, fmt.Errorf("host %q has the id %d; this policy needs one in 1..%d", h.Name, h.ID, MaxHAProxyID)
+			return fmt.Errorf("host %q has the id %d; this policy needs one in 1..%d", h.Name, h.ID, MaxHAProxyID)
 		}
 		if other, found := first[h.ID%HAProxyIDs]; found {
-			return nil, fmt.Errorf("hosts %q and %q have the ids %d and %d, which HAProxy can't tell apart: give them ids that differ modulo %d",
+			return fmt.Errorf("hosts %q and %q have the ids %d and %d, which HAProxy can't tell apart: give them ids that differ modulo %d",
 				other.Name, h.Name, other.ID, h.ID, HAProxyIDs)
 		}
 		first[h.ID%HAProxyIDs] = h
 	}
+	return nil
+}
+
+// byID returns the indices of hosts in the order of their numbers, which stands
+// for HAProxy's order of server lines.
+func byID(hosts []Host) []uint16 {
+	order := make([]uint16, len(hosts))
+	for i := range order {
+		order[i] = uint16(i)
+	}
 	slices.SortFunc(order, func(a, b uint16) int { return cmp.Compare(hosts[a].ID, hosts[b].ID) })
-	return order, nil
+	return order
 }

@@ -22,11 +22,10 @@ type haproxyMapPolicy struct {
 	haproxyPolicy
 }
 
-// place implements policy.
-func (p *haproxyMapPolicy) place(hosts []Host) (layout, error) {
-	order, err := byID(hosts)
-	if err != nil {
-		return layout{}, err
+// fit implements policy.
+func (p *haproxyMapPolicy) fit(hosts []Host) error {
+	if err := fitIDs(hosts); err != nil {
+		return err
 	}
 	scale := 0
 	for _, h := range hosts {
@@ -34,9 +33,15 @@ func (p *haproxyMapPolicy) place(hosts []Host) (layout, error) {
 	}
 	slots := totalWeight(hosts) / scale
 	if cells := slots * len(hosts); cells > maxMapCells {
-		return layout{}, fmt.Errorf("%d hosts with weights that add up to %d (divided by what they have in common) are too many for type %s; use type %s",
+		return fmt.Errorf("%d hosts with weights that add up to %d (divided by what they have in common) are too many for type %s; use type %s",
 			len(hosts), slots, HAProxyMapBased, HAProxyConsistent)
 	}
+	return nil
+}
+
+// place implements policy.
+func (p *haproxyMapPolicy) place(hosts []Host) (layout, error) {
+	order := byID(hosts)
 	m := &haproxyMap{hash: p.hash, owners: mapSlots(hosts, order, nobody), ranks: ranksOf(hosts)}
 	for i := range hosts {
 		m.without = append(m.without, mapSlots(hosts, order, uint16(i)))
@@ -61,11 +66,11 @@ type haproxyMap struct {
 	ranks   []rank
 }
 
+// sum implements router.
+func (m *haproxyMap) sum(key []byte) uint64 { return uint64(m.hash(key)) }
+
 // locate implements router.
-func (m *haproxyMap) locate(key []byte) (int, uint64) {
-	hash := m.hash(key)
-	return int(hash % uint32(len(m.owners))), uint64(hash)
-}
+func (m *haproxyMap) locate(hash uint64) int { return int(uint32(hash) % uint32(len(m.owners))) }
 
 // next implements router.
 func (m *haproxyMap) next(slot int, hash uint64, up []bool, avoid int) int {

@@ -96,7 +96,7 @@ func (v *vector) table(t *testing.T, hosts []Host) *Table {
 		lines[i] = uint16(i)
 	}
 	ring := newCircle(policy.marks(hosts, lines), len(hosts), true, policy.hash)
-	return newTable(policy, hosts, ring.layout(policy.space()))
+	return newTable(policy, "", hosts, ring.layout(policy.space()))
 }
 
 func TestEveryAnswerOfARealHAProxyIsReproduced(t *testing.T) {

@@ -26,11 +26,11 @@ func (p *ketamaPolicy) parameters() string {
 	return fmt.Sprintf("points=%d", p.cfg.Points) + p.keys.mark()
 }
 
+// fit implements policy.
+func (p *ketamaPolicy) fit(hosts []Host) error { return fitCircle(hosts, p.cfg.Points) }
+
 // place implements policy.
 func (p *ketamaPolicy) place(hosts []Host) (layout, error) {
-	if n := totalWeight(hosts) * p.cfg.Points; n > maxPoints {
-		return layout{}, fmt.Errorf("the weights add up to %d, which makes %d points; at most %d are possible", totalWeight(hosts), n, maxPoints)
-	}
 	var marks []mark
 	for i, h := range hosts {
 		marks = appendKetama(marks, uint16(i), h, p.cfg.Points)

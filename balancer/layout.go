@@ -11,7 +11,10 @@ type policy interface {
 	// parameters writes down what decides a table besides the hosts. It is only
 	// hashed, never shown.
 	parameters() string
-	// place returns the layout for hosts: at least one, checked, sorted by name.
+	// fit says why it can't place hosts, nil if it can. It only counts, and what it
+	// lets pass it lets pass in part.
+	fit(hosts []Host) error
+	// place returns the layout for hosts: at least one, that fit, sorted by name.
 	place(hosts []Host) (layout, error)
 }
 
@@ -43,8 +46,10 @@ type space struct {
 
 // A router finds the way of one key. It neither allocates nor locks.
 type router interface {
-	// locate returns the slot of key and the hash by which next goes on.
-	locate(key []byte) (slot int, hash uint64)
+	// sum returns the hash of key, which is all that the others need of it.
+	sum(key []byte) (hash uint64)
+	// locate returns the slot of a key with this hash.
+	locate(hash uint64) (slot int)
 	// next returns who has the key if its slot's owner can't: of the hosts that
 	// serve, given up and avoid, the one to which it would belong by the policy if
 	// the owner had left; -1 if none serves.
@@ -92,11 +97,11 @@ func slotLayout(hosts []Host, keys keyHash, owners, heirs []uint16) layout {
 	}
 }
 
+// sum implements router.
+func (s *slots) sum(key []byte) uint64 { return s.keys.sum(key) }
+
 // locate implements router.
-func (s *slots) locate(key []byte) (int, uint64) {
-	hash := s.keys.sum(key)
-	return int(hash % s.count), hash
-}
+func (s *slots) locate(hash uint64) int { return int(hash % s.count) }
 
 // next implements router.
 func (s *slots) next(slot int, hash uint64, up []bool, avoid int) int {

@@ -28,11 +28,16 @@ func (p *maglevPolicy) parameters() string {
 	return fmt.Sprintf("slots=%d", p.cfg.Slots) + p.keys.mark()
 }
 
+// fit implements policy.
+func (p *maglevPolicy) fit(hosts []Host) error {
+	if len(hosts) > p.cfg.Slots {
+		return fmt.Errorf("there are %d hosts, and %d slots aren't enough for that", len(hosts), p.cfg.Slots)
+	}
+	return nil
+}
+
 // place implements policy.
 func (p *maglevPolicy) place(hosts []Host) (layout, error) {
-	if len(hosts) > p.cfg.Slots {
-		return layout{}, fmt.Errorf("there are %d hosts, and %d slots aren't enough for that", len(hosts), p.cfg.Slots)
-	}
 	m := newMaglev(p.cfg.Slots, hosts)
 	owners, heirs := make([]uint16, p.cfg.Slots), slices.Repeat([]uint16{nobody}, p.cfg.Slots)
 	m.fill(-1, func(slot, host int) { owners[slot] = uint16(host) })

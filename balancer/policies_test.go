@@ -297,3 +297,43 @@ func TestMappingOfEveryPolicyIsTheOneThatUsersHave(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryPolicyPlacesAKeyByItsHashAlone is what those rely on who keep the
+// hashes of keys rather than keys.
+func TestEveryPolicyPlacesAKeyByItsHashAlone(t *testing.T) {
+	each(t, func(t *testing.T, cfg Config) {
+		before, after := build(t, cfg, mixed(7)...), build(t, cfg, mixed(5)...)
+		if empty := build(t, cfg); empty.SameHash(before) || before.SameHash(empty) || empty.Hash([]byte("k")) != 0 || empty.OwnerOf(1) != -1 {
+			t.Error("a table without hosts has a hash or an owner")
+		}
+		if !before.SameHash(after) {
+			t.Fatal("tables of one Config: got different hashes")
+		}
+		for _, key := range keys(500) {
+			hash := before.Hash(key)
+			if got, want := before.OwnerOf(hash), before.Owner(key); got != want {
+				t.Fatalf("%s: got host %d of the hash, %d of the key", key, got, want)
+			}
+			if got, want := after.OwnerOf(hash), after.Owner(key); got != want {
+				t.Fatalf("%s: got host %d of the other table's hash, %d of the key", key, got, want)
+			}
+		}
+	})
+}
+
+func TestPoliciesThatHashAlikeSaySo(t *testing.T) {
+	table := func(cfg Config) *Table { return build(t, cfg, fleet(3)...) }
+	plain := table(Config{})
+	for name, test := range map[string]struct {
+		other *Table
+		want  bool
+	}{
+		"another policy": {table(Config{Policy: PolicyRendezvous}), true},
+		"a seed":         {table(Config{Seed: "0123456789abcdef"}), false},
+		"a ring":         {table(Config{Policy: PolicyKetama}), false},
+	} {
+		if got := plain.SameHash(test.other); got != test.want {
+			t.Errorf("%s: got %t, want %t", name, got, test.want)
+		}
+	}
+}

@@ -17,6 +17,9 @@ func (p *rendezvousPolicy) parameters() string {
 	return fmt.Sprintf("slots=%d", p.cfg.Slots) + p.keys.mark()
 }
 
+// fit implements policy: any hosts do.
+func (p *rendezvousPolicy) fit([]Host) error { return nil }
+
 // place implements policy.
 func (p *rendezvousPolicy) place(hosts []Host) (layout, error) {
 	ranks := ranksOf(hosts)

@@ -17,9 +17,9 @@ type Table struct {
 }
 
 // newTable returns the table of hosts, which are sorted by name and not changed
-// hereafter.
-func newTable(p policy, hosts []Host, l layout) *Table {
-	return &Table{policy: p.name(), hosts: hosts, layout: l, digest: digest(p, hosts, l)}
+// hereafter. rules are Builder's.
+func newTable(p policy, rules string, hosts []Host, l layout) *Table {
+	return &Table{policy: p.name(), hosts: hosts, layout: l, digest: digest(p, rules, hosts, l)}
 }
 
 // Hosts returns the hosts, sorted by name. The caller must not change them.
@@ -29,9 +29,9 @@ func (t *Table) Hosts() []Host { return t.hosts }
 func (t *Table) Policy() string { return t.policy }
 
 // Digest returns 16 hexadecimal digits that are the same on all balancers if
-// and only if their tables place every key alike, fallback included. It covers
-// policy, parameters, seed, names, weights and slots, and for the policy haproxy
-// the hosts' numbers.
+// and only if their tables place every request alike, fallback included. It covers
+// where the key is, policy, parameters, seed, names, weights and slots, and for the
+// policy haproxy the hosts' numbers.
 func (t *Table) Digest() string { return t.digest }
 
 // Slots returns the number of slots; 0 for a table without hosts. On a ring each
@@ -46,8 +46,32 @@ func (t *Table) Slot(key []byte) int {
 	if len(t.layout.owners) == 0 {
 		return -1
 	}
-	slot, _ := t.layout.router.locate(key)
-	return slot
+	return t.layout.router.locate(t.layout.router.sum(key))
+}
+
+// Hash returns the number by which t places key, which is all of a key that
+// decides where it goes; 0 for a table without hosts. It tells less of a key than
+// the key does, but whoever knows the seed can try keys against it.
+func (t *Table) Hash(key []byte) uint64 {
+	if len(t.layout.owners) == 0 {
+		return 0
+	}
+	return t.layout.router.sum(key)
+}
+
+// SameHash reports whether t and other place keys by the same numbers, as the
+// tables of one Config do. A table without hosts has none.
+func (t *Table) SameHash(other *Table) bool {
+	return len(t.layout.owners) > 0 && len(other.layout.owners) > 0 && t.layout.space == other.layout.space
+}
+
+// OwnerOf returns the index in Hosts of the host that owns the keys with this
+// Hash; -1 for a table without hosts.
+func (t *Table) OwnerOf(hash uint64) int {
+	if len(t.layout.owners) == 0 {
+		return -1
+	}
+	return t.SlotOwner(t.layout.router.locate(hash))
 }
 
 // Owner returns the index in Hosts of the host that owns key, whether it is up
@@ -72,7 +96,8 @@ func (t *Table) Pick(key []byte, up []bool, avoid int) (host int, rule Rule) {
 	if len(t.layout.owners) == 0 {
 		return -1, RuleNone
 	}
-	slot, hash := t.layout.router.locate(key)
+	hash := t.layout.router.sum(key)
+	slot := t.layout.router.locate(hash)
 	if owner := int(t.layout.owners[slot]); serves(owner, up, avoid) {
 		return owner, RuleOwner
 	}
@@ -88,7 +113,8 @@ func (t *Table) Candidates(key []byte) []int {
 	if len(t.layout.owners) == 0 {
 		return nil
 	}
-	slot, hash := t.layout.router.locate(key)
+	hash := t.layout.router.sum(key)
+	slot := t.layout.router.locate(hash)
 	up := slices.Repeat([]bool{true}, len(t.hosts))
 	order := make([]int, 0, len(t.hosts))
 	for host := t.SlotOwner(slot); host >= 0; host = t.layout.router.next(slot, hash, up, -1) {
@@ -111,10 +137,10 @@ func (t *Table) Shares() []float64 {
 	return shares
 }
 
-// digest hashes everything that decides where a key goes. Texts are preceded by
+// digest hashes everything that decides where a request goes. Texts are preceded by
 // their length and numbers have a fixed size, so that no two tables are written
 // alike.
-func digest(p policy, hosts []Host, l layout) string {
+func digest(p policy, rules string, hosts []Host, l layout) string {
 	var b []byte
 	text := func(s string) {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
@@ -138,6 +164,9 @@ func digest(p policy, hosts []Host, l layout) string {
 	}
 	for _, end := range l.ends {
 		b = binary.BigEndian.AppendUint32(b, end)
+	}
+	if rules != "" {
+		text(rules)
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:8])

@@ -124,12 +124,17 @@ func TestDigestTellsTablesApart(t *testing.T) {
 	renamed[2].Name = "ide-3"
 	load := small
 	load.Consistent.Load = 1.3
+	byCookie, byEither := small, small
+	byCookie.Key = []KeyRule{{Source: KeyCookie, Name: "token"}}
+	byEither.Key = []KeyRule{{Source: KeyQuery, Name: "token"}, {Source: KeyCookie, Name: "token"}}
 	seen := map[string]string{base.Digest(): "base"}
 	for name, table := range map[string]*Table{
 		"fewer":        build(t, small, fleet(4)...),
 		"heavier":      build(t, small, heavier...),
 		"renamed":      build(t, small, renamed...),
 		"another load": build(t, load, fleet(5)...),
+		"a cookie":     build(t, byCookie, fleet(5)...),
+		"either":       build(t, byEither, fleet(5)...),
 		"empty":        build(t, small),
 		"empty, load":  build(t, load),
 	} {

@@ -14,7 +14,8 @@ const (
 	// MethodExact: both tables place keys by the same hash, and their slots were
 	// compared piece by piece. Where the tables have different numbers of slots, n
 	// and m, that means every pair of slots that one hash can fall into, modulo n
-	// and modulo m. Hashes are taken to be evenly spread.
+	// and modulo m. Hashes are taken to be evenly spread. A table without hosts
+	// compares with any: all keys go from nobody, or to nobody.
 	MethodExact Method = "exact"
 	// MethodIndependent: the tables place keys by different hashes, such as those
 	// of two policies or of two seeds, so that where a key was says nothing about
@@ -50,7 +51,9 @@ func Compare(before, after *Table) Movement {
 	m := Movement{Method: MethodExact}
 	var flows []flow
 	switch a, b := &before.layout, &after.layout; {
-	case len(a.owners) == 0 || len(b.owners) == 0 || a.space != b.space || (a.ends == nil) != (b.ends == nil):
+	case len(a.owners) == 0 || len(b.owners) == 0:
+		flows = product(before, after)
+	case a.space != b.space || (a.ends == nil) != (b.ends == nil):
 		m.Method = MethodIndependent
 		flows = product(before, after)
 	case a.ends != nil:
@@ -70,7 +73,7 @@ type flow struct {
 }
 
 // product returns the flows when before and after have nothing to do with one
-// another.
+// another, or one of them has no hosts.
 func product(before, after *Table) []flow {
 	was, is := sharesOrNobody(before), sharesOrNobody(after)
 	flows := make([]flow, 0, len(was)*len(is))

@@ -71,7 +71,8 @@ func TestMethodIsExactWhereverTablesShareAHash(t *testing.T) {
 		{"two rings on CRC-32", ketama, crc, MethodExact},
 		{"a ring and slots", ketama, maglev, MethodIndependent},
 		{"two functions", haproxy, crc, MethodIndependent},
-		{"no hosts before", build(t, small), consistent, MethodIndependent},
+		{"no hosts before", build(t, small), consistent, MethodExact},
+		{"no hosts after", ketama, new(Table), MethodExact},
 	} {
 		if got := Compare(row.a, row.b).Method; got != row.want {
 			t.Errorf("%s: got %s, want %s", row.name, got, row.want)
