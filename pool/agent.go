@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/rs/zerolog"
 )
@@ -12,10 +13,10 @@ import (
 // the announcement any more, and needs its checks to find out.
 const spread = 5
 
-// RunAgent announces the host it runs on to the pool until ctx ends. Then it
-// says that the host is leaving, waits for the news to spread, so that every
-// balancer takes the host out of its ring, leaves, and returns nil. An error
-// means that it never began.
+// RunAgent announces the host it runs on to the pool until ctx ends, with another
+// weight as soon as cfg.Weights says one. Then it says that the host is leaving,
+// waits for the news to spread, so that every balancer takes the host out of its
+// ring, leaves, and returns nil. An error means that it never began.
 func RunAgent(ctx context.Context, cfg AgentConfig, log zerolog.Logger) error {
 	return runAgent(ctx, cfg, gossipConfig{pace: lanPace, log: log})
 }
@@ -38,14 +39,43 @@ func runAgent(ctx context.Context, cfg AgentConfig, g gossipConfig) error {
 		return fmt.Errorf("agent: %w", err)
 	}
 	// Whom an agent talks to is of no consequence: it routes nothing.
-	everybody := doorman{loopback: true, spare: maxWeights}
+	everybody := doorman{loopback: true}
 	gossip, err := openGossip(g, newRoster(self.node(), everybody, g.log), v, v)
 	if err != nil {
 		return fmt.Errorf("agent: %w", err)
 	}
 	g.log.Info().Str("host", self.Name).Str("address", self.Address).Str("gossip", gossip.addr()).Msg("host announced")
+	var weighing sync.WaitGroup
+	weighing.Go(func() { self = gossip.weigh(ctx, self, cfg.Weights) })
 	gossip.run(ctx)
+	weighing.Wait()
 	g.log.Info().Str("host", self.Name).Msg("leaving")
 	gossip.leave(self, spread*g.pace.gossip)
 	return nil
+}
+
+// weigh announces each weight that comes, until ctx ends, and returns what was
+// announced last. One that can't be announced is logged, and the one before stays.
+func (g *gossip) weigh(ctx context.Context, self meta, weights <-chan int) meta {
+	for {
+		select {
+		case <-ctx.Done():
+			return self
+		case weight := <-weights:
+			if weight == self.Weight {
+				continue
+			}
+			next := self
+			next.Weight = weight
+			if err := next.check(); err != nil {
+				g.cfg.log.Error().Err(err).Int("weight", weight).Int("stays", self.Weight).Msg("weight not announced")
+				continue
+			}
+			g.cfg.log.Info().Int("from", self.Weight).Int("weight", weight).Msg("another weight announced")
+			self = next
+			if err := g.announce(self); err != nil { // it is on its way still
+				g.cfg.log.Debug().Err(err).Msg("nobody has taken the weight up yet")
+			}
+		}
+	}
 }

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"tokenring/balancer"
@@ -11,16 +12,19 @@ import (
 // hosts that join together make one table.
 const gather = 20 * time.Millisecond
 
-// An order asks for the table of hosts.
+// An order asks for the table of hosts, and for those of rings of the past.
 type order struct {
-	number uint64 // later ones are greater
+	number uint64 // a later one for other hosts is greater
 	hosts  []balancer.Host
+	past   [][]balancer.Host
 }
 
-// A product is what became of an order.
+// A product is what became of an order: first the table of its hosts, then once
+// more with those of the past, if there are any.
 type product struct {
-	number uint64
-	table  *balancer.Table // nil with err
+	order
+	table  *balancer.Table   // nil with err
+	before []*balancer.Table // of the first of order.past
 	err    error
 	took   time.Duration
 }
@@ -29,6 +33,7 @@ type product struct {
 // must not delay verdicts.
 type builder struct {
 	tables *balancer.Builder
+	last   product      // the last one without an error; run alone touches it
 	orders chan order   // room for one: the newest
 	built  chan product // unbuffered
 }
@@ -62,12 +67,20 @@ func (b *builder) run(ctx context.Context) {
 			if o = b.newest(ctx, o); ctx.Err() != nil {
 				return
 			}
-			select {
-			case b.built <- b.build(o):
-			case <-ctx.Done():
-				return
+			if made := b.build(o); b.deliver(ctx, made) && made.err == nil && len(o.past) > 0 {
+				b.deliver(ctx, b.buildPast(made))
 			}
 		}
+	}
+}
+
+// deliver hands p over, and reports whether that was before ctx ended.
+func (b *builder) deliver(ctx context.Context, p product) bool {
+	select {
+	case b.built <- p:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -85,8 +98,30 @@ func (b *builder) newest(ctx context.Context, o order) order {
 	}
 }
 
+// build builds the table of o's hosts, unless it is the last one built.
 func (b *builder) build(o order) product {
+	if b.last.table != nil && slices.Equal(o.hosts, b.last.hosts) {
+		return product{order: o, table: b.last.table}
+	}
 	start := time.Now()
 	table, err := b.tables.Build(o.hosts)
-	return product{number: o.number, table: table, err: err, took: time.Since(start)}
+	made := product{order: o, table: table, err: err, took: time.Since(start)}
+	if err == nil {
+		b.last = made
+	}
+	return made
+}
+
+// buildPast adds the tables of the past, as many as it can before there is another
+// order. It leaves nil for one that can't be built, which doesn't happen where the
+// table of today can: its hosts are among those of today.
+func (b *builder) buildPast(made product) product {
+	for _, hosts := range made.past {
+		if len(b.orders) > 0 {
+			break
+		}
+		table, _ := b.tables.Build(hosts)
+		made.before = append(made.before, table)
+	}
+	return made
 }

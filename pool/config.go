@@ -36,6 +36,10 @@ type Config struct {
 	// lie. Without any, all are allowed but loopback and link-local ones; those
 	// only if this balancer's gossip is on loopback itself.
 	AllowedNetworks []string `yaml:"allowed_networks"`
+	// SlowStart is how long a host that comes into service takes until it has all
+	// its keys; MinSlowStart to MaxSlowStart. All balancers need the same. Default 0:
+	// it has them at once.
+	SlowStart time.Duration `yaml:"slow_start"`
 	// Hosts are the hosts that run no agent.
 	Hosts []StaticHost `yaml:"hosts"`
 }
@@ -63,8 +67,9 @@ type PeersConfig struct {
 type AgentConfig struct {
 	Name       string
 	ID         uint32
-	Address    string // ip:port of the host's service, as balancers reach it
-	Weight     int    // default 1
+	Address    string     // ip:port of the host's service, as balancers reach it
+	Weight     int        // default 1
+	Weights    <-chan int // later weights, 1..256; never closed, nil if Weight stays
 	Zone       string
 	Version    string
 	Bind       string // the fields from here on are those of Config
@@ -78,7 +83,7 @@ type AgentConfig struct {
 type Options struct {
 	Name     string // of this balancer
 	Version  string // of this software
-	StateDir string // for decisions.json; "" keeps decisions in memory only
+	StateDir string // for decisions.json and members.json; "" keeps them in memory only
 	Hash     balancer.Config
 	Logger   zerolog.Logger
 	// Settle is how long a host must be lost to gossip and checks before it

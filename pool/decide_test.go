@@ -1,14 +1,19 @@
 package pool
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/rs/zerolog"
+
+	"tokenring/balancer"
 )
 
 func TestDecisionIsInForceWhenDecideReturns(t *testing.T) {
@@ -45,6 +50,28 @@ func TestDecideRefuses(t *testing.T) {
 		}
 		l.stop()
 		if err := l.decide("a", Drain); !errors.Is(err, ErrStopped) {
+			t.Errorf("after the end: got %v", err)
+		}
+	})
+}
+
+// TestWhoDoesntWaitIsToldHowFarItHasCome: a decision that has been taken isn't
+// undone because the operator has gone.
+func TestWhoDoesntWaitIsToldHowFarItHasCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, statics("a", "b"), quiet())
+		l.see(Up, "a", "b")
+		ctx, cancel := context.WithTimeout(t.Context(), gather/2)
+		defer cancel()
+		err := l.Decide(ctx, Decision{Host: "a", State: Drain})
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "has been taken") {
+			t.Errorf("while the table is being built: got %v", err)
+		}
+		l.pass(2 * gather)
+		l.wantRing("b", "taken")
+		l.stop()
+		err = l.Decide(t.Context(), Decision{Host: "a", State: Ready})
+		if !errors.Is(err, ErrStopped) || !strings.Contains(err.Error(), "nothing was decided") {
 			t.Errorf("after the end: got %v", err)
 		}
 	})
@@ -87,5 +114,208 @@ func TestDecisionThatCannotBeSavedIsInForceAndReported(t *testing.T) {
 		}
 		l.pass(2 * gather)
 		l.wantRing("b", "not saved")
+	})
+}
+
+// weigh has an operator decide a weight, as long as that takes.
+func (l *life) weigh(host string, weight int) error {
+	ctx, cancel := context.WithTimeout(l.t.Context(), time.Second)
+	defer cancel()
+	return l.Decide(ctx, Decision{Host: host, Weight: &weight, Reason: "slow disk", By: "eva"})
+}
+
+func TestAWeightMovesOnlyWhatItMust(t *testing.T) {
+	for _, policy := range []string{
+		balancer.PolicyConsistent, balancer.PolicyRendezvous, balancer.PolicyMaglev, balancer.PolicyKetama, balancer.PolicyHAProxy,
+	} {
+		t.Run(policy, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := statics("a", "b", "c", "d")
+				for i := range cfg.Hosts {
+					cfg.Hosts[i].ID, cfg.Hosts[i].Weight = uint32(i+1), 4
+				}
+				l := live(t, cfg, Options{Logger: zerolog.Nop(), Hash: balancer.Config{Policy: policy}})
+				defer l.stop()
+				l.see(Up, "a", "b", "c", "d")
+				before := l.Snapshot()
+				if err := l.weigh("b", 8); err != nil {
+					t.Fatal(err)
+				}
+				s := l.Snapshot()
+				h := s.Host("b")
+				if h.Weight != 8 || h.Announced != 4 || h.Weighed.By != "eva" || h.Weighed.Reason != "slow disk" || h.Weighed.Since.IsZero() {
+					t.Errorf("got %+v", h)
+				}
+				if h.State != Ready || h.By != "" || h.Share < 1.3*before.Host("b").Share {
+					t.Errorf("got %+v, was %+v: want the same state and about 1.6 times the share", h, before.Host("b"))
+				}
+				m := balancer.Compare(before.Table, s.Table)
+				if m.Astray > 0.005 || m.Moved < m.Ideal/2 || m.Moved > 1.5*m.Ideal {
+					t.Errorf("moved %.4f, astray %.4f; %.4f would be ideal", m.Moved, m.Astray, m.Ideal)
+				}
+				if err := l.weigh("b", OwnWeight); err != nil {
+					t.Fatal(err)
+				}
+				if h := l.Snapshot().Host("b"); h.Weight != 4 || h.Weighed != (Word{}) {
+					t.Errorf("back to its own weight: %+v", h)
+				}
+				if got := l.Snapshot().Table.Digest(); got != before.Table.Digest() {
+					t.Error("the table with its own weight is another one than before")
+				}
+			})
+		})
+	}
+}
+
+func TestAHostOfWeightZeroKeepsItsSessionsOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, statics("a", "b"), quiet())
+		defer l.stop()
+		l.see(Up, "a", "b")
+		if err := l.weigh("a", 0); err != nil {
+			t.Fatal(err)
+		}
+		l.wantRing("b", "weight 0")
+		if h := l.Snapshot().Host("a"); h.Serving() || h.WhyNot != WhyWeight || h.State == Maint {
+			t.Errorf("got %+v, want it out of the ring for its weight, and not in maintenance", h)
+		}
+		if err := l.decide("a", Drain); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.decide("a", Ready); err != nil {
+			t.Fatal(err)
+		}
+		l.wantRing("b", "ready, but still of weight 0")
+		if err := l.weigh("a", OwnWeight); err != nil {
+			t.Fatal(err)
+		}
+		l.wantRing("a b", "its own weight")
+	})
+}
+
+func TestStateAndWeightCanBeDecidedAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		o := Options{Logger: zerolog.Nop(), StateDir: dir}
+		l := live(t, statics("a", "b"), o)
+		l.see(Up, "a", "b")
+		if err := l.Decide(t.Context(), Decision{Host: "a", State: Drain, Weight: new(3)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.decide("a", Ready); err != nil {
+			t.Fatal(err)
+		}
+		l.stop()
+		l = live(t, statics("a", "b"), o)
+		defer l.stop()
+		if h := l.shots[0].Host("a"); h.Weight != 3 || h.State != Ready || h.Weighed.Since.IsZero() {
+			t.Errorf("after a restart: %+v, want ready and of weight 3", h)
+		}
+	})
+}
+
+func TestAWeightForWhichThereIsNoRoomIsRefusedBeforeItIsInForce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		room := balancer.Config{Policy: balancer.PolicyConsistent, Consistent: balancer.ConsistentConfig{Partitions: 101, Replicas: 2}}
+		cfg := statics("a", "b", "c")
+		cfg.Hosts[2].Weight = 90
+		l := live(t, cfg, Options{Logger: zerolog.Nop(), Hash: room})
+		defer l.stop()
+		l.see(Up, "a", "b", "c")
+		before := l.Snapshot().Table
+		if err := l.decide("b", Maint); err != nil {
+			t.Fatal(err)
+		}
+		for _, weight := range []int{11, 256, 257, -2} { // 90 + 11, and 1 in maintenance
+			if err := l.weigh("a", weight); !errors.Is(err, ErrDecision) {
+				t.Errorf("weight %d: got %v, want it refused", weight, err)
+			}
+		}
+		if h := l.Snapshot().Host("a"); h.Weight != 1 || h.Weighed != (Word{}) {
+			t.Errorf("a refused weight is in force: %+v", h)
+		}
+		if err := l.weigh("a", 10); err != nil {
+			t.Errorf("weight 10: %v", err)
+		}
+		if err := l.decide("b", Ready); err != nil {
+			t.Errorf("back from maintenance: %v", err)
+		}
+		l.wantRing("a b c", "101 of 101")
+		if l.Snapshot().Table == before || l.Snapshot().Alarm != "" {
+			t.Errorf("alarm %q", l.Snapshot().Alarm)
+		}
+	})
+}
+
+// TestLessWeightMayBeTooMuchForAMap: what its weights have in common makes it
+// small, and 99 has nothing in common with 100.
+func TestLessWeightMayBeTooMuchForAMap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cfg Config
+		for i := range 210 {
+			cfg.Hosts = append(cfg.Hosts, StaticHost{Name: fmt.Sprintf("h%d", i), ID: uint32(i + 1), Address: "10.0.0.1:4000", Weight: 100})
+		}
+		mapped := balancer.Config{Policy: balancer.PolicyHAProxy, HAProxy: balancer.HAProxyConfig{Type: balancer.HAProxyMapBased}}
+		l := live(t, cfg, Options{Logger: zerolog.Nop(), Hash: mapped})
+		defer l.stop()
+		if err := l.weigh("h7", 99); !errors.Is(err, ErrDecision) {
+			t.Errorf("weight 99 among 209 of 100: got %v, want it refused", err)
+		}
+		if err := l.weigh("h7", 0); err != nil {
+			t.Errorf("weight 0: %v", err)
+		}
+	})
+}
+
+func TestLessWeightIsAWayBackFromTooMuch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		room := balancer.Config{Policy: balancer.PolicyConsistent, Consistent: balancer.ConsistentConfig{Partitions: 101, Replicas: 2}}
+		l := live(t, statics("a", "b"), Options{Logger: zerolog.Nop(), Hash: room})
+		defer l.stop()
+		l.see(Up, "a", "b")
+		b, err := encodeMemory([]Decision{
+			{Host: "a", Weight: new(200), At: time.Now(), Origin: "lb-2"},
+			{Host: "b", Weight: new(200), At: time.Now(), Origin: "lb-2"},
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.peers.NotifyMsg(b)
+		l.pass(2 * gather)
+		if got := l.Snapshot().Alarm; !strings.Contains(got, "could not be built") {
+			t.Fatalf("alarm %q, want that the ring could not be built", got)
+		}
+		if err := l.weigh("a", 50); err == nil || errors.Is(err, ErrDecision) || !strings.Contains(err.Error(), "in force") {
+			t.Errorf("less, but still too much: got %v, want it in force without a ring", err)
+		}
+		if err := l.weigh("b", OwnWeight); err != nil {
+			t.Errorf("enough less: %v", err)
+		}
+		if s := l.Snapshot(); s.Alarm != "" || s.Table.Hosts()[0].Weight != 50 || s.Table.Hosts()[1].Weight != 1 {
+			t.Errorf("alarm %q, table of %v", s.Alarm, s.Table.Hosts())
+		}
+	})
+}
+
+func TestAnAnnouncedWeightIsTakenInWithoutLeaving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, statics("s"), quiet())
+		defer l.stop()
+		m := hostMeta("ide-1")
+		l.gossips(m, false)
+		l.see(Up, "s", "ide-1")
+		m.Weight = 9
+		l.gossips(m, false)
+		if h := l.Snapshot().Host("ide-1"); h.Weight != 9 || h.Announced != 9 || !h.Serving() {
+			t.Errorf("got %+v, want it to serve on with weight 9", h)
+		}
+		if err := l.weigh("ide-1", 2); err != nil {
+			t.Fatal(err)
+		}
+		m.Weight = 8
+		l.gossips(m, false)
+		if h := l.Snapshot().Host("ide-1"); h.Weight != 2 || h.Announced != 8 {
+			t.Errorf("got %+v, want the operator's weight before the announced one", h)
+		}
 	})
 }

@@ -1,14 +1,10 @@
 package pool
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,15 +12,22 @@ import (
 	"unicode/utf8"
 )
 
-// A Decision is what an operator wants of one host.
+// A Decision is what an operator wants of one host: its state, its weight, or
+// both at once. They are remembered apart, so that a later word about the one
+// leaves the other as it is.
 type Decision struct {
 	Host   string    `json:"host"`
-	State  State     `json:"state"`
+	State  State     `json:"state,omitempty"`  // "" leaves it as it is
+	Weight *int      `json:"weight,omitempty"` // 0..256 or OwnWeight; nil leaves it as it is
 	Reason string    `json:"reason,omitempty"` // at most 200 bytes of UTF-8
 	By     string    `json:"by,omitempty"`     // at most 64 bytes of UTF-8
 	At     time.Time `json:"at"`               // set by Decide
 	Origin string    `json:"origin"`           // the balancer that was told; set by Decide
 }
+
+// OwnWeight, as the Weight of a Decision, gives a host back the weight that it
+// announces or has in the config file.
+const OwnWeight = -1
 
 // Bounds of a decision. One fits into a gossip packet, all fit into a state
 // exchange.
@@ -51,14 +54,27 @@ func (d Decision) check() error {
 	if d.At.Before(minAt) || d.At.After(maxAt) {
 		return fmt.Errorf("a decision of %s", d.At)
 	}
+	if err := d.checkWish(); err != nil {
+		return err
+	}
 	return d.checkWords()
+}
+
+// checkWish says what is wrong with what the operator wants.
+func (d Decision) checkWish() error {
+	switch {
+	case d.State == "" && d.Weight == nil:
+		return errors.New("neither a state nor a weight is decided")
+	case d.State != "" && !d.State.Valid():
+		return fmt.Errorf("there is no state %.20q: ready, drain, maint", string(d.State))
+	case d.Weight != nil && *d.Weight != OwnWeight && (*d.Weight < 0 || *d.Weight > maxWeight):
+		return fmt.Errorf("the weight %d is not in 0..%d", *d.Weight, maxWeight)
+	}
+	return nil
 }
 
 // checkWords says what is wrong with what the operator wrote.
 func (d Decision) checkWords() error {
-	if !d.State.Valid() {
-		return fmt.Errorf("there is no state %.20q: ready, drain, maint", string(d.State))
-	}
 	if len(d.Reason) > maxReason {
 		return fmt.Errorf("the reason has %d bytes, at most %d are possible", len(d.Reason), maxReason)
 	}
@@ -73,36 +89,80 @@ func (d Decision) checkWords() error {
 	return nil
 }
 
-// compare orders decisions about one host: the later wins, and of two at the
-// same instant the greater by the other fields, so that every balancer prefers
-// the same one.
+// parts returns d cut into decisions about one thing each.
+func (d Decision) parts() []Decision {
+	if d.State == "" || d.Weight == nil {
+		return []Decision{d}
+	}
+	state, weight := d, d
+	state.Weight, weight.State = nil, ""
+	return []Decision{state, weight}
+}
+
+// A topic is what one register is about.
+type topic struct {
+	host string
+	what aspect
+}
+
+// An aspect is what of a host has a register of its own.
+type aspect string
+
+const (
+	aboutState  aspect = "state"
+	aboutWeight aspect = "weight"
+	aboutWarmUp aspect = "warm-up" // no decision: see warmUp
+)
+
+// topic returns what d, which is one part, is about.
+func (d Decision) topic() topic {
+	if d.Weight != nil {
+		return topic{d.Host, aboutWeight}
+	}
+	return topic{d.Host, aboutState}
+}
+
+// compare orders decisions on one topic: the later wins, and of two at the same
+// instant the greater by the other fields, so that every balancer prefers the
+// same one.
 func (d Decision) compare(e Decision) int {
 	return cmp.Or(
 		d.At.Compare(e.At),
 		cmp.Compare(d.Origin, e.Origin),
 		cmp.Compare(d.State, e.State),
+		cmp.Compare(d.weight(), e.weight()),
 		cmp.Compare(d.Reason, e.Reason),
 		cmp.Compare(d.By, e.By),
 	)
 }
 
-// registers hold the last decision about each host: last-writer-wins registers,
+// weight returns the weight that d decides, OwnWeight if it decides none.
+func (d Decision) weight() int {
+	if d.Weight == nil {
+		return OwnWeight
+	}
+	return *d.Weight
+}
+
+// registers hold the last decision on each topic: last-writer-wins registers,
 // whose merge is commutative, associative and idempotent.
-type registers map[string]Decision
+type registers map[topic]Decision
 
 // merge takes d into account and reports whether that changed anything. It
 // ignores what doesn't pass check.
-func (r registers) merge(d Decision) bool {
+func (r registers) merge(d Decision) (changed bool) {
 	if d.check() != nil {
 		return false
 	}
 	d.At = d.At.UTC().Round(0)
-	known, ok := r[d.Host]
-	if ok && d.compare(known) <= 0 {
-		return false
+	for _, part := range d.parts() {
+		known, ok := r[part.topic()]
+		if !ok || part.compare(known) > 0 {
+			r[part.topic()] = part
+			changed = true
+		}
 	}
-	r[d.Host] = d
-	return true
+	return changed
 }
 
 // prune drops the oldest decisions about unknown hosts until no more than limit
@@ -121,7 +181,7 @@ func (r registers) prune(limit int, known func(host string) bool) bool {
 	slices.SortFunc(strangers, Decision.compare)
 	strangers = strangers[:min(excess, len(strangers))]
 	for _, d := range strangers {
-		delete(r, d.Host)
+		delete(r, d.topic())
 	}
 	return len(strangers) > 0
 }
@@ -138,123 +198,34 @@ func (r registers) next(now time.Time) time.Time {
 	return now
 }
 
-// list returns the decisions, sorted by host.
-func (r registers) list() []Decision {
-	all := make([]Decision, 0, len(r))
-	for _, d := range r {
-		all = append(all, d)
+// state returns the last word on a host's state: ready, if there is none.
+func (r registers) state(host string) Decision {
+	if d, ok := r[topic{host, aboutState}]; ok {
+		return d
 	}
-	slices.SortFunc(all, func(a, b Decision) int { return cmp.Compare(a.Host, b.Host) })
+	return Decision{Host: host, State: Ready}
+}
+
+// weight returns the last word on a host's weight, false if it is the host's own.
+func (r registers) weight(host string) (Decision, bool) {
+	d := r[topic{host, aboutWeight}]
+	return d, d.weight() != OwnWeight
+}
+
+// weights returns the weights that aren't the hosts' own.
+func (r registers) weights() map[string]int {
+	all := map[string]int{}
+	for topic, d := range r {
+		if weight := d.weight(); weight != OwnWeight {
+			all[topic.host] = weight
+		}
+	}
 	return all
 }
 
-// decisionsFile is the JSON form on disk and in a state exchange.
-type decisionsFile struct {
-	Version   int        `json:"version"`
-	Decisions []Decision `json:"decisions"`
-}
-
-const decisionsVersion = 1
-
-// encodeDecisions writes decisions without escaping for HTML, which would make
-// one of them too long for a gossip packet.
-func encodeDecisions(all []Decision) ([]byte, error) {
-	var b bytes.Buffer
-	to := json.NewEncoder(&b)
-	to.SetEscapeHTML(false)
-	err := to.Encode(decisionsFile{decisionsVersion, all})
-	return b.Bytes(), err
-}
-
-// decodeDecisions reads what encodeDecisions wrote. The decisions are as they
-// came: the caller checks them.
-func decodeDecisions(b []byte) ([]Decision, error) {
-	var f decisionsFile
-	if err := json.Unmarshal(b, &f); err != nil {
-		return nil, err
-	}
-	if f.Version != decisionsVersion {
-		return nil, fmt.Errorf("decisions of version %d, this software knows %d", f.Version, decisionsVersion)
-	}
-	return f.Decisions, nil
-}
-
-const decisionsName = "decisions.json"
-
-// errCorrupt is in the error of loadDecisions when the file was there but not
-// to be believed, and has been put aside.
-var errCorrupt = errors.New("corrupt, put aside")
-
-// loadDecisions reads the decisions in dir. No file means no decisions. A
-// corrupt file is renamed to decisions.json.corrupt, for an operator to look at,
-// and the error wraps errCorrupt: the caller may go on without.
-func loadDecisions(dir string) (registers, error) {
-	path := filepath.Join(dir, decisionsName)
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return registers{}, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read decisions: %w", err)
-	}
-	r, err := parseFile(b)
-	if err != nil {
-		if renameErr := os.Rename(path, path+".corrupt"); renameErr != nil {
-			return nil, fmt.Errorf("put corrupt decisions aside: %w", renameErr)
-		}
-		return registers{}, fmt.Errorf("decisions in %s: %w as %s.corrupt: %w", path, errCorrupt, decisionsName, err)
-	}
-	return r, nil
-}
-
-// parseFile returns the decisions in a file. One that doesn't pass check is an
-// error: a file isn't to be believed in parts.
-func parseFile(b []byte) (registers, error) {
-	all, err := decodeDecisions(b)
-	if err != nil {
-		return nil, err
-	}
-	r := registers{}
-	for _, d := range all {
-		if err := d.check(); err != nil {
-			return nil, fmt.Errorf("host %.80q: %w", d.Host, err)
-		}
-		r.merge(d)
-	}
-	return r, nil
-}
-
-// save writes r to dir, which must exist: at any moment, and after a power cut,
-// the file holds either what it held before or all of r.
-func (r registers) save(dir string) error {
-	b, err := encodeDecisions(r.list())
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(dir, decisionsName)
-	if err := writeSynced(path+".new", b); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-func writeSynced(path string, b []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// syncDir makes a rename durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+// list returns the decisions, sorted by host and topic.
+func (r registers) list() []Decision {
+	return slices.SortedFunc(maps.Values(r), func(a, b Decision) int {
+		return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.topic().what, b.topic().what))
+	})
 }

@@ -1,11 +1,9 @@
 package pool
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,13 +20,20 @@ func decision(host string, state State, ms int) Decision {
 func someDecisions(r *rand.Rand) []Decision {
 	var all []Decision
 	for range r.IntN(8) {
-		all = append(all, Decision{
+		d := Decision{
 			Host:   fmt.Sprintf("ide-%d", r.IntN(3)),
-			State:  []State{Ready, Drain, Maint}[r.IntN(3)],
 			Reason: []string{"", "x"}[r.IntN(2)],
 			At:     at(r.IntN(3)),
 			Origin: []string{"lb-1", "lb-2"}[r.IntN(2)],
-		})
+		}
+		about := r.IntN(3)
+		if about != 1 {
+			d.State = []State{Ready, Drain, Maint}[r.IntN(3)]
+		}
+		if about != 0 {
+			d.Weight = new([]int{OwnWeight, 0, 1, 256}[r.IntN(4)])
+		}
+		all = append(all, d)
 	}
 	return all
 }
@@ -71,8 +76,59 @@ func TestLastDecisionWins(t *testing.T) {
 	if r.merge(decision("a", Maint, 5)) {
 		t.Error("the same decision changed something")
 	}
-	if !r.merge(decision("a", Drain, 6)) || r["a"].State != Drain {
-		t.Errorf("a later decision was ignored: %+v", r["a"])
+	if !r.merge(decision("a", Drain, 6)) || r.state("a").State != Drain {
+		t.Errorf("a later decision was ignored: %+v", r)
+	}
+}
+
+func weighing(host string, weight, ms int) Decision {
+	d := decision(host, "", ms)
+	d.Weight = &weight
+	return d
+}
+
+func TestAWordAboutTheStateLeavesTheWeightAsItIs(t *testing.T) {
+	both := weighing("a", 5, 1)
+	both.State = Drain
+	r := merged([]Decision{both, decision("a", Ready, 3), weighing("a", 7, 2)})
+	if got := r.state("a"); got.State != Ready || got.Weight != nil || !got.At.Equal(at(3)) {
+		t.Errorf("state: got %+v, want ready", got)
+	}
+	if got, ok := r.weight("a"); !ok || *got.Weight != 7 || got.State != "" || !got.At.Equal(at(2)) {
+		t.Errorf("weight: got %+v, want 7", got)
+	}
+	if r.merge(weighing("a", 9, 1)) {
+		t.Error("an older weight changed something")
+	}
+	if !r.merge(weighing("a", OwnWeight, 4)) {
+		t.Error("a later weight was ignored")
+	}
+	if got, ok := r.weight("a"); ok || len(r.weights()) != 0 {
+		t.Errorf("the host's own weight: got %+v and %v", got, r.weights())
+	}
+	if !r.merge(weighing("a", 0, 5)) || r.weights()["a"] != 0 || len(r.weights()) != 1 {
+		t.Errorf("weight 0 isn't a weight: %v", r.weights())
+	}
+}
+
+func TestSoftwareThatKnowsNoWeightsReadsTheStates(t *testing.T) {
+	b, err := encodeMemory([]Decision{weighing("a", 5, 1), decision("a", Maint, 2), weighing("b", OwnWeight, 3)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var old struct {
+		Version   int
+		Decisions []struct {
+			Host, Origin string
+			State        State
+			At           time.Time
+		}
+	}
+	if err := json.Unmarshal(b, &old); err != nil {
+		t.Fatal(err)
+	}
+	if old.Version != 1 || len(old.Decisions) != 1 || old.Decisions[0].State != Maint || old.Decisions[0].Host != "a" {
+		t.Errorf("got %+v, want the one decision about a state", old)
 	}
 }
 
@@ -90,7 +146,9 @@ func TestDecisionsThatMakeNoSenseAreRefused(t *testing.T) {
 	for what, change := range map[string]func(*Decision){
 		"no host":           func(d *Decision) { d.Host = "" },
 		"bad host":          func(d *Decision) { d.Host = "a/b" },
-		"no state":          func(d *Decision) { d.State = "" },
+		"nothing decided":   func(d *Decision) { d.State = "" },
+		"weight too large":  func(d *Decision) { d.Weight = new(257) },
+		"weight too small":  func(d *Decision) { d.Weight = new(-2) },
 		"unknown state":     func(d *Decision) { d.State = "gone" },
 		"no origin":         func(d *Decision) { d.Origin = "" },
 		"long reason":       func(d *Decision) { d.Reason = strings.Repeat("r", 201) },
@@ -112,7 +170,7 @@ func TestPruneDropsTheOldestStrangers(t *testing.T) {
 	if !r.prune(2, func(host string) bool { return host == "known" }) {
 		t.Error("nothing was dropped")
 	}
-	if _, ok := r["old"]; ok || len(r) != 2 {
+	if _, ok := r[topic{"old", aboutState}]; ok || len(r) != 2 {
 		t.Errorf("got %v, want known and new", r)
 	}
 	if r.prune(0, func(string) bool { return true }) {
@@ -120,97 +178,19 @@ func TestPruneDropsTheOldestStrangers(t *testing.T) {
 	}
 }
 
-func TestDecisionsSurviveTheDisk(t *testing.T) {
-	dir := t.TempDir()
-	if r, err := loadDecisions(dir); err != nil || len(r) != 0 {
-		t.Fatalf("without a file: got %v, %v", r, err)
-	}
-	odd := decision("b", Drain, 1)
-	odd.Reason, odd.At = `"<é>"`, at(1).Add(17)
-	want := merged([]Decision{decision("a", Maint, 0), odd})
-	for range 2 { // the second time there is a file to replace
-		if err := want.save(dir); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := loadDecisions(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the disk changed them (-want +got):\n%s", diff)
-	}
-	info, err := os.Stat(filepath.Join(dir, decisionsName))
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("mode %v, %v; want 0600", info.Mode().Perm(), err)
-	}
-	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) != 1 {
-		t.Errorf("left on disk: %v, want one file", left)
-	}
-}
-
-func TestCorruptFileIsPutAsideAndReported(t *testing.T) {
-	for what, content := range map[string]string{
-		"cut short":     `{"version":1,"decisions":[{"ho`,
-		"empty":         ``,
-		"other version": `{"version":2,"decisions":[]}`,
-		"bad decision":  `{"version":1,"decisions":[{"host":"a","state":"gone","at":"2026-01-01T00:00:00Z","origin":"lb-1"}]}`,
-	} {
-		dir := t.TempDir()
-		path := filepath.Join(dir, decisionsName)
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		r, err := loadDecisions(dir)
-		if !errors.Is(err, errCorrupt) || r == nil || len(r) != 0 {
-			t.Errorf("%s: got %v, %v; want none, and that it is corrupt", what, r, err)
-		}
-		if kept, err := os.ReadFile(path + ".corrupt"); err != nil || string(kept) != content {
-			t.Errorf("%s: kept %q, %v", what, kept, err)
-		}
-		if r, err := loadDecisions(dir); err != nil || len(r) != 0 {
-			t.Errorf("%s, the next start: got %v, %v", what, r, err)
-		}
-	}
-}
-
 func TestLongestDecisionFitsAGossipPacket(t *testing.T) {
 	d := Decision{
 		Host: strings.Repeat("h", maxName), Origin: strings.Repeat("o", maxName),
 		Reason: strings.Repeat(`"`, maxReason), By: strings.Repeat("<", maxBy),
-		State: Drain, At: at(1).Add(1),
+		State: Drain, Weight: new(256), At: at(1).Add(1),
 	}
 	if err := d.check(); err != nil {
 		t.Fatal(err)
 	}
-	b, err := encodeDecisions([]Decision{d})
-	if err != nil || len(b) > 1200 {
-		t.Errorf("%d bytes, %v; want at most 1200", len(b), err)
+	for _, part := range d.parts() {
+		b, err := encodeMemory([]Decision{part}, nil)
+		if err != nil || len(b) > 1200 {
+			t.Errorf("%s: %d bytes, %v; want at most 1200", part.topic().what, len(b), err)
+		}
 	}
-}
-
-func FuzzDecisions(f *testing.F) {
-	b, err := encodeDecisions([]Decision{decision("a", Maint, 0), decision("b", Ready, 1)})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		all, err := decodeDecisions(b)
-		if err != nil {
-			return
-		}
-		want := merged(all)
-		again, err := encodeDecisions(want.list())
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := parseFile(again)
-		if err != nil {
-			t.Fatalf("what was merged can't be read back: %v", err)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("the file changed them (-want +got):\n%s", diff)
-		}
-	})
 }

@@ -28,6 +28,7 @@ type pace struct {
 	lonely       time.Duration // the same while there is nobody
 	farewell     time.Duration // bounds each step of a departure
 	remember     time.Duration // how long a lost member is still called
+	quiet        time.Duration // without a new host, until a balancer that remembers none takes those it has for all
 }
 
 // lanPace notices a crash after about 3 s.
@@ -43,6 +44,7 @@ var lanPace = pace{
 	lonely:       time.Second,
 	farewell:     3 * time.Second,
 	remember:     7 * 24 * time.Hour,
+	quiet:        2 * time.Second,
 }
 
 // maxCalls bounds the lost members that one round calls, and calls at a time.

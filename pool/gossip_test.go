@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ var fastPace = pace{
 	lonely:       20 * time.Millisecond,
 	farewell:     time.Second,
 	remember:     time.Hour,
+	quiet:        20 * time.Millisecond,
 }
 
 // eventually waits until ok, looking every few milliseconds.
@@ -75,7 +77,7 @@ func startGossip(t *testing.T, m meta, cfg gossipConfig) (g *gossip, crash func(
 		cfg.bind = "127.0.0.1:0"
 	}
 	cfg.label, cfg.log = "test", zerolog.Nop()
-	g, err := openGossip(cfg, newRoster(m.node(), doorman{loopback: true, spare: maxWeights}, cfg.log), v, v)
+	g, err := openGossip(cfg, newRoster(m.node(), doorman{loopback: true}, cfg.log), v, v)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +139,12 @@ func TestPartitionHealsHoweverLong(t *testing.T) {
 // startPool runs a Pool until the test, or the returned stop, ends it.
 func startPool(t *testing.T, cfg Config, pc PeersConfig, name string) (p *Pool, stop func()) {
 	t.Helper()
-	p, err := newPool(cfg, pc, Options{Name: name, Version: "1.0", Hash: small, Logger: zerolog.Nop()}, fastPace)
+	return startPoolWith(t, cfg, pc, Options{Name: name, Version: "1.0", Hash: small, Logger: zerolog.Nop()})
+}
+
+func startPoolWith(t *testing.T, cfg Config, pc PeersConfig, o Options) (p *Pool, stop func()) {
+	t.Helper()
+	p, err := newPool(cfg, pc, o, fastPace)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,10 +168,10 @@ func TestAgentJoinsServesAndLeaves(t *testing.T) {
 	cfg := Config{Bind: "127.0.0.1:0", SecretFile: key, Hosts: statics("s1", "s2").Hosts}
 	p, _ := startPool(t, cfg, PeersConfig{}, "lb-1")
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
+	ended, weights := make(chan error, 1), make(chan int)
 	go func() {
 		ended <- runAgent(ctx, AgentConfig{
-			Name: "ide-1", ID: 7, Address: "127.0.0.1:4000", Weight: 2, Zone: "a", Version: "9",
+			Name: "ide-1", ID: 7, Address: "127.0.0.1:4000", Weight: 2, Weights: weights, Zone: "a", Version: "9",
 			Bind: "127.0.0.1:0", Join: []string{p.GossipAddr()}, SecretFile: key,
 		}, gossipConfig{pace: fastPace, log: zerolog.Nop()})
 	}()
@@ -182,13 +189,19 @@ func TestAgentJoinsServesAndLeaves(t *testing.T) {
 	p.Hear("ide-1", Up, "", time.Now())
 	eventually(t, "the host serves", func() bool { h := host(); return h.Serving() && h.Share > 0 })
 
+	weights <- 5
+	weights <- 257 // can't be announced
+	eventually(t, "the host has another weight, and still serves", func() bool { h := host(); return h.Weight == 5 && h.Serving() })
+	weights <- 6
+	eventually(t, "the host has yet another weight", func() bool { return host().Weight == 6 })
+
 	cancel()
 	eventually(t, "the host is out of the ring because it is leaving", func() bool { h := host(); return h.WhyNot == WhyLeaving && h.Share == 0 })
 	if err := <-ended; err != nil {
 		t.Errorf("the agent: %v", err)
 	}
 	eventually(t, "the host has left", func() bool { return host().Contact == Lost })
-	if h := host(); !h.Leaving || h.WhyNot != WhyLeaving {
+	if h := host(); !h.Leaving || h.WhyNot != WhyLeaving || h.Weight != 6 {
 		t.Errorf("after it left: %+v", h)
 	}
 }
@@ -296,6 +309,26 @@ func TestBalancersShareDecisionsAndDigests(t *testing.T) {
 	}
 	stopSecond()
 	eventually(t, "one that leaves is no peer any more", func() bool { return agree(first, 1) && first.Snapshot().Peers[0].Name == "lb-3" })
+}
+
+func TestBalancersShareWarmUps(t *testing.T) {
+	t.Parallel()
+	cfg, pc := slowly("a", "b", "c"), PeersConfig{Bind: "127.0.0.1:0", SecretFile: secretFile(t, 8)}
+	first, _ := startPool(t, cfg, pc, "lb-1")
+	pc.Join = []string{first.PeersAddr()}
+	second, _ := startPool(t, cfg, pc, "lb-2")
+	for _, p := range []*Pool{first, second} {
+		for host, v := range map[string]Verdict{"a": Up, "b": Up, "c": Down} {
+			p.Hear(host, v, "", time.Now())
+		}
+		<-p.Settled()
+	}
+	first.Hear("c", Up, "", time.Now())
+	warming := func(p *Pool) Warming { return p.Snapshot().Host("c").Warming }
+	eventually(t, "the host warms up for the one", func() bool { return warming(first) != Warming{} })
+	eventually(t, "the other has heard of it", func() bool { return strings.Contains(string(second.peers.LocalState(false)), "warm_ups") })
+	second.Hear("c", Up, "", time.Now())
+	eventually(t, "it warms up alike for the other", func() bool { return warming(second).Since.Equal(warming(first).Since) })
 }
 
 func TestSettledWaitsForTheFirstHostOfTheGossip(t *testing.T) {

@@ -15,6 +15,10 @@
 // answered by nobody. A partition is likelier than so many deaths, and two
 // hosts serving one key are worse than none.
 //
+// A balancer that starts waits for the hosts that were in the ring when it
+// stopped. Those that don't come for a while fail as if they had been there, so
+// that a partition freezes the ring of one that starts in the midst of it, too.
+//
 // # Who decides
 //
 // One goroutine, in Pool.Run, owns all state. Gossip, checks and operators only
@@ -68,15 +72,18 @@ const (
 	NoGossip Contact = iota // from the config file: gossip has no say
 	Alive
 	Lost
+	Missing // it was there in an earlier run of this balancer, and hasn't come in this one
 )
 
-// String returns "none", "alive" or "lost".
+// String returns "none", "alive", "lost" or "missing".
 func (c Contact) String() string {
 	switch c {
 	case Alive:
 		return "alive"
 	case Lost:
 		return "lost"
+	case Missing:
+		return "missing"
 	}
 	return "none"
 }
@@ -89,6 +96,18 @@ type Gauges struct {
 	Requests      atomic.Uint64 // requests sent to the host
 	ConnectErrors atomic.Uint64 // connections that couldn't be opened
 	Resets        atomic.Uint64 // connections that ended in mid-exchange
+
+	arrivals arrivals // by Expect and Meet, while loads are bounded
+}
+
+// A Session is what one key has open through this balancer. The key itself is
+// nowhere in it.
+type Session struct {
+	Host    string // the name of the one that all its tunnels are on
+	Hash    uint64 // of the key, by balancer.Table.Hash; what it tells of a key is told there
+	Away    bool   // the key stays on Host for as long as that one serves, whatever the ring says: see Placement
+	Keyed   bool   // Hash means something: there was a key, and a table to hash it by
+	Tunnels int    // open, or about to be; at least 1
 }
 
 // busy reports whether somebody still uses the host.
@@ -100,7 +119,7 @@ type Host struct {
 	Name    string // its identity
 	ID      uint32 // a stable number, 0 for none
 	Address string // host:port of its service
-	Weight  int    // its share in relation to the others
+	Weight  int    // its share in relation to the others: by operators' decision, else as Announced
 	Zone    string
 	Version string // of the agent's software, "" for a host from the config file
 
@@ -108,6 +127,9 @@ type Host struct {
 	Reason string    // the operator's words
 	By     string    // the operator
 	Since  time.Time // of the decision; zero if there is none
+
+	Announced int  // the weight that it gives itself, or has in the config file
+	Weighed   Word // by whom Weight was decided; zero if it is the host's own
 
 	Leaving bool    // the host says that it is about to go
 	Static  bool    // from the config file
@@ -117,11 +139,26 @@ type Host struct {
 	CheckError string    // why the last check failed, "" if it passed
 	CheckedAt  time.Time // when the last check ended; zero before the first. May lag a second behind
 
+	Warming Warming // zero unless it is in service and hasn't all its keys yet
+
 	InRing bool    // it belongs in the table (which may lag behind: Snapshot.Rebuilding)
 	WhyNot string  // why it isn't in the ring: one of the constant texts below; "" if it is
 	Share  float64 // of the slots of the table, 0..1
 
 	Gauges *Gauges
+}
+
+// A Word is who decided something, why, and since when. Its zero value means that
+// nobody has.
+type Word struct {
+	By, Reason string
+	Since      time.Time
+}
+
+// A Warming is a host's warm-up: it takes a growing part of its keys.
+type Warming struct {
+	Since, Until time.Time
+	Taken        float64 // of its keys, 0..1
 }
 
 // Why a host isn't in the ring.
@@ -139,3 +176,7 @@ const (
 // Serving reports whether h may get new requests now: it is in the ring and its
 // last verdict is Up.
 func (h *Host) Serving() bool { return h.InRing && h.Verdict == Up }
+
+// Keeps reports whether live sessions stay on h, and with them their keys: those
+// on a draining or leaving host do.
+func (h *Host) Keeps() bool { return h.State != Maint && h.Verdict != Down }

@@ -9,7 +9,7 @@ type witness struct {
 	static   bool
 	weight   int
 	contact  Contact
-	lostAt   time.Time // since when contact is Lost
+	lostAt   time.Time // since when contact is Lost or Missing
 	verdict  Verdict
 	busy     bool      // somebody is still connected through us
 	admitted bool      // by the ruling before
@@ -117,7 +117,10 @@ func (f freeze) judge(now time.Time, ws []witness) freeze {
 
 // dead reports whether both witnesses say that the host is gone. A host of the
 // config file has only one.
-func (w witness) dead() bool { return !w.static && w.contact == Lost && w.verdict == Down }
+func (w witness) dead() bool { return !w.static && w.away() && w.verdict == Down }
+
+// away reports whether gossip knows of the host and doesn't have it.
+func (w witness) away() bool { return w.contact == Lost || w.contact == Missing }
 
 // whyNot says why the host isn't in the ring, "" if it is. The operator's word
 // comes first, then the host's own, then what was observed. What passes its
@@ -145,14 +148,17 @@ func whyNot(w witness, admitted bool) string {
 }
 
 // oblivion returns when the host may be forgotten, and whether it may at all: a
-// host that left on purpose soon, a lost one later, unless its checks pass. One
-// through which somebody is still connected stays.
+// host that left on purpose soon, a lost one later, unless its checks pass or the
+// ring is frozen. One through which somebody is still connected stays. A missing
+// one goes even while the ring is frozen: what was gone for good before we started
+// must not keep it so for ever.
 func (p patience) oblivion(w witness, admitted, frozen bool) (time.Time, bool) {
 	switch {
-	case w.static || w.contact != Lost || w.busy:
+	case w.static || !w.away() || w.busy:
 		return time.Time{}, false
 	case w.leaving:
 		return w.lostAt.Add(p.forgetLeft), true
+	case w.contact == Missing:
 	case admitted || frozen || w.verdict == Up:
 		return time.Time{}, false
 	}

@@ -3,7 +3,6 @@ package pool
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -19,10 +18,14 @@ type known struct {
 	said    meta      // by the config file or in its metadata
 	moved   time.Time // when its address changed; older verdicts aren't about it
 	contact Contact
-	lostAt  time.Time // since when contact is Lost
+	lostAt  time.Time // since when contact is Lost or Missing
 	heard   hearing   // the last verdict
 	ruling  ruling
 	gauges  *Gauges
+
+	serving bool
+	came    time.Time // when it began to serve; zero if that was before we were settled
+	went    time.Time // when it ceased to; zero if it hasn't since then
 }
 
 // A waiter waits for the table that an order makes.
@@ -37,22 +40,24 @@ type waiter struct {
 // then looks once: judges, orders a table if the ring isn't the table's any
 // more, and publishes if anything is to be seen.
 type keeper struct {
-	p       *Pool
-	log     zerolog.Logger
-	hosts   []*known // sorted by name
-	decided registers
+	p     *Pool
+	log   zerolog.Logger
+	hosts []*known // sorted by name
+	memory
 
 	freeze  freeze
-	wish    []balancer.Host // the last order's
-	ordered uint64          // its number
-	served  uint64          // the number of the last product
+	asked   order  // what the builder is to make, or has made
+	served  uint64 // the number of the last product
 	table   *balancer.Table
 	tableAt time.Time
-	failure error // of the last build
+	failure error  // of the last build
+	pasts   []past // where the keys are that warming hosts haven't taken yet
 	waiters []waiter
 
-	started time.Time
-	settled bool
+	others  []Peer // as of the last look
+	discord []Peer // those of them whose tables have differed for too long
+
+	outset
 	version uint64 // of the last snapshot
 }
 
@@ -63,8 +68,8 @@ const (
 	patrol    = 30 * time.Second
 )
 
-func newKeeper(p *Pool, decided registers) *keeper {
-	k := &keeper{p: p, log: p.log, decided: decided, table: new(balancer.Table)}
+func newKeeper(p *Pool, remembered memory) *keeper {
+	k := &keeper{p: p, log: p.log, memory: remembered, table: new(balancer.Table)}
 	for _, h := range p.static {
 		k.add(&known{
 			name:   h.Name,
@@ -122,13 +127,13 @@ func (k *keeper) add(h *known) {
 // longer a member at all is lost.
 func (k *keeper) meet(members map[string]member, now time.Time) {
 	for _, m := range members {
-		if m.meta.Role == roleHost {
+		if m.meta.Role == roleHost && !m.recalled {
 			k.greet(m, now)
 		}
 	}
 	for _, h := range k.hosts {
 		m, ok := members[h.said.node()]
-		if h.static || ok && !m.lost || h.contact == Lost {
+		if h.static || ok && !m.lost || h.contact == Lost || h.contact == Missing {
 			continue
 		}
 		h.contact, h.lostAt = Lost, now
@@ -146,15 +151,23 @@ func (k *keeper) greet(m member, now time.Time) {
 	switch {
 	case !ok:
 		k.add(&known{name: m.meta.Name, said: m.meta, contact: Alive})
+		k.outset.greet(m.meta.Name, now)
 		k.log.Info().Str("host", m.meta.Name).Str("address", m.meta.Address).Int("weight", m.meta.Weight).Msg("host joined")
 		return
 	case k.hosts[i].static: // the doorman refuses such a member
 		return
 	}
 	h := k.hosts[i]
+	if h.contact == Missing {
+		h.contact, h.lostAt, h.heard, h.moved = Alive, time.Time{}, hearing{}, now
+		k.log.Info().Str("host", h.name).Msg("a missing host has come")
+	}
 	if h.said.Address != m.meta.Address {
 		h.heard, h.moved = hearing{}, now
 		k.log.Info().Str("host", h.name).Str("from", h.said.Address).Str("address", m.meta.Address).Msg("host moved")
+	}
+	if h.said.Weight != m.meta.Weight {
+		k.log.Info().Str("host", h.name).Int("from", h.said.Weight).Int("weight", m.meta.Weight).Msg("host announced another weight")
 	}
 	if m.meta.Leaving && !h.said.Leaving {
 		k.log.Info().Str("host", h.name).Msg("host is leaving")
@@ -171,7 +184,7 @@ func (k *keeper) greet(m member, now time.Time) {
 func (k *keeper) hear(all map[string]hearing) (fresh bool) {
 	for name, news := range all {
 		i, ok := k.find(name)
-		if !ok || news.verdict == Unchecked || news.at.Before(k.hosts[i].moved) {
+		if !ok || k.hosts[i].contact == Missing || news.verdict == Unchecked || news.at.Before(k.hosts[i].moved) {
 			continue
 		}
 		h := k.hosts[i]
@@ -184,68 +197,21 @@ func (k *keeper) hear(all map[string]hearing) (fresh bool) {
 	return fresh
 }
 
-// learn takes decisions of peers in, and passes on those that are news.
-func (k *keeper) learn(heard registers) {
-	fresh := false
-	for _, d := range heard.list() {
-		if k.decided.merge(d) {
-			fresh = true
-			k.p.peers.tell(d)
-			k.logDecision(d)
+// swap puts a new table in force, or takes in tables of the past.
+func (k *keeper) swap(made product, now time.Time) {
+	for i, table := range made.before {
+		for j := range k.pasts {
+			if p := &k.pasts[j]; table != nil && slices.Equal(p.hosts, made.past[i]) {
+				p.table, p.exact = table, true
+			}
 		}
 	}
-	if !fresh {
-		return
-	}
-	if err := k.keepDecisions(); err != nil {
-		k.log.Error().Err(err).Msg("a peer's decision is in force but not on disk")
-	}
-}
-
-// decide takes a decision of our own operators in. The answer comes now if it is
-// an error, and otherwise when the table is right.
-func (k *keeper) decide(r request, now time.Time) {
-	d := r.decision
-	if _, ok := k.find(d.Host); !ok {
-		r.done <- ErrUnknownHost
-		return
-	}
-	d.Origin, d.At = k.p.o.Name, k.decided.next(now)
-	if err := d.check(); err != nil {
-		r.done <- fmt.Errorf("%w: %w", ErrDecision, err)
-		return
-	}
-	k.decided.merge(d)
-	k.p.peers.tell(d)
-	k.logDecision(d)
-	if err := k.keepDecisions(); err != nil {
-		k.log.Error().Err(err).Str("host", d.Host).Msg("decision is in force but not on disk")
-		r.done <- fmt.Errorf("the decision about %s is in force but not on disk: %w", d.Host, err)
-		return
-	}
-	k.waiters = append(k.waiters, waiter{done: r.done})
-}
-
-func (k *keeper) logDecision(d Decision) {
-	k.log.Info().Str("host", d.Host).Str("state", string(d.State)).Str("reason", d.Reason).Str("by", d.By).
-		Str("origin", d.Origin).Msg("operator's decision")
-}
-
-// keepDecisions saves the decisions and holds them ready for peers.
-func (k *keeper) keepDecisions() error {
-	k.decided.prune(maxDecisions, func(host string) bool { _, ok := k.find(host); return ok })
-	k.p.peers.hold(k.decided)
-	if k.p.o.StateDir == "" {
-		return nil
-	}
-	return k.decided.save(k.p.o.StateDir)
-}
-
-// swap puts a new table in force.
-func (k *keeper) swap(made product, now time.Time) {
 	k.served, k.failure = made.number, made.err
 	if made.err != nil {
 		k.log.Error().Err(made.err).Msg("the ring could not be built; the one before stays")
+		return
+	}
+	if made.table == k.table {
 		return
 	}
 	k.table, k.tableAt = made.table, now

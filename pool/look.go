@@ -3,6 +3,7 @@ package pool
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"tokenring/balancer"
@@ -11,14 +12,15 @@ import (
 // look draws the conclusions from all that is known, and returns when to look
 // again at the latest.
 func (k *keeper) look(now time.Time) (next time.Time) {
+	k.miss(now)
+	frozen := k.freeze.frozen
 	next = earliest(k.judge(now), now.Add(patrol))
-	k.order()
+	k.watch(frozen || k.freeze.frozen, now)
+	next = earliest(next, k.order(now))
+	next = earliest(next, k.compare(now))
 	k.publish(now)
 	k.release()
-	if k.settle(now); !k.settled {
-		next = earliest(next, k.started.Add(settleLimit))
-	}
-	return next
+	return earliest(next, k.settle(now))
 }
 
 // earliest returns the earlier of two times; a zero time is none.
@@ -62,10 +64,10 @@ func (k *keeper) witnesses() []witness {
 	ws := make([]witness, len(k.hosts))
 	for i, h := range k.hosts {
 		ws[i] = witness{
-			state:    k.decision(h.name).State,
+			state:    k.decided.state(h.name).State,
 			leaving:  h.said.Leaving,
 			static:   h.static,
-			weight:   h.said.Weight,
+			weight:   k.placed(h).Weight,
 			contact:  h.contact,
 			lostAt:   h.lostAt,
 			verdict:  h.heard.verdict,
@@ -77,37 +79,61 @@ func (k *keeper) witnesses() []witness {
 	return ws
 }
 
-// decision returns the operators' last word on a host: ready, if there is none.
-func (k *keeper) decision(host string) Decision {
-	if d, ok := k.decided[host]; ok {
-		return d
+// placed returns what a table is to know of h: its weight is the operators', if
+// they have decided one, else its own.
+func (k *keeper) placed(h *known) balancer.Host {
+	placed := h.said.placed()
+	if d, ok := k.decided.weight(h.name); ok {
+		placed.Weight = d.weight()
 	}
-	return Decision{Host: host, State: Ready}
+	return placed
 }
 
 // order asks for a new table when the hosts in the ring aren't those of the last
-// order any more.
-func (k *keeper) order() {
-	var wish []balancer.Host
+// order any more, and for tables of the past that are needed and not there. It
+// returns when a warming host takes the next part of its keys, zero if none does.
+func (k *keeper) order(now time.Time) (next time.Time) {
+	wish := order{number: k.asked.number}
+	var ring []tenure
 	for _, h := range k.hosts {
-		if h.ruling.inRing {
-			wish = append(wish, balancer.Host{Name: h.name, ID: h.said.ID, Weight: h.said.Weight})
+		if !h.ruling.inRing {
+			continue
+		}
+		t := tenure{host: k.placed(h), serves: h.serving, ramp: k.rampOf(h.name)}
+		ring = append(ring, t)
+		wish.hosts = append(wish.hosts, t.host)
+		if t.serves {
+			next = earliest(next, t.ramp.next(now))
 		}
 	}
-	if !slices.Equal(wish, k.wish) {
-		k.wish = wish
-		k.ordered++
-		k.p.builder.ask(order{k.ordered, wish})
+	pasts := pastsOf(ring, now)
+	wish.past = recall(pasts, k.pasts, k.table)
+	k.pasts = pasts
+	k.ask(wish)
+	return next
+}
+
+// ask orders what is wished unless it is ordered already. If no host has come when
+// it is time to serve, that is the ring without hosts: those whose hosts have all
+// left have that one, and would take another digest for disagreement.
+func (k *keeper) ask(wish order) {
+	other := !slices.Equal(wish.hosts, k.asked.hosts) || !k.settled.IsZero() && k.asked.number == 0
+	if other {
+		wish.number++
 	}
+	if other || len(wish.past) > 0 && !slices.EqualFunc(wish.past, k.asked.past, slices.Equal) {
+		k.p.builder.ask(wish)
+	}
+	k.asked = wish
 	for i, w := range k.waiters {
 		if w.number == 0 {
-			k.waiters[i].number = k.ordered
+			k.waiters[i].number = wish.number
 		}
 	}
 }
 
 // rebuilding reports whether the table isn't the ring's.
-func (k *keeper) rebuilding() bool { return k.served != k.ordered || k.failure != nil }
+func (k *keeper) rebuilding() bool { return k.served != k.asked.number || k.failure != nil }
 
 // release answers the waiters whose table is there, or can't be built.
 func (k *keeper) release() {
@@ -122,31 +148,6 @@ func (k *keeper) release() {
 		w.done <- err
 		return true
 	})
-}
-
-// settle closes Pool.Settled when it is time.
-func (k *keeper) settle(now time.Time) {
-	if k.settled || !k.complete() && now.Before(k.started.Add(settleLimit)) {
-		return
-	}
-	k.settled = true
-	close(k.p.settled)
-}
-
-// complete reports whether all that can be waited for at the start has come, and
-// has been taken in.
-func (k *keeper) complete() bool {
-	if !k.p.gossip.hasJoined() || !k.p.peers.gossip.hasJoined() {
-		return false
-	}
-	if len(k.p.roster.changed) > 0 || len(k.p.peers.heard) > 0 {
-		return false
-	}
-	if len(k.hosts) == 0 && k.p.gossip != nil {
-		return false
-	}
-	unchecked := func(h *known) bool { return h.heard.verdict == Unchecked }
-	return !slices.ContainsFunc(k.hosts, unchecked) && !k.rebuilding()
 }
 
 // publish puts a new snapshot in force if anything in it is new.
@@ -175,27 +176,33 @@ func (k *keeper) snapshot(before *Snapshot, now time.Time) *Snapshot {
 	for i, h := range k.hosts {
 		hosts[i] = k.host(h)
 		hosts[i].Share = shares[h.name]
+		hosts[i].Warming = k.warming(h, now)
 		if old := before.Host(h.name); old != nil && *old == *hosts[i] {
 			hosts[i] = old
 		}
 	}
 	s := NewSnapshot(k.table, hosts)
+	s.remember(k.pasts, k.rampOf, now)
 	s.turn = before.turn
 	s.At, s.TableAt = now, k.tableAt
+	s.BoundedLoad = k.p.o.Hash.BoundedLoad
+	s.SlowStart = k.p.slowStart
 	s.Rebuilding = k.rebuilding()
 	s.Frozen, s.FrozenSince = k.freeze.frozen, k.freeze.since
 	s.Alarm = k.alarm()
-	s.Peers = view(k.p.peers.roster.list(), k.table.Digest(), before.Peers, now)
+	s.Peers = k.others
 	return s
 }
 
 func (k *keeper) host(h *known) *Host {
-	d := k.decision(h.name)
+	d := k.decided.state(h.name)
 	return &Host{
 		Name:       h.name,
 		ID:         h.said.ID,
 		Address:    h.said.Address,
-		Weight:     h.said.Weight,
+		Weight:     k.placed(h).Weight,
+		Announced:  h.said.Weight,
+		Weighed:    k.weighed(h.name),
 		Zone:       h.said.Zone,
 		Version:    h.said.Version,
 		State:      d.State,
@@ -214,19 +221,33 @@ func (k *keeper) host(h *known) *Host {
 	}
 }
 
-func (k *keeper) alarm() string {
-	switch {
-	case k.freeze.frozen:
-		return fmt.Sprintf("%d of the %d hosts in the ring vanished at once: the ring is frozen until they return; put those that are gone for good in maintenance",
-			k.freeze.gone, k.freeze.ring)
-	case k.failure != nil:
-		return fmt.Sprintf("the ring could not be built: %v", k.failure)
+// weighed returns who has given the host another weight than its own.
+func (k *keeper) weighed(host string) Word {
+	d, ok := k.decided.weight(host)
+	if !ok {
+		return Word{}
 	}
-	return ""
+	return Word{By: d.By, Reason: d.Reason, Since: d.At}
+}
+
+// alarm says what an operator should look at, the worst first.
+func (k *keeper) alarm() string {
+	var alarms []string
+	if k.freeze.frozen {
+		alarms = append(alarms, fmt.Sprintf("%d of the %d hosts in the ring vanished at once: the ring is frozen until they return; put those that are gone for good in maintenance",
+			k.freeze.gone, k.freeze.ring))
+	}
+	if k.failure != nil {
+		alarms = append(alarms, fmt.Sprintf("the ring could not be built: %v", k.failure))
+	}
+	if len(k.discord) > 0 {
+		alarms = append(alarms, discordAlarm(k.discord))
+	}
+	return strings.Join(alarms, ". Also: ")
 }
 
 // equal reports whether s tells the same as t, but for the time.
 func (s *Snapshot) equal(t *Snapshot) bool {
-	return slices.Equal(s.Hosts, t.Hosts) && s.Table == t.Table && s.Rebuilding == t.Rebuilding &&
+	return slices.Equal(s.Hosts, t.Hosts) && s.Table == t.Table && slices.EqualFunc(s.layers(), t.layers(), (*layer).same) && s.Rebuilding == t.Rebuilding &&
 		s.Frozen == t.Frozen && s.Alarm == t.Alarm && slices.Equal(s.Peers, t.Peers)
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"tokenring/balancer"
 )
 
 // A role is what a member of a gossip pool is. It is also the prefix of the
@@ -45,6 +47,9 @@ type meta struct {
 
 // node returns the name that m must have in memberlist.
 func (m meta) node() string { return m.Role.prefix() + m.Name }
+
+// placed returns what a table knows of the host.
+func (m meta) placed() balancer.Host { return balancer.Host{Name: m.Name, ID: m.ID, Weight: m.Weight} }
 
 // The wire form, at most 410 bytes:
 //

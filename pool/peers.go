@@ -12,11 +12,12 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// peers is the gossip among balancers: operators' decisions, and the digests of
-// the tables. Hosts don't hold its key. Without a gossip it is just silent.
+// peers is the gossip among balancers: operators' decisions, hosts' warm-ups, and
+// the digests of the tables. Hosts don't hold its key. Without a gossip it is just
+// silent.
 //
 // As a memberlist.Delegate it is called by memberlist's goroutines, so it only
-// copies and leaves notes; the decisions it has heard wait in inbox for take.
+// copies and leaves notes; what it has heard waits in inbox for take.
 type peers struct {
 	voice
 	gossip *gossip // nil: there are no peers
@@ -24,12 +25,12 @@ type peers struct {
 	log    zerolog.Logger
 
 	queue   memberlist.TransmitLimitedQueue
-	state   atomic.Pointer[[]byte] // all our decisions, for state exchanges
+	state   atomic.Pointer[[]byte] // all that we remember, for state exchanges
 	heard   chan struct{}          // room for one: there is something to take
 	digests chan string            // room for one: the newest digest to announce
 
 	mu    sync.Mutex
-	inbox registers
+	inbox memory
 }
 
 // newPeers returns silent peers of the balancer that goes by the name of self's
@@ -40,7 +41,7 @@ func newPeers(self meta, log zerolog.Logger) *peers {
 		log:     log,
 		heard:   make(chan struct{}, 1),
 		digests: make(chan string, 1),
-		inbox:   registers{},
+		inbox:   newMemory(),
 	}
 	p.queue.RetransmitMult = 4
 	p.queue.NumNodes = func() int { return 1 + len(p.roster.list()) }
@@ -79,21 +80,34 @@ func (p *peers) show(digest string) {
 	p.digests <- digest
 }
 
-// tell spreads d, and hold keeps all decisions ready for state exchanges.
+// tell spreads d.
 func (p *peers) tell(d Decision) {
+	for _, part := range d.parts() {
+		p.spread(part.topic(), []Decision{part}, nil)
+	}
+}
+
+// tellWarmUp spreads w.
+func (p *peers) tellWarmUp(w warmUp) {
+	p.spread(topic{w.Host, aboutWarmUp}, nil, []warmUp{w})
+}
+
+// spread sends what there is to say on one topic.
+func (p *peers) spread(about topic, decided []Decision, warming []warmUp) {
 	if p.gossip == nil {
 		return
 	}
-	b, err := encodeDecisions([]Decision{d})
+	b, err := encodeMemory(decided, warming)
 	if err != nil {
-		p.log.Error().Err(err).Str("host", d.Host).Msg("decision can't be spread")
+		p.log.Error().Err(err).Str("host", about.host).Str("about", string(about.what)).Msg("this can't be told the peers")
 		return
 	}
-	p.queue.QueueBroadcast(&news{host: d.Host, message: b})
+	p.queue.QueueBroadcast(&news{topic: about, message: b})
 }
 
-func (p *peers) hold(all registers) {
-	b, err := encodeDecisions(all.list())
+// hold keeps all of m ready for state exchanges.
+func (p *peers) hold(m memory) {
+	b, err := m.encode()
 	if err != nil {
 		p.log.Error().Err(err).Msg("decisions can't be exchanged")
 		return
@@ -102,17 +116,17 @@ func (p *peers) hold(all registers) {
 }
 
 // take returns what has been heard since the last take; the caller owns it.
-func (p *peers) take() registers {
+func (p *peers) take() memory {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	taken := p.inbox
-	p.inbox = registers{}
+	p.inbox = newMemory()
 	return taken
 }
 
 // NotifyMsg implements memberlist.Delegate. It keeps no part of b.
 func (p *peers) NotifyMsg(b []byte) {
-	all, err := decodeDecisions(b)
+	decided, warming, err := decodeMemory(b)
 	if err != nil {
 		if p.roster.quiet.Allow() {
 			p.log.Warn().Err(err).Msg("a peer's decisions can't be read")
@@ -121,9 +135,14 @@ func (p *peers) NotifyMsg(b []byte) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, d := range all {
-		if len(p.inbox) < maxDecisions {
-			p.inbox.merge(d)
+	for _, d := range decided {
+		if len(p.inbox.decided) < maxDecisions {
+			p.inbox.decided.merge(d)
+		}
+	}
+	for _, w := range warming {
+		if len(p.inbox.warmUps) < maxWarmUps {
+			p.inbox.warmUps.merge(w)
 		}
 	}
 	select {
@@ -143,24 +162,24 @@ func (p *peers) GetBroadcasts(overhead, limit int) [][]byte {
 	return p.queue.GetBroadcasts(overhead, limit)
 }
 
-// news is the broadcast of one decision. A later one about the same host takes
-// its place in the queue.
+// news is a broadcast on one topic. A later one on the same takes its place in the
+// queue.
 type news struct {
-	host    string
+	topic   topic
 	message []byte
 }
 
-func (n *news) Name() string                          { return n.host }
+func (n *news) Name() string                          { return string(n.topic.what) + " " + n.topic.host }
 func (n *news) Message() []byte                       { return n.message }
 func (n *news) Finished()                             {}
 func (n *news) Invalidates(memberlist.Broadcast) bool { return false } // by Name
 
-// view lists the peers, sorted by name. before is the list as it was, ours the
+// view lists the peers of this run, sorted by name. before is the list as it was, ours the
 // digest of our table.
 func view(members map[string]member, ours string, before []Peer, now time.Time) []Peer {
 	var list []Peer
 	for _, m := range members {
-		if m.lost && m.meta.Leaving {
+		if m.left() || m.recalled {
 			continue
 		}
 		peer := Peer{

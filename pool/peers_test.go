@@ -16,7 +16,8 @@ func TestPeersDecisionsAreTakenPassedOnAndKept(t *testing.T) {
 		defer l.stop()
 		l.see(Up, "a", "b")
 		d := Decision{Host: "a", State: Maint, At: time.Now(), Origin: "lb-2"}
-		b, err := encodeDecisions([]Decision{d, {Host: "bad/name", State: Maint, At: time.Now(), Origin: "lb-2"}})
+		weight := Decision{Host: "b", Weight: new(5), By: "eva", At: time.Now(), Origin: "lb-2"}
+		b, err := encodeMemory([]Decision{d, weight, {Host: "bad/name", State: Maint, At: time.Now(), Origin: "lb-2"}}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -25,13 +26,37 @@ func TestPeersDecisionsAreTakenPassedOnAndKept(t *testing.T) {
 		l.peers.NotifyMsg([]byte("noise"))
 		l.pass(2 * gather)
 		l.wantRing("b", "a peer decided")
+		if h := l.Snapshot().Host("b"); h.Weight != 5 || h.Announced != 1 || h.Weighed.By != "eva" {
+			t.Errorf("the weight that a peer decided: %+v", h)
+		}
 		if got := string(l.peers.LocalState(false)); !strings.Contains(got, `"lb-2"`) || strings.Contains(got, "bad") {
 			t.Errorf("the next state exchange says %s", got)
 		}
-		if r, err := loadDecisions(dir); err != nil || r["a"].State != Maint {
-			t.Errorf("on disk: %v, %v", r, err)
+		if m, err := loadMemory(dir); err != nil || m.decided.state("a").State != Maint || m.decided.weights()["b"] != 5 {
+			t.Errorf("on disk: %v, %v", m, err)
 		}
 	})
+}
+
+func TestNewsAboutTheWeightDoesNotPushOutThatAboutTheState(t *testing.T) {
+	p := newPeers(meta{Role: roleLB, Name: "lb-1"}, zerolog.Nop())
+	p.gossip = new(gossip) // whom tell needs, but doesn't ask
+	both := weighing("a", 5, 1)
+	both.State = Drain
+	for _, d := range []Decision{both, decision("b", Maint, 2), weighing("a", 6, 3)} {
+		p.tell(d)
+	}
+	told := registers{}
+	for _, message := range p.GetBroadcasts(0, 64<<10) {
+		all, _, err := decodeMemory(message)
+		if err != nil || len(all) != 1 {
+			t.Fatalf("one message says %v, %v", all, err)
+		}
+		told.merge(all[0])
+	}
+	if len(told) != 3 || told.state("a").State != Drain || told.weights()["a"] != 6 || told.state("b").State != Maint {
+		t.Errorf("told %v, want the last word on each topic", told)
+	}
 }
 
 func TestPeersAgreeOrNotSinceWhen(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+
+	"tokenring/balancer"
 )
 
 // What Decide may return, besides the errors of a disk.
@@ -20,9 +22,6 @@ var (
 	ErrStopped     = errors.New("the pool has stopped")
 )
 
-// settleLimit is how long after its start a Pool waits for verdicts and seeds.
-const settleLimit = 10 * time.Second
-
 // A Pool keeps the hosts and their ring. Its methods are safe for concurrent
 // use.
 type Pool struct {
@@ -31,12 +30,14 @@ type Pool struct {
 	static []StaticHost
 	self   meta // as balancers and hosts see us
 
-	patience patience
-	roster   *roster
-	gossip   *gossip // nil: only hosts of the config file
-	peers    *peers
-	builder  *builder
-	keeper   *keeper // Run's, once it runs
+	patience  patience
+	slowStart time.Duration // 0: off
+	roster    *roster
+	gossip    *gossip // nil: only hosts of the config file
+	peers     *peers
+	builder   *builder
+	diary     *diary
+	keeper    *keeper // Run's, once it runs
 
 	current  atomic.Pointer[Snapshot]
 	settled  chan struct{}
@@ -74,7 +75,7 @@ func newPool(cfg Config, pc PeersConfig, o Options, pace pace) (*Pool, error) {
 	if err := CheckName(o.Name); err != nil {
 		return nil, fmt.Errorf("balancer %q: %w", o.Name, err)
 	}
-	door, err := checkHosts(cfg)
+	door, err := checkHosts(cfg, o.Hash.Check)
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +90,7 @@ func newPool(cfg Config, pc PeersConfig, o Options, pace pace) (*Pool, error) {
 		static:    cfg.Hosts,
 		self:      self,
 		patience:  defaultPatience,
+		slowStart: cfg.SlowStart,
 		roster:    newRoster(self.node(), door, o.Logger),
 		peers:     newPeers(self, o.Logger),
 		builder:   builder,
@@ -101,22 +103,24 @@ func newPool(cfg Config, pc PeersConfig, o Options, pace pace) (*Pool, error) {
 	if o.Settle > 0 {
 		p.patience.settle = o.Settle
 	}
-	decided, err := p.load()
+	remembered, err := p.load()
 	if err != nil {
 		return nil, err
 	}
-	p.begin(decided)
+	p.begin(remembered)
 	if err := p.open(cfg, pc, pace); err != nil {
 		return nil, err
 	}
+	p.diary = p.recall(pace)
 	return p, nil
 }
 
 // begin puts the first snapshot in force: the hosts of the config file, of whom
 // nobody serves yet.
-func (p *Pool) begin(decided registers) {
-	p.keeper = newKeeper(p, decided)
-	p.peers.hold(decided)
+func (p *Pool) begin(remembered memory) {
+	p.keeper = newKeeper(p, remembered)
+	p.peers.hold(remembered)
+	p.roster.weigh(remembered.decided.weights())
 	now := time.Now()
 	p.keeper.judge(now)
 	p.current.Store(p.keeper.snapshot(NewSnapshot(nil, nil), now))
@@ -124,12 +128,12 @@ func (p *Pool) begin(decided registers) {
 
 // checkHosts refuses unusable hosts of the config file, and returns the doorman
 // for those of the gossip.
-func checkHosts(cfg Config) (doorman, error) {
+func checkHosts(cfg Config, fits func([]balancer.Host) error) (doorman, error) {
 	networks, err := ParseNetworks(cfg.AllowedNetworks)
 	if err != nil {
 		return doorman{}, fmt.Errorf("allowed networks: %w", err)
 	}
-	door := doorman{static: map[string]struct{}{}, networks: networks, spare: maxWeights}
+	door := doorman{static: map[string]balancer.Host{}, networks: networks, fits: fits}
 	for _, h := range cfg.Hosts {
 		if err := h.check(); err != nil {
 			return doorman{}, fmt.Errorf("host %q: %w", h.Name, err)
@@ -137,8 +141,7 @@ func checkHosts(cfg Config) (doorman, error) {
 		if _, twice := door.static[h.Name]; twice {
 			return doorman{}, fmt.Errorf("host %q is there twice", h.Name)
 		}
-		door.static[h.Name] = struct{}{}
-		door.spare -= h.Weight
+		door.static[h.Name] = balancer.Host{Name: h.Name, ID: h.ID, Weight: h.Weight}
 	}
 	return door, nil
 }
@@ -157,16 +160,16 @@ func printable(version string) string {
 // load reads the decisions of earlier runs. Without them a host in maintenance
 // would serve; but without the balancer nobody would, and the peers know them
 // too. So a corrupt file is put aside and an alarm logged.
-func (p *Pool) load() (registers, error) {
+func (p *Pool) load() (memory, error) {
 	if p.o.StateDir == "" {
-		return registers{}, nil
+		return newMemory(), nil
 	}
-	decided, err := loadDecisions(p.o.StateDir)
+	m, err := loadMemory(p.o.StateDir)
 	if errors.Is(err, errCorrupt) {
 		p.log.Error().Err(err).Msg("operators' decisions are lost, unless a peer knows them")
-		return decided, nil
+		return m, nil
 	}
-	return decided, err
+	return m, err
 }
 
 // open opens the sockets of both gossips.
@@ -234,6 +237,7 @@ func (p *Pool) Run(ctx context.Context) error {
 	var parts errgroup.Group
 	parts.Go(func() error { p.builder.run(ctx); return nil })
 	parts.Go(func() error { p.peers.run(ctx, p.self); return nil })
+	parts.Go(func() error { p.diary.run(ctx); return nil })
 	if p.gossip != nil {
 		parts.Go(func() error {
 			p.gossip.run(ctx)
@@ -249,8 +253,10 @@ func (p *Pool) Run(ctx context.Context) error {
 func (p *Pool) Snapshot() *Snapshot { return p.current.Load() }
 
 // Settled is closed when the first attempts to join are over, every known host
-// has a verdict, and their table is in force; if hosts can only come by gossip,
-// one must have come. It is closed in any case ten seconds after Run has begun,
+// but those in maintenance has a verdict, and their table is in force. If hosts can
+// only come by gossip, one must have come; and of those that were in the ring when
+// the last run ended, all, for eight seconds. Who remembers none waits until no new
+// host has come for two. It is closed in any case ten seconds after Run has begun,
 // and stays open if Run ends before.
 func (p *Pool) Settled() <-chan struct{} { return p.settled }
 
@@ -276,26 +282,28 @@ func (p *Pool) overheard() map[string]hearing {
 	return all
 }
 
-// Decide takes an operator's decision: Host, State, Reason and By; At and Origin
-// are set here. It returns when the snapshot with it and with the table that
-// follows from it is in force, or ctx ends; in the latter case the decision may
-// still have been taken. Errors are ErrUnknownHost and ErrDecision (wrapped), or
-// say that the decision is in force but not on disk or not in the table.
+// Decide takes an operator's decision: Host, State or Weight or both, Reason and
+// By; At and Origin are set here. It returns when the snapshot with it and with
+// the table that follows from it is in force, or ctx or Run ends. Errors are
+// ErrUnknownHost and ErrDecision (wrapped; of a weight for which the policy has no
+// room, too), or say how far the decision has come: nothing was decided, or it has
+// been taken, but is not on disk, or not in the table.
 func (p *Pool) Decide(ctx context.Context, d Decision) error {
 	r := request{d, make(chan error, 1)}
 	select {
 	case p.requests <- r:
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("nothing was decided: %w", ctx.Err())
 	case <-p.stopped:
-		return ErrStopped
+		return fmt.Errorf("nothing was decided: %w", ErrStopped)
 	}
+	const taken = "the decision has been taken, but the ring that follows from it isn't in force yet: %w"
 	select {
 	case err := <-r.done:
 		return err
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf(taken, ctx.Err())
 	case <-p.stopped:
-		return ErrStopped
+		return fmt.Errorf(taken, ErrStopped)
 	}
 }

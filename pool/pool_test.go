@@ -26,14 +26,23 @@ var small = balancer.Config{Consistent: balancer.ConsistentConfig{Partitions: 50
 
 func live(t *testing.T, cfg Config, o Options) *life {
 	t.Helper()
+	return liveFrom(t, cfg, o, func(*Pool) {})
+}
+
+// liveFrom is live after start has had the Pool.
+func liveFrom(t *testing.T, cfg Config, o Options, start func(*Pool)) *life {
+	t.Helper()
 	l := &life{t: t}
-	o.Name, o.Hash = "lb-1", small
+	if o.Name = "lb-1"; o.Hash.Policy == "" {
+		o.Hash = small
+	}
 	o.OnSnapshot = func(s *Snapshot) { l.shots = append(l.shots, s) }
 	p, err := New(cfg, PeersConfig{}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.Pool = p
+	start(p)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- p.Run(ctx) }()
@@ -133,6 +142,29 @@ func TestSettledWaitsForVerdictsAndTable(t *testing.T) {
 			t.Error("not settled with all verdicts")
 		}
 		l.wantRing("a", "settled")
+	})
+}
+
+// TestSettledWaitsForNoHostInMaintenance: nobody checks it.
+func TestSettledWaitsForNoHostInMaintenance(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		o := Options{Logger: zerolog.Nop(), StateDir: dir}
+		l := live(t, statics("a", "b"), o)
+		l.see(Up, "a", "b")
+		if err := l.decide("b", Maint); err != nil {
+			t.Fatal(err)
+		}
+		l.stop()
+		l = live(t, statics("a", "b"), o)
+		defer l.stop()
+		if l.isSettled() {
+			t.Error("settled with an unchecked host")
+		}
+		l.see(Up, "a")
+		if !l.isSettled() {
+			t.Error("not settled with the verdicts that come")
+		}
 	})
 }
 

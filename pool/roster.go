@@ -13,6 +13,8 @@ import (
 	"github.com/hashicorp/memberlist"
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
+
+	"tokenring/balancer"
 )
 
 // A member is what gossip knows about one node. It is a copy: memberlist never
@@ -22,22 +24,29 @@ type member struct {
 	at     netip.AddrPort // of its gossip
 	lost   bool           // memberlist holds it for dead, or it has left
 	lostAt time.Time      // since when it is lost
+
+	recalled bool // lost, and known from an earlier run alone
 }
 
-// maxBalancers bounds the balancers of a pool, maxWeights the weights of its
-// hosts: more than that a balancer.Table can't hold.
-const (
-	maxBalancers = 256
-	maxWeights   = 4096
-)
+// left reports whether m has gone on purpose.
+func (m member) left() bool { return m.lost && m.meta.Leaving }
+
+// past reports whether m was there in an earlier run alone, and so long ago that no
+// ring keeps a place for it: see outset.
+func (m member) past() bool {
+	return m.recalled && time.Since(m.lostAt) >= defaultPatience.forgetLost
+}
+
+// maxBalancers bounds the balancers of a pool.
+const maxBalancers = 256
 
 // A doorman says which nodes with sound metadata may be members.
 type doorman struct {
-	only     role                // 0 for any
-	static   map[string]struct{} // names of hosts that the config file has taken
-	networks []netip.Prefix      // of service addresses; empty for any
-	loopback bool                // loopback and link-local service addresses are fine without networks
-	spare    int                 // what all announced weights may add up to
+	only     role                        // 0 for any
+	static   map[string]balancer.Host    // hosts of the config file, by name
+	networks []netip.Prefix              // of service addresses; empty for any
+	loopback bool                        // loopback and link-local service addresses are fine without networks
+	fits     func([]balancer.Host) error // says why no table can hold hosts; nil if they need no table
 }
 
 // A roster keeps the members of one gossip pool. memberlist calls its Notify
@@ -53,6 +62,7 @@ type roster struct {
 
 	mu      sync.Mutex
 	members map[string]member // by node; ourselves not among them
+	weights map[string]int    // operators', by host; replaced, never changed
 }
 
 func newRoster(self string, door doorman, log zerolog.Logger) *roster {
@@ -82,14 +92,39 @@ func (r *roster) forget(node string) {
 	}
 }
 
+// recall takes in members of an earlier run, as lost ones, and returns those that
+// it has taken. They are called like other lost members, and count for the room
+// that is left. Those that may not come in any more aren't taken.
+func (r *roster) recall(all []remembered) (taken []remembered) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, old := range all {
+		m := old.meta()
+		if _, here := r.members[old.Node]; here || old.Node == r.self || r.door.admit(m) != nil || r.roomLocked(m) != nil {
+			continue
+		}
+		r.members[old.Node] = member{meta: m, at: old.Gossip, lost: true, lostAt: old.Seen, recalled: true}
+		taken = append(taken, old)
+	}
+	return taken
+}
+
 // prune drops the members that nobody needs to call again: those that left on
 // purpose, and those that have been lost for longer than patience.
 func (r *roster) prune(now time.Time, patience time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	maps.DeleteFunc(r.members, func(_ string, m member) bool {
-		return m.lost && (m.meta.Leaving || now.Sub(m.lostAt) > patience)
+		return m.left() || m.lost && now.Sub(m.lostAt) > patience
 	})
+}
+
+// weigh sets the weights by operators' decision, by host. They count instead of
+// the announced ones for the room that is left. The map is the roster's now.
+func (r *roster) weigh(weights map[string]int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.weights = weights
 }
 
 // note tells whoever reads changed to look at list again.
@@ -185,24 +220,54 @@ func speaksOurs(n *memberlist.Node) error {
 	return nil
 }
 
-// roomLocked refuses a member with which the announced weights would add up to
-// more than a table can hold, or with which there would be absurdly many
-// balancers.
+// roomLocked refuses a balancer where there are absurdly many, and a host that no
+// table can hold beside all others: it would keep the ring from ever changing.
+// Who came first stays. A host that announces nothing new in this regard is let
+// in whatever there is, so that its other news arrives.
 func (r *roster) roomLocked(m meta) error {
-	weights, balancers := m.Weight, 0
+	if m.Role == roleLB {
+		return r.fewBalancersLocked(m)
+	}
+	known, isKnown := r.members[m.node()]
+	same := isKnown && !known.left() && known.meta.ID == m.ID && known.meta.Weight == m.Weight
+	if r.door.fits == nil || m.Leaving || same {
+		return nil
+	}
+	if err := r.door.fits(r.besideLocked(m)); err != nil {
+		return fmt.Errorf("the ring has no room for it: %w", err)
+	}
+	return nil
+}
+
+// besideLocked returns m and all other hosts there are, with the weights that
+// count.
+func (r *roster) besideLocked(m meta) []balancer.Host {
+	hosts := make([]balancer.Host, 0, len(r.door.static)+len(r.members)+1)
+	for _, h := range r.door.static {
+		hosts = append(hosts, h)
+	}
 	for node, other := range r.members {
-		if node == m.node() {
-			continue
+		if other.meta.Role == roleHost && node != m.node() && !other.left() && !other.past() {
+			hosts = append(hosts, other.meta.placed())
 		}
-		weights += other.meta.Weight
-		if other.meta.Role == roleLB {
+	}
+	hosts = append(hosts, m.placed())
+	for i, h := range hosts {
+		if weight, ok := r.weights[h.Name]; ok {
+			hosts[i].Weight = weight
+		}
+	}
+	return hosts
+}
+
+func (r *roster) fewBalancersLocked(m meta) error {
+	balancers := 0
+	for node, other := range r.members {
+		if other.meta.Role == roleLB && node != m.node() {
 			balancers++
 		}
 	}
-	if m.Role == roleHost && weights > r.door.spare {
-		return fmt.Errorf("the weights of all hosts would add up to %d, %d are possible", weights, r.door.spare)
-	}
-	if m.Role == roleLB && balancers >= maxBalancers {
+	if balancers >= maxBalancers {
 		return fmt.Errorf("there are %d balancers already", balancers)
 	}
 	return nil

@@ -14,6 +14,10 @@ import (
 // there, so no other host gets the key.
 const RuleFrozen balancer.Rule = "frozen"
 
+// RuleWarming is the Rule of a key that stays where it was, because the host that
+// comes before in its order warms up and hasn't taken it yet.
+const RuleWarming balancer.Rule = "warming"
+
 // A Peer is another balancer, as gossip among balancers shows it.
 type Peer struct {
 	Name    string
@@ -38,10 +42,15 @@ type Snapshot struct {
 	FrozenSince time.Time
 	Alarm       string // what an operator should look at, "" if nothing; names no key
 	Peers       []Peer // sorted by name; without ourselves
+	// BoundedLoad is how many times its share of the terminals a host may have when
+	// it gets a new key; 0 for no bound. Place keeps it.
+	BoundedLoad float64
+	// SlowStart is how long a host takes that comes into service until it has all its
+	// keys; 0 if it has them at once.
+	SlowStart time.Duration
 
-	ring    []*Host        // by index in Table.Hosts; nil for a host that is no longer known
-	index   map[string]int // by host name, into ring
-	up      []bool         // by index in ring: serving
+	layer           // of Table
+	past    []layer // where keys are that warming hosts haven't taken yet
 	serving []*Host
 	turn    *atomic.Uint64 // of the round robin; shared by the snapshots of a Pool
 }
@@ -54,20 +63,8 @@ func NewSnapshot(table *balancer.Table, hosts []*Host) *Snapshot {
 		table = new(balancer.Table)
 	}
 	slices.SortFunc(hosts, func(a, b *Host) int { return strings.Compare(a.Name, b.Name) })
-	placed := table.Hosts()
-	s := &Snapshot{
-		Hosts: hosts,
-		Table: table,
-		ring:  make([]*Host, len(placed)),
-		index: make(map[string]int, len(placed)),
-		up:    make([]bool, len(placed)),
-		turn:  new(atomic.Uint64),
-	}
-	for i, h := range placed {
-		s.index[h.Name] = i
-		s.ring[i] = s.Host(h.Name)
-		s.up[i] = s.ring[i] != nil && s.ring[i].Serving()
-	}
+	s := &Snapshot{Hosts: hosts, Table: table, turn: new(atomic.Uint64)}
+	s.layer = newLayer(table, s.Host, (*Host).Serving)
 	for _, h := range hosts {
 		if h.Serving() {
 			s.serving = append(s.serving, h)
@@ -95,51 +92,100 @@ type Choice struct {
 // key. avoid is a host that has just failed this very request, nil for none; it
 // may come from an older snapshot.
 //
-// It returns false when nobody can serve. If the ring is frozen and the key's
-// owner has vanished, the Rule is RuleFrozen and the Host is that owner, for the
-// log; an owner that has just failed the request counts as vanished then.
+// While hosts warm up, a key that one of them would have but hasn't taken yet goes
+// where it would go if that one and all that came after it weren't there; the
+// Rule is RuleWarming then. If nobody older serves, the host has it all the same.
+//
+// It returns false when nobody can serve. If the ring is frozen and the host that
+// has the key has vanished, the Rule is RuleFrozen and the Host is that one, for
+// the log; one that has just failed the request counts as vanished then.
 //
 // Choose doesn't allocate and takes no lock.
 func (s *Snapshot) Choose(key []byte, avoid *Host) (Choice, bool) {
 	if len(key) == 0 {
 		return s.next(avoid)
 	}
-	failed := -1
-	if avoid != nil {
-		if i, ok := s.index[avoid.Name]; ok {
-			failed = i
-		}
-	}
 	if s.Frozen {
-		if owner := s.Table.Owner(key); owner >= 0 && (owner == failed || s.vanished(owner)) {
-			return Choice{s.ring[owner], RuleFrozen}, false
+		if h := s.home(key); h.vanished() || h != nil && same(h, avoid) {
+			return Choice{h, RuleFrozen}, false
 		}
 	}
-	i, rule := s.Table.Pick(key, s.up, failed)
+	i, rule := s.Table.Pick(key, s.up, s.find(avoid))
 	if i < 0 {
 		return Choice{Rule: rule}, false
+	}
+	if s.warm != nil && s.warm[i].past != 0 {
+		if h := s.before(key, i, avoid); h != nil {
+			return Choice{h, RuleWarming}, true
+		}
 	}
 	return Choice{s.ring[i], rule}, true
 }
 
-// vanished reports whether the host at index i of the ring fails its checks
-// though it belongs in the ring.
-func (s *Snapshot) vanished(i int) bool {
-	h := s.ring[i]
-	return h != nil && h.InRing && h.Verdict == Down
+// before returns who has key until the host at index i of the table takes it; nil
+// if that one has, or nobody older serves.
+func (s *Snapshot) before(key []byte, i int, avoid *Host) (h *Host) {
+	hash := s.Table.Hash(key)
+	for l := &s.layer; l.waits(i, hash); {
+		l = &s.past[l.warm[i].past-1]
+		if i, _ = l.table.Pick(key, l.up, l.find(avoid)); i < 0 {
+			break
+		}
+		h = l.ring[i]
+	}
+	return h
 }
 
-// next returns the serving hosts one after the other, whatever their weights.
+// home returns who has key if everybody serves: its owner, or who had it before
+// an owner that warms up. It is nil if nobody does, or who does isn't known any
+// longer.
+func (s *Snapshot) home(key []byte) *Host {
+	l, hash := &s.layer, s.Table.Hash(key)
+	i := l.table.OwnerOf(hash)
+	if i < 0 {
+		return nil
+	}
+	for l.waits(i, hash) {
+		l = &s.past[l.warm[i].past-1]
+		i = l.table.OwnerOf(hash)
+	}
+	return l.ring[i]
+}
+
+// vanished reports whether h, which may be nil, fails its checks though it belongs
+// in the ring.
+func (h *Host) vanished() bool { return h != nil && h.InRing && h.Verdict == Down }
+
+// next returns the serving hosts one after the other, whatever their weights. One
+// that warms up is passed over in most rounds at first.
 func (s *Snapshot) next(avoid *Host) (Choice, bool) {
 	n := uint64(len(s.serving))
 	if n == 0 {
 		return Choice{Rule: balancer.RuleNone}, false
 	}
 	turn := s.turn.Add(1) - 1
-	for i := range min(n, 2) {
-		if h := s.serving[(turn+i)%n]; avoid == nil || h.Name != avoid.Name {
+	var first *Host
+	for i := range n {
+		h := s.serving[(turn+i)%n]
+		if avoid != nil && h.Name == avoid.Name {
+			continue
+		}
+		if h.takesTurn(turn / n) {
 			return Choice{h, balancer.RuleRoundRobin}, true
 		}
+		if first == nil {
+			first = h
+		}
 	}
-	return Choice{Rule: balancer.RuleNone}, false
+	if first == nil {
+		return Choice{Rule: balancer.RuleNone}, false
+	}
+	return Choice{first, balancer.RuleRoundRobin}, true
+}
+
+// takesTurn reports whether h isn't passed over in this round: while it warms
+// up, it takes part in as many of a hundred rounds as it has per cent of its keys.
+func (h *Host) takesTurn(round uint64) bool {
+	const spread = 61 // prime to 100: the rounds are far apart
+	return h.Warming == (Warming{}) || float64(round*spread%100) < 100*h.Warming.Taken
 }

@@ -1,0 +1,124 @@
+package pool
+
+import "time"
+
+// rampOf returns a host's way to its keys, the zero ramp if it has long had them.
+func (k *keeper) rampOf(host string) ramp { return k.warmUps[host].ramp() }
+
+// warming returns how far a host's warm-up is, zero if it has none now.
+func (k *keeper) warming(h *known, now time.Time) Warming {
+	r := k.rampOf(h.name)
+	if !h.serving || r.over(now) || !k.hasPast(r) {
+		return Warming{}
+	}
+	return Warming{Since: k.warmUps[h.name].Since, Until: r.end(), Taken: float64(r.taken(now)) / float64(r.parts)}
+}
+
+// hasPast reports whether there is anybody who can have the keys meanwhile.
+func (k *keeper) hasPast(r ramp) bool {
+	for _, p := range k.pasts {
+		if p.start.Equal(r.start) {
+			return true
+		}
+	}
+	return false
+}
+
+// watch takes down who has begun or ceased to serve, and begins the warm-ups of
+// those who have come. Before we are settled everybody comes, and nobody warms up
+// for it: a balancer that starts again must move nobody. Nor does a host that comes
+// back to a frozen ring, which has kept its keys for it.
+func (k *keeper) watch(frozen bool, now time.Time) {
+	var came []*known
+	for _, h := range k.hosts {
+		serving := h.ruling.inRing && h.heard.verdict == Up
+		switch {
+		case serving == h.serving:
+			continue
+		case k.settled.IsZero():
+		case serving:
+			h.came = now
+			came = append(came, h)
+		default:
+			h.went = now
+		}
+		h.serving = serving
+	}
+	fresh := false
+	for _, h := range came {
+		if w, ok := k.comes(h, frozen, now); ok && k.warmUps.merge(w) {
+			fresh = true
+			k.p.peers.tellWarmUp(k.warmUps[h.name])
+			k.log.Info().Str("host", h.name).Dur("lasts", w.Lasts).Msg("host warms up")
+		}
+	}
+	if !fresh {
+		return
+	}
+	if err := k.keepMemory(); err != nil {
+		k.log.Error().Err(err).Msg("a warm-up has begun but isn't on disk")
+	}
+}
+
+// witnessed is how far apart balancers may be in seeing a new host come. If it is
+// more, it counts as having come once more, and those who have seen it contradict.
+const witnessed = 10 * time.Second
+
+// comes returns the warm-up of a host that has just come, false if it has none. If
+// a peer has seen it come already, it is the same warm-up, and counts from the
+// earlier of the two times.
+func (k *keeper) comes(h *known, frozen bool, now time.Time) (warmUp, bool) {
+	w := k.warmUps[h.name]
+	seen := !w.Since.Before(h.went)
+	if h.went.IsZero() { // as far as we know it was never here
+		seen = now.Sub(w.Since) < witnessed
+	}
+	if !seen {
+		w = warmUp{Host: h.name, Number: w.Number + 1, Lasts: k.p.slowStart}
+		if w.Lasts == 0 || frozen || !k.established(now) {
+			return w, false
+		}
+	}
+	w.Since = now
+	return w, true
+}
+
+// established reports whether a host serves that has done so for as long as a
+// warm-up lasts. In a region where all are new, nobody has to be spared, and to
+// send everything to the first would be worse.
+func (k *keeper) established(now time.Time) bool {
+	for _, h := range k.hosts {
+		if h.serving && (h.came.IsZero() || now.Sub(h.came) >= k.p.slowStart) {
+			return true
+		}
+	}
+	return false
+}
+
+// learnWarmUps takes in what peers have seen, and reports whether any of it is
+// news. It contradicts a peer that has seen a host come which has been serving
+// here, so that no key leaves the host, here or there.
+func (k *keeper) learnWarmUps(heard warmUps) (fresh bool) {
+	for _, w := range heard.list() {
+		known := k.warmUps[w.Host]
+		if k.servesBefore(w) && known.Since.Before(w.Since) {
+			w.Since, w.Lasts = known.Since, known.Lasts
+		}
+		if k.warmUps.merge(w) {
+			fresh = true
+			k.p.peers.tellWarmUp(w)
+			k.log.Debug().Str("host", w.Host).Time("since", w.Since).Dur("lasts", w.Lasts).Msg("a peer's word on a warm-up taken in")
+		}
+	}
+	return fresh
+}
+
+// servesBefore reports whether w's host serves here, and did so before it is said
+// to have come. What was before we were settled, others know better.
+func (k *keeper) servesBefore(w warmUp) bool {
+	i, ok := k.find(w.Host)
+	if !ok || !k.hosts[i].serving || k.settled.IsZero() {
+		return false
+	}
+	return !k.hosts[i].came.IsZero() || w.Since.After(k.settled)
+}

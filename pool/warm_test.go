@@ -1,0 +1,383 @@
+package pool
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"tokenring/balancer"
+)
+
+const halfMinute = 30 * time.Second
+
+// slowly returns static hosts whose warm-ups last half a minute.
+func slowly(names ...string) Config {
+	cfg := statics(names...)
+	cfg.SlowStart = halfMinute
+	return cfg
+}
+
+// places says where some keys are now.
+func (l *life) places() places {
+	where := make(places, 500)
+	for i := range where {
+		if c, ok := l.Snapshot().Choose(fmt.Appendf(nil, "key-%d", i), nil); ok {
+			where[i] = c.Host.Name
+		}
+	}
+	return where
+}
+
+// wantTaken checks what part of its keys a host has; 1 is no warm-up.
+func (l *life) wantTaken(host string, want float64, why string) {
+	l.t.Helper()
+	got, h := 1.0, l.Snapshot().Host(host)
+	if h.Warming != (Warming{}) {
+		got = h.Warming.Taken
+	}
+	if math.Abs(got-want) > 0.1 {
+		l.t.Errorf("%s: %s has %.2f of its keys, want about %.2f (%+v)", why, host, got, want, h.Warming)
+	}
+}
+
+func TestAHostThatComesTakesItsKeysStepByStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := quiet()
+		o.Hash = balancer.Config{Policy: balancer.PolicyRendezvous, Rendezvous: balancer.RendezvousConfig{Slots: 4096}}
+		l := live(t, slowly("a", "b", "c"), o)
+		defer l.stop()
+		l.see(Up, "a", "b", "c")
+		before := l.places()
+		l.gossips(hostMeta("new"), false)
+		l.see(Up, "new")
+		l.wantRing("a b c new", "checked")
+		l.wantTaken("new", 0, "just now")
+		w, began := l.Snapshot().Host("new").Warming, time.Now()
+		if w.Until.Before(began) || w.Until.After(began.Add(halfMinute)) || w.Since.After(began) {
+			t.Errorf("%+v at %v", w, began)
+		}
+		if n := l.places().count("new"); n != 0 {
+			t.Errorf("%d keys moved at once", n)
+		}
+		first := l.Snapshot().Version
+		l.pass(halfMinute / 2)
+		l.wantTaken("new", 0.45, "half the time")
+		for _, m := range before.to(l.places()) {
+			if m.to != "new" {
+				t.Errorf("moved: %+v", m)
+			}
+		}
+		l.pass(halfMinute / 2)
+		l.wantTaken("new", 1, "all the time")
+		if made := l.Snapshot().Version - first; made < 15 || made > 25 {
+			t.Errorf("%d snapshots for 15 steps", made)
+		}
+		s := l.Snapshot()
+		for i, where := range l.places() {
+			if owner := s.ring[s.Table.Owner(fmt.Appendf(nil, "key-%d", i))].Name; where != owner {
+				t.Errorf("after the warm-up key %d is on %s, and belongs to %s", i, where, owner)
+			}
+		}
+		if s.past != nil || s.warm != nil {
+			t.Error("the past isn't forgotten")
+		}
+	})
+}
+
+func TestWithoutSlowStartAHostHasItsKeysAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, statics("a", "b"), quiet())
+		defer l.stop()
+		l.see(Up, "a", "b")
+		l.gossips(hostMeta("new"), false)
+		l.see(Up, "new")
+		l.wantTaken("new", 1, "just now")
+		if n := l.places().count("new"); n == 0 {
+			t.Error("it has no keys")
+		}
+	})
+}
+
+func TestWhoReturnsWarmsUp(t *testing.T) {
+	for what, row := range map[string]struct{ leave, back func(l *life) }{
+		"from a failure":   {func(l *life) { l.see(Down, "b") }, func(l *life) { l.see(Up, "b") }},
+		"from drain":       {func(l *life) { l.must(l.decide("b", Drain)) }, func(l *life) { l.must(l.decide("b", Ready)) }},
+		"from maintenance": {func(l *life) { l.must(l.decide("b", Maint)) }, func(l *life) { l.must(l.decide("b", Ready)) }},
+		"from weight 0":    {func(l *life) { l.must(l.weigh("b", 0)) }, func(l *life) { l.must(l.weigh("b", OwnWeight)) }},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := live(t, slowly("a", "b", "c"), quiet())
+				defer l.stop()
+				l.see(Up, "a", "b", "c")
+				home := l.places()
+				for range 2 { // each time anew
+					row.leave(l)
+					l.pass(10 * time.Second)
+					away := l.places()
+					row.back(l)
+					l.wantTaken("b", 0, "just back")
+					if moves := away.to(l.places()); len(moves) > 0 {
+						t.Errorf("just back: %v", moves)
+					}
+					l.pass(halfMinute / 2)
+					l.wantTaken("b", 0.45, "half the time")
+					l.pass(halfMinute / 2)
+					l.wantTaken("b", 1, "all the time")
+					if moves := home.to(l.places()); len(moves) > 0 {
+						t.Errorf("all the time: %v", moves)
+					}
+				}
+			})
+		})
+	}
+}
+
+func (l *life) must(err error) {
+	l.t.Helper()
+	if err != nil {
+		l.t.Error(err)
+	}
+}
+
+func TestAHostThatLeavesInItsWarmUpBeginsAnewWhenItJoinsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := statics("a", "b")
+		cfg.SlowStart = 5 * time.Minute
+		l := live(t, cfg, quiet())
+		defer l.stop()
+		l.see(Up, "a", "b")
+		m := hostMeta("new")
+		for range 2 {
+			l.gossips(m, false)
+			l.see(Up, "new")
+			l.wantTaken("new", 0, "it has joined")
+			l.pass(2 * time.Minute)
+			l.wantTaken("new", 0.36, "a while later")
+			gone := m
+			gone.Leaving = true
+			l.gossips(gone, false)
+			l.gossips(gone, true)
+			l.pass(time.Minute)
+			if l.Snapshot().Host("new") != nil {
+				t.Fatal("it isn't forgotten")
+			}
+		}
+	})
+}
+
+// TestABalancerThatStartsAgainMovesNobody: it goes on with the warm-up under way,
+// and begins none for those whom it meets.
+func TestABalancerThatStartsAgainMovesNobody(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		o := Options{Logger: zerolog.Nop(), StateDir: dir}
+		l := live(t, slowly("a", "b", "c", "d", "e"), o)
+		l.see(Up, "a", "b", "c")
+		l.pass(time.Minute)
+		l.see(Up, "d")
+		l.pass(6 * time.Second)
+		l.see(Up, "e")
+		l.pass(9 * time.Second)
+		l.wantTaken("d", 0.45, "before")
+		l.wantTaken("e", 0.2, "before")
+		before := l.places()
+		l.stop()
+
+		l = live(t, slowly("a", "b", "c", "d", "e"), o)
+		defer l.stop()
+		l.see(Up, "d", "a")
+		l.see(Up, "b", "e", "c")
+		if !l.isSettled() {
+			t.Fatal("not settled")
+		}
+		if moves := before.to(l.places()); len(moves) > 0 {
+			t.Errorf("started again: %v", moves)
+		}
+		l.wantTaken("d", 0.45, "started again")
+		l.pass(halfMinute)
+		l.wantTaken("d", 1, "all the time")
+		l.wantTaken("e", 1, "all the time")
+	})
+}
+
+func TestWhoReturnsToAFrozenRingHasItsKeysAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, slowly("a", "b", "c", "d"), quiet())
+		defer l.stop()
+		l.see(Up, "a", "b", "c", "d")
+		home := l.places()
+		l.see(Down, "a", "b", "c")
+		if !l.Snapshot().Frozen {
+			t.Fatal("not frozen")
+		}
+		l.pass(time.Minute)
+		l.see(Up, "a")
+		l.wantTaken("a", 1, "it has returned to a frozen ring")
+		if got, want := l.places().count("a"), home.count("a"); got < want {
+			t.Errorf("%d of its %d keys are refused or elsewhere", want-got, want)
+		}
+		l.see(Up, "b")
+		l.wantTaken("b", 0, "it has returned to a ring that had thawed")
+	})
+}
+
+func TestInANewRegionNobodyHasToBeSpared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, slowly("a", "b", "c"), quiet())
+		defer l.stop()
+		l.pass(settleLimit)
+		l.see(Up, "a")
+		l.wantTaken("a", 1, "the first")
+		l.pass(halfMinute / 3)
+		l.see(Up, "b")
+		l.wantTaken("b", 1, "soon after the first")
+		l.pass(halfMinute)
+		l.see(Up, "c")
+		l.wantTaken("c", 0, "beside those that have long been there")
+	})
+}
+
+// meet lets balancers exchange what they know.
+func meet(t *testing.T, balancers ...*life) {
+	t.Helper()
+	for range 2 { // what they answer, too
+		for _, l := range balancers {
+			for _, other := range balancers {
+				l.peers.MergeRemoteState(other.peers.LocalState(false), false)
+			}
+		}
+		balancers[0].pass(2 * gather)
+	}
+}
+
+func TestBalancersSendEachKeyOfAWarmingHostTheSameWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := live(t, slowly("a", "b", "c", "d"), quiet())
+		second := live(t, slowly("a", "b", "c", "d"), quiet())
+		defer first.stop()
+		defer second.stop()
+		for _, l := range []*life{first, second} {
+			l.see(Up, "a", "b", "c")
+			l.see(Down, "d")
+		}
+		first.see(Up, "d")
+		first.pass(2900 * time.Millisecond)
+		second.see(Up, "d") // before it hears of it
+		meet(t, first, second)
+		if a, b := first.Snapshot().Host("d").Warming, second.Snapshot().Host("d").Warming; a != b || a.Since.IsZero() {
+			t.Fatalf("%+v and %+v", a, b)
+		}
+		for range 30 {
+			if moves := first.places().to(second.places()); len(moves) > 0 {
+				t.Fatalf("%v after the start, they differ: %v", time.Since(first.Snapshot().Host("d").Warming.Since), moves)
+			}
+			first.pass(time.Second)
+		}
+		first.wantTaken("d", 1, "all the time")
+		second.wantTaken("d", 1, "all the time")
+	})
+}
+
+func TestABalancerThatHearsOfAWarmUpFirstTakesPartInIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := live(t, slowly("a", "b", "c"), quiet())
+		second := live(t, slowly("a", "b", "c"), quiet())
+		defer first.stop()
+		defer second.stop()
+		for _, l := range []*life{first, second} {
+			l.see(Up, "a", "b", "c")
+			l.see(Down, "c")
+		}
+		first.see(Up, "c")
+		meet(t, first, second)
+		first.pass(10 * time.Second)
+		second.see(Up, "c")
+		meet(t, first, second)
+		if a, b := first.Snapshot().Host("c").Warming, second.Snapshot().Host("c").Warming; a != b || a.Taken < 0.2 {
+			t.Errorf("%+v and %+v, want what the first has begun", a, b)
+		}
+	})
+}
+
+// TestNoKeyLeavesAHostBecauseOnePeerLostIt: the peer's path to the host was cut,
+// not the host.
+func TestNoKeyLeavesAHostBecauseOnePeerLostIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		steady := live(t, slowly("a", "b", "c"), quiet())
+		shaky := live(t, slowly("a", "b", "c"), quiet())
+		defer steady.stop()
+		defer shaky.stop()
+		for _, l := range []*life{steady, shaky} {
+			l.see(Up, "a", "b", "c")
+		}
+		home := steady.places()
+		for range 3 {
+			shaky.see(Down, "b")
+			shaky.pass(10 * time.Second)
+			shaky.see(Up, "b")
+			shaky.wantTaken("b", 0, "before it hears of its error")
+			meet(t, steady, shaky)
+			for _, l := range []*life{steady, shaky} {
+				l.wantTaken("b", 1, "they have met")
+				if moves := home.to(l.places()); len(moves) > 0 {
+					t.Errorf("they have met: %v", moves)
+				}
+			}
+		}
+	})
+}
+
+// TestAWarmUpGoesOnAlthoughAPeerLosesTheHostAgain: what the one takes for another
+// return is for the other the warm-up under way.
+func TestAWarmUpGoesOnAlthoughAPeerLosesTheHostAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		steady := live(t, slowly("a", "b", "c"), quiet())
+		shaky := live(t, slowly("a", "b", "c"), quiet())
+		defer steady.stop()
+		defer shaky.stop()
+		for _, l := range []*life{steady, shaky} {
+			l.see(Up, "a", "b", "c")
+			l.see(Down, "b")
+		}
+		steady.pass(10 * time.Second)
+		steady.see(Up, "b")
+		shaky.see(Up, "b")
+		meet(t, steady, shaky)
+		began := steady.Snapshot().Host("b").Warming
+		steady.pass(8 * time.Second)
+		shaky.see(Down, "b")
+		steady.pass(3 * time.Second)
+		shaky.see(Up, "b")
+		meet(t, steady, shaky)
+		for _, l := range []*life{steady, shaky} {
+			if got := l.Snapshot().Host("b").Warming; got.Until != began.Until || got.Taken < 0.2 {
+				t.Errorf("got %+v, want the warm-up that began as %+v", got, began)
+			}
+		}
+	})
+}
+
+func TestABalancerThatStartsLearnsOfAWarmUpFromItsPeers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := live(t, slowly("a", "b", "c"), quiet())
+		defer first.stop()
+		first.see(Up, "a", "b")
+		first.pass(time.Minute)
+		first.see(Up, "c")
+		first.pass(halfMinute / 2)
+
+		second := live(t, slowly("a", "b", "c"), quiet())
+		defer second.stop()
+		second.see(Up, "a", "b", "c") // before the peer has answered
+		meet(t, first, second)
+		first.wantTaken("c", 0.45, "where it began")
+		if moves := first.places().to(second.places()); len(moves) > 0 {
+			t.Errorf("they differ: %v", moves)
+		}
+	})
+}
