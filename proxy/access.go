@@ -31,9 +31,13 @@ type entry struct {
 	end            string
 }
 
-// record counts the exchange, and writes its line to the access log.
+// record counts the exchange, and writes its line to the access log. Of a key that
+// its host has refused at once, nothing is kept.
 func (x *exchange) record() {
 	m := x.srv.p.opt.Metrics
+	if x.first && x.status/100 == 4 {
+		x.srv.p.placements.refused(x.key, x.host, x.started)
+	}
 	if x.handed {
 		return // the tunnel does when it ends
 	}

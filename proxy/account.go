@@ -1,5 +1,7 @@
 package proxy
 
+import "time"
+
 // An account is what is known of an open tunnel besides its bytes: where it is
 // counted, and what the access log will tell of it.
 type account struct {
@@ -10,7 +12,11 @@ type account struct {
 
 func (a *account) open(t *tunnel) {
 	a.srv.enter(t)
-	a.upstream.gauges.Sessions.Add(1)
+	if a.srv.p.bounded() {
+		a.srv.p.placements.opened(t.hash, a.upstream)
+	} else {
+		a.upstream.gauges.Sessions.Add(1)
+	}
 	a.srv.p.opt.Metrics.tunnels.Inc()
 }
 
@@ -24,6 +30,9 @@ func (a *account) close(t *tunnel) {
 func (a *account) settle(t *tunnel) {
 	p := a.srv.p
 	p.sessions.leave(t)
+	if p.bounded() {
+		p.placements.closed(t.hash, time.Now())
+	}
 	p.opt.Metrics.tunnelsEnded.WithLabelValues(t.why).Inc()
 	if t.why == endHost && t.first == "" { // it didn't close, it broke
 		a.upstream.gauges.Resets.Add(1)

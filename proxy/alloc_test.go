@@ -36,11 +36,13 @@ func TestARequestAllocatesNothing(t *testing.T) {
 		name   string
 		tls    bool
 		access *zerolog.Logger
+		bound  float64
 		most   float64 // allocations for each request
 	}{
-		{"plain", false, nil, 0.05},
-		{"TLS", true, nil, 2.05},                             // crypto/tls makes a small reader for each record, here at either end
-		{"plain, with an access log", false, &discard, 1.05}, // the key's digest
+		{"plain", false, nil, 0, 0.05},
+		{"TLS", true, nil, 0, 2.05},                             // crypto/tls makes a small reader for each record, here at either end
+		{"plain, with an access log", false, &discard, 0, 1.05}, // the key's digest
+		{"plain, with bounded loads", false, nil, 1.25, 0.05},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHost(t, "a").on("/steady/app.js", answersOnAndOn)
@@ -48,7 +50,7 @@ func TestARequestAllocatesNothing(t *testing.T) {
 			if tt.tls {
 				change = withTLS(t, nil)
 			}
-			l := start(t, change, h)
+			l := start(t, func(l *lab) { change(l); l.bound = tt.bound }, h)
 			l.p.opt.Access = tt.access // before there is a connection
 			dial := l.dial
 			if tt.tls {

@@ -35,6 +35,7 @@ type outcome struct {
 	host     *pool.Host
 	rule     balancer.Rule
 	retried  bool
+	first    bool // while loads are bounded: the key hadn't been here before
 	fresh    bool // only a new connection will do: an idle one has just been found dead
 
 	started   time.Time
@@ -150,31 +151,68 @@ func (x *exchange) refuse(err error) {
 }
 
 // pick chooses the host for the request: the one that the key's terminals are
-// on, else the one that the client's cookie names, else the ring's. A host to
-// avoid is one that has just failed.
+// on, else the one that the client's cookie names, else the ring's, unless that is
+// full. A host to avoid is one that has just failed.
 func (x *exchange) pick(r *routes, avoid *pool.Host) (*pool.Host, balancer.Rule) {
-	if avoid == nil && len(x.key) > 0 {
-		if name, _ := x.srv.p.sessions.host(x.key); name != "" {
-			if h := r.snapshot.Host(name); h != nil && h.State != pool.Maint && h.Verdict != pool.Down {
-				return h, ruleSession
-			}
+	if h := x.session(r.snapshot); h != nil {
+		if avoid != nil && h.Name == avoid.Name { // its terminal has opened meanwhile
+			return nil, pool.RuleSession
 		}
+		return h, pool.RuleSession
 	}
 	if h, rule := x.byCookie(r.snapshot, avoid); rule != "" {
+		x.follow(r.snapshot, h)
 		return h, rule
 	}
-	choice, ok := r.snapshot.Choose(x.key, avoid)
+	choice, ok := x.choose(r.snapshot, avoid)
 	if !ok {
 		return nil, choice.Rule
 	}
 	return choice.Host, choice.Rule
 }
 
-// Rules of our own, beside those of the balancer.
+// session returns the host that the key's terminals are on and keep it to, nil if
+// there is none.
+func (x *exchange) session(s *pool.Snapshot) *pool.Host {
+	if len(x.key) == 0 {
+		return nil
+	}
+	name, _ := x.srv.p.sessions.host(x.key)
+	h := s.Host(name)
+	if h == nil || !h.Keeps() {
+		return nil
+	}
+	if x.bounded(s) {
+		x.srv.p.placements.stay(s, x.key, h, x.started)
+	}
+	return h
+}
+
+// choose asks the ring, and while loads are bounded keeps what follows from it.
+func (x *exchange) choose(s *pool.Snapshot, avoid *pool.Host) (pool.Choice, bool) {
+	if !x.bounded(s) {
+		return s.Choose(x.key, avoid)
+	}
+	choice, fresh, ok := x.srv.p.placements.choose(s, x.key, avoid, x.started)
+	x.first = x.first || fresh
+	return choice, ok
+}
+
+// follow has others who come with the key find it where the cookie has led it; to
+// nobody, if h is nil.
+func (x *exchange) follow(s *pool.Snapshot, h *pool.Host) {
+	if h != nil && x.bounded(s) && x.srv.p.placements.follow(s, x.key, h, x.started) {
+		x.first = true
+	}
+}
+
+// bounded tells whether it matters how many terminals the key's host has.
+func (x *exchange) bounded(s *pool.Snapshot) bool { return s.BoundedLoad > 0 && len(x.key) > 0 }
+
+// Rules of our own, beside those of the balancer and the pool.
 const (
-	ruleSession balancer.Rule = "session" // the key has a live tunnel there
-	ruleRetry   balancer.Rule = "retry"   // the first host couldn't be reached
-	ruleNone    balancer.Rule = "none"
+	ruleRetry balancer.Rule = "retry" // the first host couldn't be reached
+	ruleNone  balancer.Rule = "none"
 )
 
 // reach connects to the host for the request, and to the fallback if it can't
@@ -182,14 +220,19 @@ const (
 // fallback is where the key will be once the host is marked down; a key with a
 // live terminal has none, because its user would be on two hosts at once.
 func (x *exchange) reach() (*link, *upstream, error) {
-	r := x.srv.p.routes.Load()
 	var failed *pool.Host
 	for range 2 {
+		r := x.srv.p.routes.Load() // anew: connecting takes its time, and decisions fall meanwhile
 		host, rule := x.pick(r, failed)
-		if host == nil {
-			break
-		}
-		if failed != nil {
+		switch {
+		case host == nil && failed == nil:
+			x.rule = rule
+			return nil, nil, errNoHost
+		case host == nil && rule == pool.RuleSession:
+			return nil, nil, errSessionHost
+		case host == nil:
+			return nil, nil, errUnreachable
+		case failed != nil:
 			rule = ruleRetry
 			x.again()
 		}
@@ -205,15 +248,12 @@ func (x *exchange) reach() (*link, *upstream, error) {
 			return nil, nil, errShort
 		}
 		x.srv.p.blame(host.Name, "connect")
-		if rule == ruleSession {
+		if rule == pool.RuleSession {
 			return nil, nil, errSessionHost
 		}
 		failed = host
 	}
-	if failed != nil {
-		return nil, nil, errUnreachable
-	}
-	return nil, nil, errNoHost
+	return nil, nil, errUnreachable
 }
 
 // Why there is no connection to a host.

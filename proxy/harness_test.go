@@ -55,6 +55,7 @@ type lab struct {
 	listener Listener
 	addr     string
 	hosts    []*pool.Host
+	bound    float64 // of loads; 0 for none
 	log      *lines
 	reg      *prometheus.Registry
 	suspects atomic.Int64
@@ -132,6 +133,7 @@ func (l *lab) use(change ...func(*pool.Snapshot)) {
 		l.t.Fatal(err)
 	}
 	s := pool.NewSnapshot(table, hosts)
+	s.BoundedLoad = l.bound
 	for _, f := range change {
 		f(s)
 	}

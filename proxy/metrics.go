@@ -17,6 +17,7 @@ type Metrics struct {
 	refused     prometheus.Counter
 	seconds     prometheus.Histogram
 	tunnels     prometheus.Gauge
+	home, away  prometheus.Gauge // placements
 	retries     prometheus.Counter
 
 	tunnelsEnded    *prometheus.CounterVec
@@ -60,6 +61,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for i, class := range []string{"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"} {
 		m.requests[i] = requests.WithLabelValues(class)
 	}
+	placements := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "lb_placements",
+		Help: "Keys of which this balancer remembers the host, while loads are bounded: home, where the ring has them, or away, because that host was full.",
+	}, []string{"place"})
+	m.home, m.away = placements.WithLabelValues("home"), placements.WithLabelValues("away")
+	reg.MustRegister(placements)
 	reg.MustRegister(m.connections, m.parked, m.accepted, m.handshakes, requests, m.refused, m.seconds, m.tunnels,
 		m.retries, m.tunnelsEnded, m.handshakeErrors, m.upstreamErrors, m.acceptErrors, m.panics, m.floods,
 		m.acceptWaits, m.timeouts, m.limit)

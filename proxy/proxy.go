@@ -5,6 +5,7 @@ package proxy
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -24,12 +25,13 @@ type Options struct {
 // A Proxy serves clients on any number of listeners. Its methods are safe for
 // concurrent use.
 type Proxy struct {
-	cfg      Config
-	opt      Options
-	routes   atomic.Pointer[routes]
-	sessions *sessions
-	affinity *affinity // nil for none
-	room     *room
+	cfg        Config
+	opt        Options
+	routes     atomic.Pointer[routes]
+	sessions   *sessions
+	placements *placements
+	affinity   *affinity // nil for none
+	room       *room
 }
 
 // routes is a snapshot of the hosts together with this proxy's connections to
@@ -45,6 +47,7 @@ func New(cfg Config, o Options) *Proxy {
 		o.Suspect = func(string) {}
 	}
 	p := &Proxy{cfg: cfg.withDefaults(), opt: o, sessions: newSessions()}
+	p.placements = newPlacements(p.sessions, o.Metrics)
 	p.affinity = newAffinity(p.cfg.Affinity.Cookie, p.cfg.AffinitySecrets)
 	p.room = newRoom(p.cfg.Limits.Connections)
 	o.Metrics.limit.Set(float64(p.cfg.Limits.Connections))
@@ -90,8 +93,25 @@ func inMaint(s *pool.Snapshot, name string) bool {
 	return h != nil && h.State == pool.Maint
 }
 
+// keeps tells whether live sessions stay on the named host.
+func (p *Proxy) keeps(host string) bool {
+	h := p.routes.Load().snapshot.Host(host)
+	return h != nil && h.Keeps()
+}
+
+// bounded tells whether placements are kept.
+func (p *Proxy) bounded() bool { return p.routes.Load().snapshot.BoundedLoad > 0 }
+
 // Session returns the host on which key has live tunnels through this
 // balancer, and how many they are; "" and 0 if there are none.
 func (p *Proxy) Session(key []byte) (host string, tunnels int) {
 	return p.sessions.host(key)
 }
+
+// Live returns the sessions through this balancer, in no order. It costs a walk
+// over all of them, which only an operator's question is worth.
+func (p *Proxy) Live() []pool.Session { return p.sessions.list(p.placements.away) }
+
+// Placement returns where key was sent before; the zero value if it isn't known,
+// which it never is while loads aren't bounded.
+func (p *Proxy) Placement(key []byte) pool.Placement { return p.placements.of(key, time.Now()) }

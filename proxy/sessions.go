@@ -3,6 +3,8 @@ package proxy
 import (
 	"hash/maphash"
 	"sync"
+
+	"tokenring/pool"
 )
 
 // sessions holds, for every key with a live tunnel, the one host that all its
@@ -31,7 +33,7 @@ func newSessions() *sessions {
 
 // host returns where the tunnels of key are and how many they are; "" if none.
 func (s *sessions) host(key []byte) (host string, tunnels int) {
-	hash := maphash.Bytes(s.seed, key)
+	hash := s.hash(key)
 	shard := s.shard(hash)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
@@ -42,22 +44,73 @@ func (s *sessions) host(key []byte) (host string, tunnels int) {
 	return host, tunnels
 }
 
-// enter counts t among the tunnels of key, before anything is sent to t's host.
-// Tunnels that key still has on another host are ended: the newest choice wins,
-// and a choice differs from the last one only when that host is out of service.
-func (s *sessions) enter(key []byte, t *tunnel) {
-	t.hash = maphash.Bytes(s.seed, key)
-	shard := s.shard(t.hash)
+// has reports whether the key of this hash has tunnels.
+func (s *sessions) has(hash uint64) bool {
+	shard := s.shard(hash)
 	shard.mu.Lock()
-	var old []*tunnel
-	if live := shard.live[t.hash]; live != nil && live.host != t.host {
-		old = together(nil, live)
-	} else {
-		t.next = live
+	defer shard.mu.Unlock()
+	return shard.live[hash] != nil
+}
+
+// list returns the sessions, in no order. away tells which keys the ring has no
+// say in, by their hashes.
+func (s *sessions) list(away func(hash uint64) bool) []pool.Session {
+	var all []pool.Session
+	for i := range s.shards {
+		shard := &s.shards[i]
+		begin, hashes := len(all), []uint64(nil)
+		shard.mu.Lock()
+		for hash, live := range shard.live {
+			all, hashes = append(all, sessionOf(live)), append(hashes, hash)
+		}
+		shard.mu.Unlock()
+		for j, hash := range hashes { // without the lock, which placements take under theirs
+			all[begin+j].Away = away(hash)
+		}
 	}
-	shard.live[t.hash] = t
-	shard.mu.Unlock()
+	return all
+}
+
+// sessionOf sums up t and those behind it. The shard's lock is held. A tunnel
+// that isn't keyed, because there was no table when it came, learns from those
+// that are.
+func sessionOf(t *tunnel) pool.Session {
+	session := pool.Session{Host: t.host}
+	for ; t != nil; t = t.next {
+		session.Tunnels++
+		if t.keyed {
+			session.Hash, session.Keyed = t.place, true
+		}
+	}
+	return session
+}
+
+// enter counts t among the tunnels of key, before anything is sent to t's host. It
+// refuses if key has tunnels on another host that keeps them, as keeps tells: t's
+// host was chosen before they came. If that other host doesn't, they are ended.
+// keeps is called with a lock held.
+func (s *sessions) enter(key []byte, t *tunnel, keeps func(host string) bool) bool {
+	t.hash = s.hash(key)
+	old, ok := s.shard(t.hash).enter(t, keeps)
 	endAll(old, endMoved)
+	return ok
+}
+
+// enter returns the tunnels that t takes the place of.
+func (s *sessionShard) enter(t *tunnel, keeps func(host string) bool) (old []*tunnel, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	live := s.live[t.hash]
+	switch {
+	case live == nil || live.host == t.host:
+		t.next = live
+	case keeps(live.host):
+		return nil, false
+	default:
+		old = together(nil, live)
+	}
+	s.live[t.hash] = t
+	return old, true
 }
 
 // leave takes t out again. It is safe for a tunnel that enter has ended since.
@@ -106,6 +159,9 @@ func together(list []*tunnel, t *tunnel) []*tunnel {
 	}
 	return list
 }
+
+// hash returns what stands for key in this process.
+func (s *sessions) hash(key []byte) uint64 { return maphash.Bytes(s.seed, key) }
 
 func (s *sessions) shard(hash uint64) *sessionShard { return &s.shards[hash%uint64(len(s.shards))] }
 

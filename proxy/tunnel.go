@@ -27,8 +27,10 @@ import (
 type tunnel struct {
 	host string // the name
 
-	hash uint64  // of the key: the sessions' own
-	next *tunnel // of the same key; likewise
+	hash  uint64  // of the key: the sessions' own
+	next  *tunnel // of the same key; likewise
+	place uint64  // of the key: Hash of the table, if it is keyed
+	keyed bool
 
 	mu      sync.Mutex
 	why     string // what ended it; "" while it lives

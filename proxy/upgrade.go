@@ -11,14 +11,13 @@ import (
 // agrees, the connection becomes a tunnel, which goes on without this goroutine;
 // if not, the host's answer is relayed like any other.
 func (c *conn) openTunnel() {
-	l, u, err := c.x.reach()
+	t, l, u, err := c.claim()
 	if err != nil {
 		c.x.unreached(err)
 		return
 	}
 	defer l.close()
 	u.gauges.Requests.Add(1)
-	t := c.newTunnel(u)
 	if inMaint(c.srv.p.routes.Load().snapshot, u.name) { // since it was chosen: Use may have missed t
 		t.end(endMaint)
 	}
@@ -27,16 +26,38 @@ func (c *conn) openTunnel() {
 	}
 }
 
-// newTunnel returns an opening tunnel to u that is counted among its key's.
+// claim reaches the key's host, and returns an opening tunnel there. While it was
+// connecting, the key's host may have failed and another terminal of the key have
+// found the next: then this one goes there as well.
+func (c *conn) claim() (*tunnel, *link, *upstream, error) {
+	for range 2 {
+		l, u, err := c.x.reach()
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		if t := c.newTunnel(u); t != nil {
+			return t, l, u, nil
+		}
+		l.close()
+	}
+	return nil, nil, nil, errNoHost
+}
+
+// newTunnel returns an opening tunnel to u that is counted among its key's, nil if
+// these are kept on another host.
 func (c *conn) newTunnel(u *upstream) *tunnel {
 	limits := &c.srv.p.cfg.Timeouts
 	t := &tunnel{host: u.name, idle: limits.Tunnel, short: limits.Idle}
 	t.client.side, t.back.side = endClient, endHost
 	key := c.x.key
 	if len(key) == 0 {
-		key = c.x.id // nobody else's: a tunnel of its own
+		key = c.id // a tunnel of its own: the id is ours, unlike one that a trusted client sends
+	} else if table := c.srv.p.routes.Load().snapshot.Table; len(table.Hosts()) > 0 {
+		t.place, t.keyed = table.Hash(key), true
 	}
-	c.srv.p.sessions.enter(key, t)
+	if !c.srv.p.sessions.enter(key, t, c.srv.p.keeps) {
+		return nil
+	}
 	c.tunnel.Store(t)
 	return t
 }
