@@ -25,12 +25,14 @@ func (s *Server) registerAPI(mux *http.ServeMux) error {
 	huma.Register(api, operation(http.MethodGet, "/v1/status", "Say how the balancer and its region are"), s.getStatus)
 	huma.Register(api, operation(http.MethodGet, "/v1/hosts", "List the hosts"), s.listHosts)
 	huma.Register(api, operation(http.MethodGet, "/v1/hosts/{name}", "Show one host", http.StatusNotFound), s.getHost)
-	huma.Register(api, operation(http.MethodPatch, "/v1/hosts/{name}", "Make a host ready, drain it, or put it in maintenance",
-		http.StatusNotFound, http.StatusUnprocessableEntity), s.patchHost)
+	huma.Register(api, patient(operation(http.MethodPatch, "/v1/hosts/{name}", "Make a host ready, drain it, or put it in maintenance",
+		http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusServiceUnavailable)), s.patchHost)
 	huma.Register(api, operation(http.MethodGet, "/v1/ring", "Show how the ring is cut up, and whether all balancers agree"), s.getRing)
 	explain := operation(http.MethodPost, "/v1/explain", "Say where a token goes and why", http.StatusUnprocessableEntity)
 	explain.Metadata = map[string]any{secretBody: true}
 	huma.Register(api, explain, s.explain)
+	huma.Register(api, patient(operation(http.MethodPost, "/v1/whatif", "Say what would move if the ring were another; nothing changes",
+		http.StatusUnprocessableEntity, http.StatusServiceUnavailable)), s.whatif)
 	return serveDescription(mux, withPlainPaths(api.OpenAPI()))
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -47,8 +48,8 @@ func TestStatusSumsUp(t *testing.T) {
 	if got.Sessions != 100 || got.InFlight != 10 {
 		t.Errorf("got %d sessions and %d in flight, want 100 and 10", got.Sessions, got.InFlight)
 	}
-	if got.Agree || len(got.Peers) != 3 || !got.Peers[0].Agrees || got.Peers[1].Agrees || got.Peers[2].Alive {
-		t.Errorf("peers: got agree %t and %+v", got.Agree, got.Peers)
+	if got.Agree || !got.Disagree.Equal(aDay) || len(got.Peers) != 3 || !got.Peers[0].Agrees || got.Peers[1].Agrees || got.Peers[2].Alive {
+		t.Errorf("peers: got agree %t, disagree since %v, and %+v", got.Agree, got.Disagree, got.Peers)
 	}
 	if len(got.Certificates) != 1 || !got.Certificates[0].NotAfter.Equal(aDay.AddDate(0, 3, 0)) {
 		t.Errorf("certificates: got %+v", got.Certificates)
@@ -96,7 +97,7 @@ func TestHostsAreListed(t *testing.T) {
 		t.Errorf("the host alone and in the list differ:\n%s", diff)
 	}
 	want := hostBody{
-		Name: "ide-4", ID: 4, Address: "10.0.0.14:4000", Weight: 1, Zone: "fsn1", Contact: "alive",
+		Name: "ide-4", ID: 4, Address: "10.0.0.14:4000", Weight: 1, AnnouncedWeight: 1, Zone: "fsn1", Contact: "alive",
 		State: "drain", Reason: "new kernel", By: "eva", Since: &aDay, Verdict: "up", CheckedAt: &aDay,
 		WhyNot: pool.WhyDrain, Sessions: 40, InFlight: 4, Requests: 4000,
 	}
@@ -131,7 +132,7 @@ func TestPatchHasEffectAtOnce(t *testing.T) {
 	}
 }
 
-func TestEachStateChangeIsAudited(t *testing.T) {
+func TestEachDecisionIsAudited(t *testing.T) {
 	for _, c := range []struct {
 		name, body string
 		send       func(s *Server, body string) int
@@ -153,6 +154,19 @@ func TestEachStateChangeIsAudited(t *testing.T) {
 				return send(s, "PATCH", "/v1/hosts/ide-1", body, signedIn(t, s)...).Code
 			},
 			map[string]any{"level": "info", "by": "dashboard", "through": "dashboard", "from": "ready", "to": "drain", "reason": ""},
+		},
+		{
+			"a weight", `{"weight":3,"by":"eva","reason":"slow disk"}`,
+			func(s *Server, body string) int { return ask(s, "PATCH", "/v1/hosts/ide-1", body).Code },
+			map[string]any{
+				"level": "info", "by": "eva", "from": nil, "to": nil, "from_weight": 1.0, "to_weight": "3", "reason": "slow disk",
+				"message": "an operator changed a host's weight",
+			},
+		},
+		{
+			"both", `{"state":"ready","weight":null}`,
+			func(s *Server, body string) int { return ask(s, "PATCH", "/v1/hosts/ide-1", body).Code },
+			map[string]any{"to": "ready", "to_weight": "own", "message": "an operator changed a host's state and weight"},
 		},
 	} {
 		var log bytes.Buffer
@@ -185,8 +199,15 @@ func TestRefusedRequestsSayWhatWouldBeRight(t *testing.T) {
 		{"GET", "/v1/hosts/nobody", "", 404, `no host is called "nobody"`},
 		{"PATCH", "/v1/hosts/nobody", `{"state":"drain"}`, 404, `no host is called "nobody"`},
 		{"PATCH", "/v1/hosts/ide-1", `{"state":"off"}`, 422, `"ready, drain, maint"`},
-		{"PATCH", "/v1/hosts/ide-1", `{"reason":"x"}`, 422, "state"},
-		{"PATCH", "/v1/hosts/ide-1", `{"state":"drain","weight":3}`, 422, "weight"},
+		{"PATCH", "/v1/hosts/ide-1", `{"state":"drain","max_moved":50}`, 422, "max_moved"},
+		{"PATCH", "/v1/hosts/ide-1", `{"state":"drain","max_moved":-1}`, 422, "max_moved"},
+		{"PATCH", "/v1/hosts/ide-1", `{"reason":"x"}`, 422, "a state, a weight, or both"},
+		{"PATCH", "/v1/hosts/ide-1", `{"state":""}`, 422, `"ready, drain, maint"`},
+		{"PATCH", "/v1/hosts/ide-1", `{"weight":257}`, 422, "256"},
+		{"PATCH", "/v1/hosts/ide-1", `{"weight":-1}`, 422, "0"},
+		{"PATCH", "/v1/hosts/ide-1", `{"weight":1.5}`, 422, "weight"},
+		{"PATCH", "/v1/hosts/ide-1", `{"weight":"3"}`, 422, "weight"},
+		{"PATCH", "/v1/hosts/nobody", `{"weight":3}`, 404, `no host is called "nobody"`},
 		{"PATCH", "/v1/hosts/ide-1", `{"state":"drain","reason":"` + strings.Repeat("x", 201) + `"}`, 422, "200"},
 		{"PATCH", "/v1/hosts/ide-1", ``, 400, "body"},
 		{"PATCH", "/v1/hosts/ide-1", `{"state":`, 400, "body"},
@@ -212,12 +233,16 @@ func TestADecisionThatFailsIsToldAndLogged(t *testing.T) {
 	var log bytes.Buffer
 	r := newRegion()
 	s := newServer(t, r, &log)
-	r.refuse = errors.New("disk full")
-	if got := decode[fault](t, ask(s, "PATCH", "/v1/hosts/ide-1", `{"state":"drain"}`), 503); !strings.Contains(got.Detail, "disk full") {
+	r.refuse = errors.New("the decision is in force but not on disk: disk full")
+	if got := decode[fault](t, ask(s, "PATCH", "/v1/hosts/ide-1", `{"state":"drain"}`), 503); got.Detail != r.refuse.Error() {
 		t.Errorf("got %+v", got)
 	}
 	if !strings.Contains(log.String(), `"level":"error"`) || !strings.Contains(log.String(), "disk full") {
 		t.Errorf("log: %s", &log)
+	}
+	r.refuse = fmt.Errorf("%w: no room for the weight 9", pool.ErrDecision)
+	if got := decode[fault](t, ask(s, "PATCH", "/v1/hosts/ide-1", `{"weight":9}`), 422); !strings.Contains(got.Detail, "no room for the weight 9") {
+		t.Errorf("got %+v", got)
 	}
 	r.refuse = pool.ErrUnknownHost
 	decode[fault](t, ask(s, "PATCH", "/v1/hosts/ide-1", `{"state":"drain"}`), 404)
@@ -228,6 +253,9 @@ func TestRingShowsShares(t *testing.T) {
 	got := decode[ringBody](t, ask(s, "GET", "/v1/ring", ""), http.StatusOK)
 	if got.Policy != "consistent" || got.Slots != 16381 || got.Parameters["partitions"] != 16381.0 || len(got.Digest) != 16 {
 		t.Errorf("got %+v", got)
+	}
+	if got.Agree || !got.Disagree.Equal(aDay) {
+		t.Errorf("got agree %t, disagree since %v; lb-3 doesn't", got.Agree, got.Disagree)
 	}
 	if len(got.Key) != 1 || !strings.Contains(got.Key[0], "token") {
 		t.Errorf("key: got %q", got.Key)
@@ -261,7 +289,7 @@ func TestTheAPIIsDescribed(t *testing.T) {
 		t.Errorf("got version %q, security %v", doc.OpenAPI, doc.Components.SecuritySchemes)
 	}
 	seen := map[string]bool{}
-	for _, p := range append(slices.Clone(paths[:9]), []struct{ method, path, body string }{
+	for _, p := range append(slices.Clone(paths[:10]), []struct{ method, path, body string }{
 		{"GET", "/healthz", ""}, {"GET", "/readyz", ""}, {"GET", "/events", ""},
 	}...) {
 		path := strings.Replace(p.path, "ide-1", "{name}", 1)

@@ -19,7 +19,10 @@ var (
 	hostState    = metric("host_state", "1 for the state that operators have put the host in, 0 for the others.", "host", "state")
 	hostInRing   = metric("host_in_ring", "1 if the host belongs in the ring, else 0.", "host")
 	hostServing  = metric("host_serving", "1 if the host may get new requests now, else 0.", "host")
+	hostWeight   = metric("host_weight", "Weight of the host: the operators', or else its own.", "host")
+	hostWarming  = metric("host_warming", "While the host warms up: the part of its tokens that it has, 0 to 1. No series otherwise.", "host")
 	hostShare    = metric("host_share", "Share of the ring's slots that the host owns, 0 to 1.", "host")
+	hostFull     = metric("host_full", "1 if the host has so many of the terminals through this balancer that it gets no new tokens, else 0; see hash.bounded_load.", "host")
 	hostSessions = metric("host_sessions", "Terminals open to the host through this balancer.", "host")
 	hostInFlight = metric("host_in_flight", "Requests under way to the host through this balancer, terminals not among them.", "host")
 	hostRequests = metric("host_requests_total", "Requests sent to the host.", "host")
@@ -32,6 +35,7 @@ var (
 	ringVersion  = metric("ring_version", "Version of the hosts' snapshot in force; grows with every change of hosts, checks or peers.")
 	ringBuilt    = metric("ring_built_timestamp_seconds", "When the ring in force was built, as Unix time; changes() of it counts the rings.")
 	ringInfo     = metric("ring_info", "Always 1; the digest is the same on all balancers that place every token alike.", "policy", "digest")
+	ringDiscord  = metric("ring_disagreement_seconds", "For how long another balancer that is alive has had another ring; 0 when all agree.")
 	peersKnown   = metric("peers", "Other balancers: alive with this ring (agree), alive with another one (disagree), or not alive (lost).", "status")
 	certExpiry   = metric("certificate_not_after_seconds", "End of the certificate's validity, as Unix time, the earliest one for each name; 0 if the name has no certificate yet.", "name")
 )
@@ -55,8 +59,9 @@ func NewCollector(r Region, certificates func() []tlsterm.Expiry) prometheus.Col
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		hostUp, hostState, hostInRing, hostServing, hostShare, hostSessions, hostInFlight, hostRequests, hostConnects, hostResets,
-		hostsKnown, hostsServing, ringFrozen, ringVersion, ringBuilt, ringInfo, peersKnown, certExpiry,
+		hostUp, hostState, hostInRing, hostServing, hostWeight, hostWarming, hostShare, hostFull,
+		hostSessions, hostInFlight, hostRequests, hostConnects, hostResets,
+		hostsKnown, hostsServing, ringFrozen, ringVersion, ringBuilt, ringInfo, ringDiscord, peersKnown, certExpiry,
 	} {
 		ch <- d
 	}
@@ -66,8 +71,9 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	snap := c.region.Snapshot()
 	out := metrics(ch)
+	loads := snap.Loads(time.Now())
 	for _, h := range snap.Hosts {
-		out.host(h)
+		out.host(h, loads[h.Name])
 	}
 	out.ring(snap)
 	out.peers(snap.Peers)
@@ -94,14 +100,19 @@ func (m metrics) send(d *prometheus.Desc, kind prometheus.ValueType, value float
 	m <- metric
 }
 
-func (m metrics) host(h *pool.Host) {
+func (m metrics) host(h *pool.Host, load pool.Load) {
 	m.gauge(hostUp, indicator(h.Verdict == pool.Up), h.Name)
 	for _, state := range []pool.State{pool.Ready, pool.Drain, pool.Maint} {
 		m.gauge(hostState, indicator(h.State == state), h.Name, string(state))
 	}
 	m.gauge(hostInRing, indicator(h.InRing), h.Name)
 	m.gauge(hostServing, indicator(h.Serving()), h.Name)
+	m.gauge(hostWeight, float64(h.Weight), h.Name)
+	if h.Warming != (pool.Warming{}) {
+		m.gauge(hostWarming, h.Warming.Taken, h.Name)
+	}
 	m.gauge(hostShare, h.Share, h.Name)
+	m.gauge(hostFull, indicator(load.Full()), h.Name)
 	m.gauge(hostSessions, float64(h.Gauges.Sessions.Load()), h.Name)
 	m.gauge(hostInFlight, float64(h.Gauges.InFlight.Load()), h.Name)
 	m.counter(hostRequests, h.Gauges.Requests.Load(), h.Name)
@@ -116,6 +127,7 @@ func (m metrics) ring(snap *pool.Snapshot) {
 	m.gauge(ringFrozen, indicator(snap.Frozen))
 	m.gauge(ringVersion, float64(snap.Version))
 	m.gauge(ringInfo, 1, snap.Table.Policy(), snap.Table.Digest())
+	m.gauge(ringDiscord, secondsSince(snap.DisagreeSince()))
 	if !snap.TableAt.IsZero() {
 		m.gauge(ringBuilt, unixSeconds(snap.TableAt))
 	}
@@ -152,6 +164,14 @@ func (m metrics) certificates(expiries []tlsterm.Expiry) {
 	for name, t := range earliest {
 		m.gauge(certExpiry, unixSeconds(t), name)
 	}
+}
+
+// secondsSince returns how long ago t was, 0 for the zero time.
+func secondsSince(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return time.Since(t).Seconds()
 }
 
 // unixSeconds returns t as Unix time, and 0 for the zero time.

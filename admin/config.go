@@ -22,13 +22,23 @@ const DefaultAddress = "127.0.0.1:7000"
 type Config struct {
 	Address   string `yaml:"address"`    // host:port to listen on; empty: DefaultAddress
 	TokenFile string `yaml:"token_file"` // holds the bearer token, on one line
+	// ConfirmShare is a share of the keys, 0 to 1. lb ctl and the dashboard have an
+	// operator confirm what would move more than that; with 1 they never ask.
+	// Default 0.5.
+	ConfirmShare *float64 `yaml:"confirm_share"`
 }
+
+const defaultConfirmShare = 0.5
 
 // WithDefaults returns c with its empty fields filled in. TokenFile has no
 // default: without it there is no admin endpoint.
 func (c Config) WithDefaults() Config {
 	if c.Address == "" {
 		c.Address = DefaultAddress
+	}
+	if c.ConfirmShare == nil {
+		share := defaultConfirmShare
+		c.ConfirmShare = &share
 	}
 	return c
 }
@@ -48,13 +58,18 @@ type Region interface {
 type Deps struct {
 	Region   Region
 	Sessions func(key []byte) (host string, tunnels int) // the live session of a key
-	Digester balancer.Digester                           // short names for users' tokens
-	Hash     balancer.Config                             // what the tables are built from; only shown
-	Metrics  prometheus.Gatherer
-	Token    string // the bearer token, the operator's password
+	Live     func() []pool.Session                       // all live sessions
+	// Placement is where a key was sent before, while loads are bounded.
+	Placement func(key []byte) pool.Placement
+	Digester  balancer.Digester // short names for users' tokens
+	Hash      balancer.Config   // what the tables are built from
+	Cookie    string            // the name of the affinity cookie, "" without one
+	Metrics   prometheus.Gatherer
+	Token     string // the bearer token, the operator's password
 
 	Name, Version string
-	Address       string // as configured; a host name in it may appear in the Host field of requests
+	Address       string  // as configured; a host name in it may appear in the Host field of requests
+	ConfirmShare  float64 // see Config
 
 	Certificates func() []tlsterm.Expiry
 	Ready        func() error // nil error: this balancer takes traffic
@@ -76,6 +91,12 @@ func (d Deps) check() error {
 func (d Deps) withDefaults() Deps {
 	if d.Sessions == nil {
 		d.Sessions = func([]byte) (string, int) { return "", 0 }
+	}
+	if d.Live == nil {
+		d.Live = func() []pool.Session { return nil }
+	}
+	if d.Placement == nil {
+		d.Placement = func([]byte) pool.Placement { return pool.Placement{} }
 	}
 	if d.Certificates == nil {
 		d.Certificates = func() []tlsterm.Expiry { return nil }

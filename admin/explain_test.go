@@ -47,7 +47,7 @@ func TestExplain(t *testing.T) {
 		if c.how != nil {
 			c.how(snap)
 		}
-		got := explainKey(snap, keyOf(t, snap, c.owner), c.live)
+		got := explainKey(snap, keyOf(t, snap, c.owner), c.live, pool.Placement{})
 		if got.Owner != c.owner || got.Rule != c.rule || !strings.Contains(got.Reason, c.reason) {
 			t.Errorf("%s: got owner %s, rule %s, reason %q", c.name, got.Owner, got.Rule, got.Reason)
 		}
@@ -70,7 +70,7 @@ func TestExplain(t *testing.T) {
 
 func TestExplainListsEveryHostAndWhyItIsntTheOne(t *testing.T) {
 	snap := newRegion().Snapshot()
-	got := explainKey(snap, keyOf(t, snap, "ide-3"), sessionBody{}).Candidates
+	got := explainKey(snap, keyOf(t, snap, "ide-3"), sessionBody{}, pool.Placement{}).Candidates
 	if len(got) != 4 || got[0].Host != "ide-3" || got[0].Role != "owner" || got[1].Role != "heir" || got[2].Role != "fallback" || got[3].Role != "outside" {
 		t.Fatalf("got %+v", got)
 	}
@@ -91,7 +91,7 @@ func TestExplainListsEveryHostAndWhyItIsntTheOne(t *testing.T) {
 func TestExplainWithoutHosts(t *testing.T) {
 	r := new(fakeRegion)
 	r.put(nil, func(*pool.Snapshot) {})
-	got := explainKey(r.Snapshot(), []byte("alice"), sessionBody{})
+	got := explainKey(r.Snapshot(), []byte("alice"), sessionBody{}, pool.Placement{})
 	if got.Rule != "none" || got.Slot != -1 || got.Host != "" || !strings.Contains(got.Reason, "No hosts") {
 		t.Errorf("got %+v", got)
 	}
@@ -106,8 +106,46 @@ func TestExplainAsksForTheLiveSession(t *testing.T) {
 		return "ide-2", 3
 	}
 	got := decode[explainBody](t, ask(s, "POST", "/v1/explain", `{"token":"alice"}`), http.StatusOK)
+	if got.Policy != "consistent" || got.SlotShare != 1.0/16381 || got.Point != nil {
+		t.Errorf("got policy %s, a slot of %v, point %v", got.Policy, got.SlotShare, got.Point)
+	}
 	if got.Rule != "session" || got.Session == nil || *got.Session != (sessionBody{"ide-2", 3}) || len(got.TokenDigest) != 12 {
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestExplainTellsOfACookieThatMayGoBeforeTheTable(t *testing.T) {
+	s := newServer(t, newRegion(), new(bytes.Buffer))
+	s.deps.Cookie = "lb"
+	got := decode[explainBody](t, ask(s, "POST", "/v1/explain", `{"token":"alice"}`), http.StatusOK)
+	if !strings.Contains(got.Reason, "cookie lb") {
+		t.Errorf("without a session: %q", got.Reason)
+	}
+	for host, want := range map[string]bool{"ide-2": false, "ide-3": true} { // ide-3 is down
+		s.deps.Sessions = func([]byte) (string, int) { return host, 1 }
+		got = decode[explainBody](t, ask(s, "POST", "/v1/explain", `{"token":"alice"}`), http.StatusOK)
+		if strings.Contains(got.Reason, "cookie") != want {
+			t.Errorf("with a session on %s, which goes before the cookie if it holds: %q", host, got.Reason)
+		}
+	}
+}
+
+// TestATokenThatJSONCantCarryIsRefused: what arrives is another one, which goes
+// elsewhere.
+func TestATokenThatJSONCantCarryIsRefused(t *testing.T) {
+	s := newServer(t, newRegion(), new(bytes.Buffer))
+	for token, status := range map[string]int{
+		"ab\xff": 422, `ab\ud800`: 422, "ab\ufffd": 422,
+		`%ff`: 200, "ä😀": 200, `\ud83d\ude00`: 200, `\u0000`: 200,
+	} {
+		w := ask(s, "POST", "/v1/explain", `{"token":"`+token+`"}`)
+		if w.Code != status || status == 422 && !strings.Contains(w.Body.String(), "UTF-8") {
+			t.Errorf("%q: got %d %s, want %d", token, w.Code, w.Body, status)
+		}
+	}
+	got := decode[fault](t, ask(s, "POST", "/v1/explain", `{"token":"`+strings.Repeat("x", 16385)+`"}`), 422)
+	if !strings.Contains(got.Detail, "1 to 16384 characters") {
+		t.Errorf("too long: got %q", got.Detail)
 	}
 }
 
@@ -137,6 +175,7 @@ func TestNoAnswerRepeatsTheToken(t *testing.T) {
 		{"of another type", `{"token":"` + marked + `"}`, []string{"Content-Type", "application/cbor"}},
 		{"of a type that is the token", `{}`, []string{"Content-Type", marked}},
 		{"as a form", `token=` + marked, []string{"Content-Type", "application/x-www-form-urlencoded"}},
+		{"not UTF-8", `{"token":"` + marked + "\xff" + `"}`, nil},
 		{"wanted as the token", `{"token":"` + marked + `"}`, []string{"Accept", marked}},
 		{"by a wrong bearer", `{"token":"` + marked + `"}`, []string{"Authorization", "Bearer " + marked}},
 	} {

@@ -39,7 +39,16 @@ func (r *fakeRegion) Decide(_ context.Context, d pool.Decision) error {
 	}
 	r.decided.Store(&d)
 	r.change(d.Host, func(h *pool.Host) {
-		h.State, h.Reason, h.By, h.Since = d.State, d.Reason, d.By, d.At
+		if d.State != "" {
+			h.State, h.Reason, h.By, h.Since = d.State, d.Reason, d.By, d.At
+		}
+		if d.Weight == nil {
+			return
+		}
+		h.Weight, h.Weighed = *d.Weight, pool.Word{By: d.By, Reason: d.Reason, Since: d.At}
+		if *d.Weight == pool.OwnWeight {
+			h.Weight, h.Weighed = h.Announced, pool.Word{}
+		}
 	})
 	return nil
 }
@@ -93,6 +102,8 @@ func judge(h *pool.Host) {
 		h.InRing, h.WhyNot = false, pool.WhyMaint
 	case h.State == pool.Drain:
 		h.InRing, h.WhyNot = false, pool.WhyDrain
+	case h.Weight == 0:
+		h.InRing, h.WhyNot = false, pool.WhyWeight
 	case h.Verdict == pool.Unchecked:
 		h.InRing, h.WhyNot = false, pool.WhyUnchecked
 	default:
@@ -115,7 +126,7 @@ func fakeHost(i int) *pool.Host {
 	g.InFlight.Store(int64(i))
 	g.Requests.Store(uint64(1000 * i))
 	return &pool.Host{
-		Name: fmt.Sprintf("ide-%d", i), ID: uint32(i), Address: fmt.Sprintf("10.0.0.1%d:4000", i), Weight: 1, Zone: "fsn1",
+		Name: fmt.Sprintf("ide-%d", i), ID: uint32(i), Address: fmt.Sprintf("10.0.0.1%d:4000", i), Weight: 1, Announced: 1, Zone: "fsn1",
 		State: pool.Ready, Contact: pool.Alive, Verdict: pool.Up, CheckedAt: aDay, Gauges: g,
 	}
 }

@@ -16,6 +16,7 @@ var paths = []struct{ method, path, body string }{
 	{"PATCH", "/v1/hosts/ide-1", `{"state":"drain"}`},
 	{"GET", "/v1/ring", ""},
 	{"POST", "/v1/explain", `{"token":"alice"}`},
+	{"POST", "/v1/whatif", `{"leave":["ide-2"]}`},
 	{"GET", "/v1/openapi.json", ""},
 	{"GET", "/v1/openapi.yaml", ""},
 	{"GET", "/metrics", ""},

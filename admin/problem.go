@@ -53,7 +53,7 @@ func discreet(ctx huma.Context, _ string, v any) (any, error) {
 		return v, nil
 	}
 	if ctx.Operation().Metadata[secretBody] != nil && m.Errors != nil {
-		m.Errors = []*huma.ErrorDetail{{Location: "body", Message: `want {"token":"…"} as application/json, and the token not empty`}}
+		m.Errors = []*huma.ErrorDetail{{Location: "body", Message: `want {"token":"…"} as application/json, and a token of 1 to 16384 characters`}}
 	}
 	var details []string
 	for _, e := range m.Errors {

@@ -18,11 +18,14 @@ type ringBody struct {
 	Parameters  map[string]any `json:"parameters" doc:"Of the policy, by their names in lb.yaml"`
 	Key         []string       `json:"key" doc:"Where a request's token is looked for, in this order"`
 	Slots       int            `json:"slots" doc:"Pieces that the ring is cut into"`
+	BoundedLoad float64        `json:"bounded_load" doc:"How many times its share of the terminals a host may have when it gets a new token; 0 for no bound"`
+	SlowStart   float64        `json:"slow_start_seconds" doc:"How long a host that comes into service takes until it has all its tokens; 0: it has them at once"`
 	Frozen      bool           `json:"frozen"`
 	FrozenSince *time.Time     `json:"frozen_since,omitempty"`
 	Alarm       string         `json:"alarm,omitempty"`
 	Shares      []shareBody    `json:"shares" doc:"What each host owns"`
 	Agree       bool           `json:"agree" doc:"Whether all other balancers that are alive have this ring"`
+	Disagree    *time.Time     `json:"disagree_since,omitempty" doc:"Since when one of them has had another; missing when all agree"`
 	Peers       []peerBody     `json:"peers"`
 }
 
@@ -52,11 +55,14 @@ func (s *Server) ring(snap *pool.Snapshot) ringBody {
 		Parameters:  hash.Parameters(),
 		Key:         make([]string, 0, len(hash.Key)),
 		Slots:       snap.Table.Slots(),
+		BoundedLoad: snap.BoundedLoad,
+		SlowStart:   snap.SlowStart.Seconds(),
 		Frozen:      snap.Frozen,
 		FrozenSince: when(snap.FrozenSince),
 		Alarm:       snap.Alarm,
 		Shares:      shares(snap.Table),
 		Agree:       agree(snap.Peers),
+		Disagree:    when(snap.DisagreeSince()),
 		Peers:       peersOf(snap),
 	}
 	for _, rule := range hash.Key {

@@ -33,6 +33,7 @@ type Server struct {
 	started  time.Time
 	token    [sha256.Size]byte // the digest of Deps.Token
 	sessions sessions
+	planner  *planner
 	streams  chan struct{} // has room for as many event streams as may be open
 	handler  http.Handler
 }
@@ -48,6 +49,7 @@ func New(d Deps) (*Server, error) {
 		started:  time.Now(),
 		token:    sha256.Sum256([]byte(d.Token)),
 		sessions: newSessions(),
+		planner:  newPlanner(d.Hash),
 		streams:  make(chan struct{}, maxStreams),
 	}
 	handler, err := s.routes()

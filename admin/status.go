@@ -24,7 +24,9 @@ type statusBody struct {
 	FrozenSince   *time.Time        `json:"frozen_since,omitempty"`
 	Alarm         string            `json:"alarm,omitempty"`
 	Agree         bool              `json:"agree" doc:"Whether all other balancers that are alive have this ring"`
+	Disagree      *time.Time        `json:"disagree_since,omitempty" doc:"Since when one of them has had another; missing when all agree"`
 	Peers         []peerBody        `json:"peers"`
+	ConfirmShare  float64           `json:"confirm_share" doc:"What moves more than this share of the tokens is to be confirmed by an operator; 1: nothing is"`
 	Certificates  []certificateBody `json:"certificates"`
 }
 
@@ -80,6 +82,8 @@ func (s *Server) status(snap *pool.Snapshot) statusBody {
 		Alarm:         snap.Alarm,
 		Peers:         peersOf(snap),
 		Agree:         agree(snap.Peers),
+		Disagree:      when(snap.DisagreeSince()),
+		ConfirmShare:  s.deps.ConfirmShare,
 		Certificates:  s.certificates(),
 	}
 	if err := s.deps.Ready(); err != nil {

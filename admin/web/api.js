@@ -1,7 +1,8 @@
 // Talks to the admin API as the dashboard.
 
 // call sends one request and returns the answer's JSON, null if it has none. It
-// throws an Error whose message is for the operator.
+// throws an Error whose message is for the operator; if there was an answer, it
+// has the status, and the problem details as they came.
 export async function call(method, path, body) {
   let answer;
   try {
@@ -18,7 +19,7 @@ export async function call(method, path, body) {
   }
   const data = await answer.json().catch(() => ({}));
   if (!answer.ok) {
-    throw Object.assign(new Error(data.detail || `The balancer answered ${answer.status}.`), { status: answer.status });
+    throw Object.assign(new Error(data.detail || `The balancer answered ${answer.status}.`), { status: answer.status, problem: data });
   }
   return data;
 }
@@ -30,5 +31,9 @@ export function takeFragment() {
   if (location.hash) {
     history.replaceState(null, "", location.pathname);
   }
-  return token ? decodeURIComponent(token) : "";
+  try {
+    return decodeURIComponent(token || "");
+  } catch { // not as a link has it
+    return token;
+  }
 }

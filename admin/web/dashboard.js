@@ -1,22 +1,38 @@
 // The dashboard: keeps the page equal to what the balancer says, live.
 import { call, takeFragment } from "./api.js";
-import { ago, colour, el, keyed, mark, number, span, text } from "./dom.js";
+import { setLimit } from "./decide.js";
+import { ago, byName, colour, el, keyed, mark, number, span, text } from "./dom.js";
 import "./explain.js";
-import { condition, showHosts } from "./hosts.js";
+import { announce, showHosts } from "./hosts.js";
+import { showPeers } from "./peers.js";
 import { showRing } from "./ring.js";
+import { showWhatif } from "./whatif.js";
 
 const byId = (id) => document.getElementById(id);
 const RETRY = 3000; // milliseconds
+const SILENCE = 10000; // milliseconds; there is an event every second
 const WARN_DAYS = 14; // before a certificate ends
 
 takeFragment(); // a sign-in link that was opened while signed in
 connect();
 
 // connect listens for events. EventSource reconnects by itself after the network
-// failed, but not after an answer like 401 or 503.
+// failed, but not after an answer like 401 or 503, and not when nothing comes any
+// more, as after a laptop's sleep.
 function connect() {
   const events = new EventSource("/events");
+  let silence;
+  const wait = () => {
+    clearTimeout(silence);
+    silence = setTimeout(() => {
+      events.close();
+      live(false);
+      connect();
+    }, SILENCE);
+  };
+  wait();
   events.addEventListener("overview", (event) => {
+    wait();
     live(true);
     show(JSON.parse(event.data));
   });
@@ -25,6 +41,7 @@ function connect() {
     if (events.readyState !== EventSource.CLOSED) {
       return;
     }
+    clearTimeout(silence);
     try {
       await call("GET", "/v1/status");
     } catch (err) {
@@ -45,13 +62,16 @@ function live(is) {
 
 function show(overview) {
   const { status, hosts, ring } = overview;
+  hosts.sort((a, b) => byName(a.name, b.name));
   hosts.forEach((h) => colour(h.name)); // given out in the list's order, so that every page shows the same ones
   document.title = `${status.alarm ? "⚠ " : ""}${status.hosts.serving}/${status.hosts.total} serving · ${status.name} · Tokenring`;
   text(byId("uptime"), `up ${span(status.uptime_seconds)}`);
   showAlarm(status);
   showTiles(status, hosts);
+  setLimit(status);
   showRing(overview);
   showHosts(hosts);
+  showWhatif(overview);
   showPeers(status, ring);
   showCertificates(status.certificates);
   announce(hosts);
@@ -86,26 +106,6 @@ function showTiles(status, hosts) {
   mark(byId("agree"), "data-bad", !status.agree || lost > 0 || null);
 }
 
-function showPeers(status, ring) {
-  const { load, partitions, replicas } = ring.parameters;
-  const details = partitions ? `, ${replicas} replicas, load ${load}` : "";
-  text(byId("policy"), `Policy ${ring.policy}: ${number(ring.slots)} slots${details}${ring.rebuilding ? " (being rebuilt)" : ""}`);
-  const self = { name: status.name, version: status.version, ring_digest: status.ring_digest, alive: true, agrees: true, self: true };
-  keyed(byId("peers"), [self, ...status.peers], (p) => p.name, (p) => {
-    const badge = el("span", { class: "badge" });
-    const about = el("span", { class: "quiet" });
-    const digest = el("code");
-    const node = el("li", {}, badge, el("b", {}, p.name), about, digest);
-    node.update = (q) => {
-      text(badge, q.self ? "this one" : !q.alive ? "lost" : q.agrees ? "agrees" : "differs");
-      mark(badge, "data-is", !q.alive ? "down" : q.agrees ? "up" : "drain");
-      text(about, [q.version, q.address, q.since && `for ${ago(q.since)}`].filter(Boolean).join(" · "));
-      text(digest, q.ring_digest || "no ring");
-    };
-    return node;
-  });
-}
-
 function showCertificates(certificates) {
   byId("certificates-card").hidden = certificates.length === 0;
   keyed(byId("certificates"), certificates, (c) => `${c.file} ${c.names.join(" ")}`, (c) => {
@@ -120,22 +120,6 @@ function showCertificates(certificates) {
     };
     return node;
   });
-}
-
-let known = null; // the hosts' conditions last announced
-
-// announce tells screen readers which hosts have changed.
-function announce(hosts) {
-  const now = new Map(hosts.map((h) => [h.name, condition(h)]));
-  if (known) {
-    const news = [];
-    now.forEach((is, name) => known.get(name) !== is && news.push(`${name} is ${is}`));
-    known.forEach((_, name) => now.has(name) || news.push(`${name} is gone`));
-    if (news.length > 0) {
-      text(byId("news"), news.join(", "));
-    }
-  }
-  known = now;
 }
 
 byId("signout").addEventListener("click", async () => {

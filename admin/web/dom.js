@@ -76,14 +76,40 @@ export function colour(name) {
   return palette[i] || `oklch(0.66 0.14 ${Math.round(i * 137.5) % 360})`;
 }
 
-// percent writes a share of 0 to 1.
+// swatch makes a small square of a host's colour.
+export function swatch(name) {
+  const node = el("i", { class: "swatch" });
+  node.style.setProperty("--colour", name ? colour(name) : "transparent");
+  return node;
+}
+
+// percent writes a share of 0 to 1. What is a little more than nothing doesn't
+// become nothing.
 export function percent(share) {
-  return share === 0 ? "0 %" : `${(share * 100).toFixed(1)} %`;
+  if (!share) {
+    return "0 %";
+  }
+  return share < 0.0005 ? "< 0.1 %" : `${(share * 100).toFixed(1)} %`;
 }
 
 // number writes a count so that it can be read at a glance.
 export function number(n) {
   return n.toLocaleString("en-GB");
+}
+
+// byName orders things as people count: ide-2 before ide-10.
+export const byName = new Intl.Collator("en", { numeric: true }).compare;
+
+// count writes a number of things: of one, or of several.
+export function count(n, one, several = `${one}s`) {
+  return `${number(n)} ${n === 1 ? one : several}`;
+}
+
+// clock writes the time of day of a moment, and its date unless that is today.
+export function clock(time) {
+  const at = new Date(time);
+  const day = at.toDateString() === new Date().toDateString() ? "" : `${at.toLocaleDateString("en-GB")} `;
+  return `${day}${at.toLocaleTimeString("en-GB")}`;
 }
 
 // ago says how long ago a time was.

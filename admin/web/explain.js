@@ -1,36 +1,37 @@
-// "Where does this token go?" The token is forgotten as soon as it is answered.
+// "Where does this token go?" The token is forgotten as soon as it is sent. Its
+// field has no name, so that a browser that sends the form by itself, before this
+// script is there, leaves the token out of the address.
 import { call } from "./api.js";
-import { colour, el } from "./dom.js";
+import { chain } from "./chain.js";
+import { el, swatch } from "./dom.js";
 
 const form = document.getElementById("explain");
 const answer = document.getElementById("answer");
+let asked = 0; // questions so far
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const field = form.elements.token;
   const token = field.value;
   field.value = "";
+  const number = ++asked;
+  let result;
   try {
-    show(await call("POST", "/v1/explain", { token }));
+    result = shown(await call("POST", "/v1/explain", { token }));
   } catch (err) {
-    answer.replaceChildren(el("p", { class: "problem" }, err.message));
+    result = [el("p", { class: "problem" }, err.message)];
+  }
+  if (number === asked) { // else another token was asked about meanwhile
+    answer.replaceChildren(...result);
   }
 });
 
-function show(e) {
-  const swatch = el("i", { class: "swatch" });
-  swatch.style.setProperty("--colour", e.host ? colour(e.host) : "transparent");
-  answer.replaceChildren(
-    el("p", { class: "verdict" }, swatch, el("b", {}, e.host || "nobody"), el("span", { class: "badge", "data-is": `rule-${e.rule}` }, e.rule)),
+function shown(e) {
+  return [
+    el("p", { class: "verdict" }, swatch(e.host), el("b", {}, e.host || "nobody"), el("span", { class: "badge", "data-is": `rule-${e.rule}` }, e.rule)),
     el("p", {}, e.reason),
-    el("p", { class: "quiet" }, `Slot ${e.slot} of ${e.slots}. In logs the token is called `, el("code", {}, e.token_digest || "—"),
-      e.session ? `. Open here: ${e.session.tunnels} on ${e.session.host}.` : ". No terminal of it is open here."),
-    el("ol", { class: "candidates" }, ...e.candidates.map(candidate)));
-}
-
-function candidate(c) {
-  const swatch = el("i", { class: "swatch" });
-  swatch.style.setProperty("--colour", colour(c.host));
-  return el("li", { "data-dim": !c.chosen }, swatch, el("b", {}, c.host), el("span", { class: "quiet" },
-    [c.role, c.verdict, c.chosen ? "chosen" : c.why_not].filter(Boolean).join(" · ")));
+    chain(e),
+    el("p", { class: "quiet" }, "In logs the token is called ", el("code", {}, e.token_digest || "—"),
+      e.session ? "." : ". No terminal of it is open here."),
+  ];
 }

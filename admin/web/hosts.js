@@ -1,35 +1,10 @@
-// The table of hosts, and the dialog that changes a host's state.
-import { call } from "./api.js";
-import { ago, colour, el, keyed, mark, number, percent, text } from "./dom.js";
+// The table of hosts. What it offers to change goes through the dialog.
+import { condition, warmth, warmUntil, weightOrigin } from "./condition.js";
+import { decideState, decideWeight } from "./decide.js";
+import { ago, colour, el, keyed, mark, number, percent, swatch, text } from "./dom.js";
 
 const rows = document.getElementById("hosts");
-const dialog = document.getElementById("decide");
-const form = dialog.querySelector("form");
-const consequence = {
-  ready: () => "It gets its share of the tokens again.",
-  drain: (h) => `It gets no new sessions. ${live(h, "stays until it ends by itself", "stay until they end by themselves")}`,
-  maint: (h) => `It gets nothing. ${live(h, "is ended", "are ended")}`,
-};
 let shown = new Map(); // the hosts last shown, by name
-
-// live says what becomes of the live sessions: of one, or of several.
-function live(h, one, several) {
-  if (h.sessions === 0) {
-    return "It has no live sessions here.";
-  }
-  return h.sessions === 1 ? `Its live session here ${one}.` : `Its ${number(h.sessions)} live sessions here ${several}.`;
-}
-
-// condition says in a word or two how a host is.
-export function condition(h) {
-  if (h.leaving) {
-    return "leaving";
-  }
-  if (h.state !== "ready") {
-    return h.state;
-  }
-  return h.verdict === "up" && !h.in_ring ? h.why_not : h.verdict;
-}
 
 export function showHosts(hosts) {
   shown = new Map(hosts.map((h) => [h.name, h]));
@@ -43,16 +18,14 @@ function row(host) {
   const part = {};
   const make = (name, tag = "span", cls = "") => (part[name] = el(tag, cls ? { class: cls } : {}));
   const cell = (label, ...children) => el("td", { "data-label": label }, ...children);
-  const swatch = el("i", { class: "swatch" });
-  swatch.style.setProperty("--colour", colour(host.name));
   const bar = el("span", { class: "bar" }, make("bar", "i"));
   part.bar.style.setProperty("--colour", colour(host.name));
 
   const node = el("tr", {},
-    el("th", { scope: "row" }, swatch, el("b", {}, host.name), make("address", "small", "quiet")),
-    cell("State", make("state", "span", "badge"), make("reason", "small", "quiet")),
+    el("th", { scope: "row" }, swatch(host.name), el("b", {}, host.name), make("address", "small", "quiet")),
+    cell("State", make("state", "span", "badge"), make("load", "span", "badge"), make("reason", "small", "quiet"), make("loading", "small", "quiet")),
     cell("Checks", make("verdict", "span", "badge"), make("error", "small", "quiet")),
-    cell("Weight", make("weight", "span", "number")),
+    cell("Weight", weightButton(host.name, part), make("origin", "small", "quiet")),
     cell("Share", bar, make("share", "span", "number")),
     cell("Sessions", make("sessions", "span", "number")),
     cell("In flight", make("inFlight", "span", "number")),
@@ -63,11 +36,17 @@ function row(host) {
   return node;
 }
 
+function weightButton(name, part) {
+  part.weight = el("button", { type: "button", class: "number" });
+  part.weight.addEventListener("click", () => shown.has(name) && decideWeight(shown.get(name)));
+  return part.weight;
+}
+
 function buttons(name, part) {
   const group = el("span", { class: "states", role: "group", "aria-label": `Set ${name} to` });
   for (const state of ["ready", "drain", "maint"]) {
     const button = el("button", { type: "button", "aria-label": `${state}: ${name}` }, state);
-    button.addEventListener("click", () => ask(name, state));
+    button.addEventListener("click", () => shown.has(name) && decideState(shown.get(name), state));
     part[state] = button;
     group.append(button);
   }
@@ -81,55 +60,60 @@ function update(node, part, h) {
   mark(part.state, "data-is", h.leaving ? "leaving" : h.state);
   const since = h.since ? `${ago(h.since)} ago` : "";
   text(part.reason, [h.reason, h.by && `by ${h.by}`, since].filter(Boolean).join(" · "));
+  for (const state of ["ready", "drain", "maint"]) {
+    mark(part[state], "aria-pressed", String(h.state === state));
+  }
+  updateLoad(part, h);
   text(part.verdict, h.verdict);
   mark(part.verdict, "data-is", h.verdict);
   text(part.error, h.check_error || (h.state === "ready" && !h.leaving && h.why_not) || "");
+  updateWeight(part, h);
+  updateNumbers(part, h);
+}
+
+// updateLoad shows whether a host that serves takes less than its share.
+function updateLoad(part, h) {
+  part.load.hidden = !h.serving || (!h.warming && !h.full);
+  text(part.load, h.warming ? warmth(h) : "full");
+  mark(part.load, "data-is", h.warming ? "warming" : "full");
+  text(part.loading, part.load.hidden ? "" : h.warming ? warmUntil(h) : "no new tokens until terminals end");
+}
+
+// updateWeight shows the weight. It can't be changed through a balancer that
+// doesn't tell the host's own.
+function updateWeight(part, h) {
+  const own = h.announced_weight;
   text(part.weight, h.weight);
+  mark(part.weight, "aria-label", `weight ${h.weight}: ${h.name}`);
+  mark(part.weight, "disabled", own === undefined || null);
+  mark(part.weight, "title", own === undefined ? null : "Change the weight");
+  text(part.origin, weightOrigin(h));
+}
+
+function updateNumbers(part, h) {
   text(part.share, percent(h.share));
   part.bar.style.setProperty("--share", h.share);
+  part.bar.style.setProperty("--taken", h.warming?.taken ?? 1);
   text(part.sessions, number(h.sessions));
   text(part.inFlight, number(h.in_flight));
   text(part.requests, number(h.requests));
   text(part.errors, number(h.connect_errors + h.resets));
   mark(part.errors, "title", `${number(h.connect_errors)} connections not opened, ${number(h.resets)} cut off`);
   mark(part.errors, "data-bad", h.connect_errors + h.resets > 0 || null);
-  for (const state of ["ready", "drain", "maint"]) {
-    mark(part[state], "aria-pressed", String(h.state === state));
-  }
 }
 
-// ask opens the dialog for one change.
-function ask(name, state) {
-  const host = shown.get(name);
-  if (!host || host.state === state) {
-    return;
+let known = null; // the hosts' conditions last announced
+
+// announce tells screen readers which hosts have changed.
+export function announce(hosts) {
+  const now = new Map(hosts.map((h) => [h.name, condition(h)]));
+  if (known) {
+    const news = [];
+    now.forEach((is, name) => known.get(name) !== is && news.push(`${name} is ${is}`));
+    known.forEach((_, name) => now.has(name) || news.push(`${name} is gone`));
+    if (news.length > 0) {
+      text(document.getElementById("news"), news.join(", "));
+    }
   }
-  form.dataset.host = name;
-  form.dataset.state = state;
-  text(dialog.querySelector("h2"), `Set ${name} to ${state}`);
-  text(dialog.querySelector(".consequence"), consequence[state](host));
-  text(dialog.querySelector(".problem"), "");
-  text(dialog.querySelector(".primary"), `Set to ${state}`);
-  form.elements.reason.value = "";
-  form.elements.by.value = localStorage.getItem("by") || "";
-  dialog.showModal();
-  form.elements.reason.focus();
+  known = now;
 }
-
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const by = form.elements.by.value.trim();
-  localStorage.setItem("by", by);
-  const decision = { state: form.dataset.state, reason: form.elements.reason.value.trim() };
-  if (by) {
-    decision.by = by;
-  }
-  try {
-    await call("PATCH", `/v1/hosts/${encodeURIComponent(form.dataset.host)}`, decision);
-    dialog.close();
-  } catch (err) {
-    text(dialog.querySelector(".problem"), err.message);
-  }
-});
-
-dialog.querySelector(".cancel").addEventListener("click", () => dialog.close());

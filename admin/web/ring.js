@@ -1,7 +1,8 @@
 // Draws the ring: outside, an arc for each host as long as its share of the
-// slots; inside, a thinner one for its share of the open sessions.
-import { colour, el, keyed, mark, number, percent, svg, text } from "./dom.js";
-import { condition } from "./hosts.js";
+// slots; inside, a thinner one for its share of the open sessions. Beside it, the
+// shares against what the weights say they should be.
+import { colour, el, keyed, mark, number, percent, svg, swatch, text } from "./dom.js";
+import { condition, warmth, weightOrigin } from "./condition.js";
 
 const OUTER = 92;
 const INNER = 68;
@@ -10,51 +11,89 @@ const GAP = 1.2; // between arcs, in units of the drawing
 const picture = document.getElementById("ring");
 const legend = document.getElementById("legend");
 
-export function showRing({ status, hosts }) {
+export function showRing({ status, hosts, ring }) {
   const sessions = hosts.reduce((sum, h) => sum + h.sessions, 0);
-  keyed(picture.querySelector(".shares"), placed(hosts, (h) => h.share), (h) => h.name, (h) => arc(h, OUTER));
-  keyed(picture.querySelector(".sessions"), placed(hosts, (h) => h.sessions / (sessions || 1)), (h) => h.name, (h) => arc(h, INNER));
+  keyed(picture.querySelector(".shares"), arcs(hosts, (h) => h.share, (h) => h.warming?.taken ?? 1), (a) => a.key, (a) => arc(a, OUTER));
+  keyed(picture.querySelector(".sessions"), arcs(hosts, (h) => h.sessions / (sessions || 1), () => 1), (a) => a.key, (a) => arc(a, INNER));
   text(picture.querySelector(".count"), `${status.hosts.serving}/${status.hosts.total}`);
   text(picture.querySelector(".label"), status.frozen ? "serving · frozen" : "hosts serving");
   mark(picture, "data-frozen", status.frozen || null);
   text(picture.querySelector("desc"), hosts.map((h) => `${h.name}: ${percent(h.share)}, ${condition(h)}`).join("; "));
-  keyed(legend, hosts, (h) => h.name, entry);
+  showShares(hosts, ring.shares);
+  text(document.getElementById("policy"), policy(ring));
 }
 
-// placed lists the hosts that have a part of the circle, each with where it
-// begins and how long it is, of 1.
-function placed(hosts, partOf) {
+// arcs lists the parts of the circle, each with where it begins and how long it
+// is, of 1. What a host hasn't taken yet of its part is a pale one of its own.
+function arcs(hosts, partOf, takenOf) {
   let start = 0;
-  return hosts.filter((h) => partOf(h) > 0).map((h) => {
-    const part = { ...h, start, length: partOf(h) };
-    start += part.length;
-    return part;
-  });
+  const list = [];
+  const add = (host, key, length, pale) => {
+    if (length > 0) {
+      list.push({ host, key, start, length, pale });
+      start += length;
+    }
+  };
+  for (const h of hosts) {
+    add(h, h.name, partOf(h) * takenOf(h), !h.serving);
+    add(h, `${h.name}, later`, partOf(h) * (1 - takenOf(h)), true);
+  }
+  return list;
 }
 
-function arc(host, radius) {
+function arc({ host }, radius) {
   const title = svg("title");
   const node = svg("circle", { r: radius, stroke: colour(host.name), pathLength: 360 }, title);
-  node.update = (h) => {
-    const gap = h.length === 1 ? 0 : Math.min(GAP, (h.length * 360) / 2);
-    mark(node, "stroke-dasharray", `${h.length * 360 - gap} 360`);
-    mark(node, "stroke-dashoffset", `${-h.start * 360}`);
-    mark(node, "data-dim", !h.serving || null);
-    text(title, `${h.name} · ${percent(h.share)} of the ring · ${number(h.sessions)} sessions · ${condition(h)}`);
+  node.update = (a) => {
+    const gap = a.length === 1 ? 0 : Math.min(GAP, (a.length * 360) / 2);
+    mark(node, "stroke-dasharray", `${a.length * 360 - gap} 360`);
+    mark(node, "stroke-dashoffset", `${-a.start * 360}`);
+    mark(node, "data-dim", a.pale || null);
+    text(title, `${a.host.name} · ${percent(a.host.share)} of the ring · ${number(a.host.sessions)} sessions · ${condition(a.host)}`);
   };
   return node;
+}
+
+// showShares lists the hosts with a bar as long as the share, and a tick where it
+// would be fair. All bars have one scale.
+function showShares(hosts, shares) {
+  const placed = new Map(shares.map((s) => [s.host, s]));
+  const entries = hosts.map((h) => ({ ...h, placed: placed.get(h.name) }));
+  const scale = Math.max(...shares.map((s) => Math.max(s.share, s.fair)), 0) || 1;
+  keyed(legend, entries.map((e) => ({ ...e, scale })), (e) => e.name, entry);
 }
 
 function entry(host) {
-  const swatch = el("i", { class: "swatch" });
-  swatch.style.setProperty("--colour", colour(host.name));
-  const share = el("span", { class: "number" });
-  const about = el("span", { class: "quiet" });
-  const node = el("li", {}, swatch, el("b", {}, host.name), about, share);
+  const about = el("small");
+  const bar = el("span", { class: "bullet" }, el("i"));
+  bar.style.setProperty("--colour", colour(host.name));
+  const [share, ratio, weight] = ["td", "td", "td"].map((tag) => el(tag, { class: "number" }));
+  const node = el("tr", {}, el("th", { scope: "row" }, swatch(host.name), el("b", {}, host.name), about), el("td", {}, bar), share, ratio, weight);
   node.update = (h) => {
-    text(share, percent(h.share));
-    text(about, h.serving ? "" : condition(h));
+    const p = h.placed;
     mark(node, "data-dim", !h.serving || null);
+    text(about, !h.serving ? condition(h) : h.warming ? warmth(h) : h.full ? "full" : "");
+    bar.style.setProperty("--share", p ? p.share / h.scale : 0);
+    bar.style.setProperty("--fair", p ? p.fair / h.scale : 0);
+    bar.style.setProperty("--taken", h.warming?.taken ?? 1);
+    mark(bar, "data-placed", Boolean(p));
+    mark(bar, "title", p && `${percent(p.share)} of the slots; ${percent(p.fair)} would be fair`);
+    text(share, percent(h.share));
+    text(ratio, p ? p.ratio.toFixed(2) : "–");
+    text(weight, h.weight);
+    mark(weight, "data-decided", Boolean(h.weight_decided));
+    mark(weight, "title", weightOrigin(h) || null);
   };
   return node;
+}
+
+// policy says how the keys are placed.
+function policy(ring) {
+  const { load, partitions, replicas } = ring.parameters;
+  return [
+    `Policy ${ring.policy}: ${number(ring.slots)} slots${partitions ? `, ${replicas} replicas, load ${load}` : ""}`,
+    ring.slow_start_seconds > 0 && `slow start ${ring.slow_start_seconds} s`,
+    ring.bounded_load > 0 && `bounded load ${ring.bounded_load}`,
+    ring.rebuilding && "being rebuilt",
+  ].filter(Boolean).join(" · ");
 }

@@ -1,0 +1,135 @@
+package admin
+
+import (
+	"io"
+	"math"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tokenring/balancer"
+	"tokenring/pool"
+)
+
+func TestAimSaysWhatBecomesOfTheRing(t *testing.T) {
+	in := pool.Host{Name: "a", ID: 7, Weight: 2, State: pool.Ready, InRing: true}
+	drained, leaving := in, in
+	drained.State, drained.InRing = pool.Drain, false
+	leaving.Leaving, leaving.InRing = true, false
+	leave := balancer.Change{Leave: []string{"a"}}
+	for _, row := range []struct {
+		name string
+		host pool.Host
+		aim  aim
+		want balancer.Change
+	}{
+		{"ready, and it is", in, aim{pool.Ready, 2}, balancer.Change{}},
+		{"drain", in, aim{pool.Drain, 2}, leave},
+		{"maint", in, aim{pool.Maint, 2}, leave},
+		{"weight 0", in, aim{pool.Ready, 0}, leave},
+		{"another weight", in, aim{pool.Ready, 3}, balancer.Change{Weights: map[string]int{"a": 3}}},
+		{"drain, with another weight", in, aim{pool.Drain, 3}, leave},
+		{"maint for one that drains", drained, aim{pool.Maint, 2}, balancer.Change{}},
+		{"back", drained, aim{pool.Ready, 2}, balancer.Change{Join: []balancer.Host{{Name: "a", ID: 7, Weight: 2}}}},
+		{"back without weight", drained, aim{pool.Ready, 0}, balancer.Change{}},
+		{"ready for one that leaves", leaving, aim{pool.Ready, 2}, balancer.Change{}},
+	} {
+		if diff := cmp.Diff(row.want, row.aim.change(&row.host)); diff != "" {
+			t.Errorf("%s: -want +got\n%s", row.name, diff)
+		}
+	}
+}
+
+func TestAimTakesOverWhatIsntDecided(t *testing.T) {
+	h := &pool.Host{State: pool.Drain, Weight: 4, Announced: 2}
+	weight := func(n int) *int { return &n }
+	for _, row := range []struct {
+		decision pool.Decision
+		want     aim
+	}{
+		{pool.Decision{State: pool.Ready}, aim{pool.Ready, 4}},
+		{pool.Decision{Weight: weight(0)}, aim{pool.Drain, 0}},
+		{pool.Decision{Weight: weight(7)}, aim{pool.Drain, 7}},
+		{pool.Decision{Weight: weight(pool.OwnWeight)}, aim{pool.Drain, 2}},
+		{pool.Decision{State: pool.Maint, Weight: weight(1)}, aim{pool.Maint, 1}},
+	} {
+		if got := aimOf(row.decision, h); got != row.want {
+			t.Errorf("%+v: got %+v, want %+v", row.decision, got, row.want)
+		}
+	}
+}
+
+func TestDecisionsThatMoveTooMuchAreRefused(t *testing.T) {
+	for _, row := range []struct {
+		name, host, body string
+		status           int
+	}{
+		{"no bound", "ide-1", `{"state":"drain"}`, 200},
+		{"more than the bound", "ide-1", `{"state":"drain","max_moved":0.2}`, 409},
+		{"maint as well", "ide-1", `{"state":"maint","max_moved":0.2}`, 409},
+		{"less than the bound", "ide-1", `{"state":"drain","max_moved":0.6}`, 200},
+		{"any", "ide-1", `{"state":"drain","max_moved":1}`, 200},
+		{"none", "ide-1", `{"state":"drain","max_moved":0}`, 409},
+		{"none, and none moves", "ide-1", `{"state":"ready","max_moved":0}`, 200},
+		{"none, and the host is out already", "ide-4", `{"state":"maint","max_moved":0}`, 200},
+		{"a weight that moves too much", "ide-1", `{"weight":9,"max_moved":0.2}`, 409},
+		{"a weight that moves less", "ide-1", `{"weight":2,"max_moved":0.5}`, 200},
+		{"no weight", "ide-1", `{"weight":0,"max_moved":0.2}`, 409},
+		{"back into the ring", "ide-4", `{"state":"ready","max_moved":0.1}`, 409},
+		{"a weight", "ide-1", `{"weight":9,"max_moved":0.1}`, 409},
+		{"a weight, within the bound", "ide-1", `{"weight":2,"max_moved":0.3}`, 200},
+		{"its own weight, which it has", "ide-1", `{"weight":null,"max_moved":0}`, 200},
+		{"no weight", "ide-1", `{"weight":0,"max_moved":0.1}`, 409},
+		{"a weight outside the ring", "ide-4", `{"weight":9,"max_moved":0}`, 200},
+		{"a weight, and back into the ring", "ide-4", `{"state":"ready","weight":9,"max_moved":0.5}`, 409},
+		{"no weight, and back", "ide-4", `{"state":"ready","weight":0,"max_moved":0}`, 200},
+	} {
+		r := newRegion()
+		s := newServer(t, r, io.Discard)
+		if w := ask(s, "PATCH", "/v1/hosts/"+row.host, row.body); w.Code != row.status {
+			t.Errorf("%s: got %d %s, want %d", row.name, w.Code, w.Body, row.status)
+		}
+		if decided := r.decided.Load() != nil; decided != (row.status == 200) {
+			t.Errorf("%s: answered %d, decided %t", row.name, row.status, decided)
+		}
+	}
+}
+
+func TestARefusalSaysWhatWouldMoveAndHowToGoOn(t *testing.T) {
+	r := newRegion()
+	s := newServer(t, r, io.Discard)
+	s.deps.Live = func() []pool.Session { return liveOf(r.Snapshot().Table, 100) }
+	w := ask(s, "PATCH", "/v1/hosts/ide-1", `{"state":"drain","max_moved":0.25}`)
+	got := decode[tooMuch](t, w, http.StatusConflict)
+	want := whatIf(t, r, liveOf(r.Snapshot().Table, 100), `{"leave":["ide-1"]}`)
+	if got.Moved != want.Moved || got.MaxMoved != 0.25 || got.Sessions != 200 || got.SessionsMoved != want.SessionsMoved || !got.SessionsExact {
+		t.Errorf("got %+v; the same as a question: %+v", got, want)
+	}
+	for _, part := range []string{"nothing was decided", "ide-1", "max_moved allows 25.0 %", "200 terminals", "/v1/whatif", "without max_moved"} {
+		if !strings.Contains(got.Detail, part) {
+			t.Errorf("got %q, want %q in it", got.Detail, part)
+		}
+	}
+	if ct := w.Header().Get("Content-Type"); ct != "application/problem+json" || got.Status != 409 || got.Title != "Conflict" {
+		t.Errorf("got %s, %d, %q", ct, got.Status, got.Title)
+	}
+}
+
+// TestWhoAllowsAllIsntKeptWaiting: no ring is computed for that.
+func TestWhoAllowsAllIsntKeptWaiting(t *testing.T) {
+	s := newServer(t, newRegion(), io.Discard)
+	s.planner.turn <- struct{}{} // somebody builds, and never ends
+	if w := ask(s, "PATCH", "/v1/hosts/ide-1", `{"state":"drain","max_moved":1}`); w.Code != http.StatusOK {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}
+
+// TestAllMovesIsNotMoreThanAll: sums of fractions come to a bit more than 1.
+func TestAllMovesIsNotMoreThanAll(t *testing.T) {
+	all := plan{Movement: balancer.Movement{Moved: math.Nextafter(1, 2)}}
+	if all.beyond(1) || !all.beyond(0.9999) {
+		t.Errorf("beyond 1: %t, beyond 0.9999: %t", all.beyond(1), all.beyond(0.9999))
+	}
+}

@@ -1,0 +1,155 @@
+package admin
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tokenring/balancer"
+	"tokenring/pool"
+)
+
+// tableFor returns a table of hosts with weight 1.
+func tableFor(t *testing.T, policy string, names ...string) *balancer.Table {
+	t.Helper()
+	b, err := balancer.NewBuilder(balancer.Config{Policy: policy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hosts []balancer.Host
+	for i, name := range names {
+		hosts = append(hosts, balancer.Host{Name: name, ID: uint32(i + 1), Weight: 1})
+	}
+	table, err := b.Build(hosts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+// on returns a live session of a key that the table places on owner, but whose
+// terminals are on host.
+func on(t *testing.T, table *balancer.Table, owner, host string, terminals int) pool.Session {
+	t.Helper()
+	for hash := uint64(1); hash < 100_000; hash++ {
+		if ownerOf(table, hash*0x9e3779b97f4a7c15) == owner {
+			return pool.Session{Host: host, Hash: hash * 0x9e3779b97f4a7c15, Keyed: true, Tunnels: terminals}
+		}
+	}
+	t.Fatalf("no key of %s", owner)
+	return pool.Session{}
+}
+
+func away(s pool.Session) pool.Session {
+	s.Away = true
+	return s
+}
+
+func TestShiftFollowsEachTerminal(t *testing.T) {
+	before := tableFor(t, balancer.PolicyRendezvous, "a", "b", "c")
+	after := tableFor(t, balancer.PolicyRendezvous, "a", "b")
+	keyless := pool.Session{Host: "c", Tunnels: 7}
+	for _, row := range []struct {
+		name string
+		live []pool.Session
+		to   *balancer.Table
+		want shift
+	}{
+		{"nobody is connected", nil, after, shift{exact: true}},
+		{
+			"it stays",
+			[]pool.Session{on(t, after, "a", "a", 3)},
+			after,
+			shift{exact: true, open: 3, before: map[string]float64{"a": 3}, after: map[string]float64{"a": 3}},
+		},
+		{
+			"its host leaves",
+			[]pool.Session{on(t, after, "b", "c", 2)},
+			after,
+			shift{exact: true, open: 2, moved: 2, ways: map[way]float64{{"c", "b"}: 2}, before: map[string]float64{"c": 2}, after: map[string]float64{"b": 2}},
+		},
+		{
+			"it isn't on its owner even now",
+			[]pool.Session{on(t, after, "b", "a", 1)},
+			after,
+			shift{exact: true, open: 1, moved: 1, ways: map[way]float64{{"a", "b"}: 1}, before: map[string]float64{"a": 1}, after: map[string]float64{"b": 1}},
+		},
+		{
+			"it stays away from its owner, for want of room there",
+			[]pool.Session{away(on(t, after, "b", "a", 1))},
+			after,
+			shift{exact: true, open: 1, before: map[string]float64{"a": 1}, after: map[string]float64{"a": 1}},
+		},
+		{
+			"the host where it was away leaves",
+			[]pool.Session{away(on(t, after, "b", "c", 1))},
+			after,
+			shift{exact: true, open: 1, moved: 1, ways: map[way]float64{{"c", "b"}: 1}, before: map[string]float64{"c": 1}, after: map[string]float64{"b": 1}},
+		},
+		{
+			"no key",
+			[]pool.Session{keyless},
+			after,
+			shift{exact: true, open: 7, before: map[string]float64{"c": 7}, after: map[string]float64{"c": 7}},
+		},
+		{
+			"no hosts are left",
+			[]pool.Session{on(t, before, "a", "a", 1)},
+			new(balancer.Table),
+			shift{exact: true, open: 1, moved: 1, ways: map[way]float64{{"a", ""}: 1}, before: map[string]float64{"a": 1}, after: map[string]float64{"": 1}},
+		},
+	} {
+		got := shiftOf(row.live, before, row.to)
+		want := row.want
+		for _, m := range []*map[string]float64{&want.before, &want.after} {
+			if *m == nil {
+				*m = map[string]float64{}
+			}
+		}
+		if want.ways == nil {
+			want.ways = map[way]float64{}
+		}
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(shift{}, way{})); diff != "" {
+			t.Errorf("%s: -want +got\n%s", row.name, diff)
+		}
+	}
+}
+
+// TestShiftExpectsByShare: a key's number by one hash says nothing about another.
+func TestShiftExpectsByShare(t *testing.T) {
+	before := tableFor(t, balancer.PolicyRendezvous, "a", "b")
+	after := tableFor(t, balancer.PolicyKetama, "a", "b")
+	shares := after.Shares()
+	got := shiftOf([]pool.Session{on(t, before, "a", "a", 100), {Host: "b", Tunnels: 5}}, before, after)
+	if got.exact || got.open != 105 || !near(got.moved, 100*shares[1]) || !near(got.after["a"], 100*shares[0]) || !near(got.after["b"], 5+100*shares[1]) {
+		t.Errorf("got %+v, the shares are %v", got, shares)
+	}
+}
+
+// TestShiftExpectsTerminalsOutsideTheRing: no route leads away from where they are.
+func TestShiftExpectsTerminalsOutsideTheRing(t *testing.T) {
+	before := tableFor(t, balancer.PolicyRendezvous, "a", "b")
+	after := tableFor(t, balancer.PolicyKetama, "a", "b")
+	shares := after.Shares()
+	s := shiftOf([]pool.Session{on(t, before, "a", "drained", 10), on(t, before, "b", "b", 10)}, before, after)
+	rest := s.rest(balancer.Compare(before, after).Routes)
+	want := []way{{"drained", "a"}, {"drained", "b"}}
+	if shares[0] < shares[1] {
+		want[0], want[1] = want[1], want[0]
+	}
+	if diff := cmp.Diff(want, rest, cmp.AllowUnexported(way{})); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if !near(s.moved, 10+10*shares[0]) || !near(s.on(way{"drained", "a"}), 10*shares[0]) || !near(s.on(way{"b", "a"}), 10*shares[0]) {
+		t.Errorf("moved %v, the shares are %v", s.moved, shares)
+	}
+}
+
+func TestRestIsWhatNoRouteHas(t *testing.T) {
+	s := shift{ways: map[way]float64{{"a", "b"}: 1, {"x", "b"}: 2, {"x", "a"}: 2, {"y", "a"}: 9}}
+	got := s.rest([]balancer.Route{{From: "a", To: "b", Share: 0.5}})
+	want := []way{{"y", "a"}, {"x", "a"}, {"x", "b"}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(way{})); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}

@@ -1,0 +1,77 @@
+// Draws why a token goes where it goes, as a line from station to station: what
+// goes before the ring, the token's place on the ring, and then the hosts in the
+// order in which they are tried.
+import { count, colour, el, number, percent, svg, swatch } from "./dom.js";
+
+const AROUND = 2 ** 32; // places on a ring of points
+const NEAR = 2; // stations shown after the one that serves; the rest folds
+
+// chain makes the picture for the answer of POST /v1/explain.
+export function chain(e) {
+  const tried = e.candidates.filter((c) => c.role !== "outside");
+  const outside = e.candidates.filter((c) => c.role === "outside");
+  const next = e.rule === "frozen" ? undefined : tried.find((c) => !c.chosen && able(c));
+  const stations = tried.map((c) => station(c, e, next));
+  const end = Math.max(tried.findIndex((c) => c.chosen), tried.indexOf(next)) + 1 + NEAR;
+  const shown = stations.length - end > 1 ? end : stations.length;
+  return el("div", { class: "trail" },
+    el("ol", { class: "chain" }, ...first(e), place(e), ...stations.slice(0, shown)),
+    fold(`${count(stations.length - shown, "more host")}, in this order`, stations.slice(shown)),
+    fold(`${count(outside.length, "host")} not in the ring`, outside.map((c) => station(c, e))));
+}
+
+// able reports whether a host could serve the token if those before it didn't.
+function able(c) {
+  return c.state === "ready" && c.verdict === "up" && !/^(warming|full)\b/.test(c.why_not || "");
+}
+
+// first is what decides before the ring is asked: a live session, or where the
+// token was placed earlier.
+function first(e) {
+  const why = e.session ? `${count(e.session.tunnels, "live terminal")}` : e.rule === "placed" ? "placed here earlier" : "";
+  if (!why) {
+    return [];
+  }
+  const host = e.session ? e.session.host : e.host;
+  const serves = host === e.host;
+  return [item(serves ? "serves" : "cannot", dot(host), el("b", {}, host), `${why}${serves ? ", which goes before the ring" : ""}`)];
+}
+
+// place is where on the ring the token falls.
+function place(e) {
+  if (e.slot < 0) {
+    return item("cannot", dial(), el("b", {}, "No ring"), "there are no hosts to place tokens on");
+  }
+  const onRing = e.point !== undefined && e.point !== null;
+  const at = onRing ? e.point / AROUND : (e.slot + 0.5) / e.slots;
+  const where = [onRing && `point ${number(e.point)} of 2³²`, e.slot_share > 0 && `${percent(e.slot_share)} of all tokens`].filter(Boolean).join(", ");
+  return item("place", dial(at, e.owner), el("b", {}, `Slot ${number(e.slot)} of ${number(e.slots)}`), where, el("span", {}, "ring ", el("code", {}, e.ring_digest)));
+}
+
+// dial draws the ring as small as it goes: a circle, and a tick at its part at.
+function dial(at, owner) {
+  const tick = at === undefined ? null : svg("line", { y1: -8, y2: -18, transform: `rotate(${at * 360})` });
+  tick?.style.setProperty("--colour", owner ? colour(owner) : "currentColor");
+  return svg("svg", { class: "dial", viewBox: "-18 -18 36 36", "aria-hidden": "true" }, svg("circle", { r: 13 }), tick);
+}
+
+// station is one host of the line.
+function station(c, e, next) {
+  const kind = c.chosen ? "serves" : c === next ? "next" : able(c) && e.rule !== "frozen" ? "later" : "cannot";
+  const why = c.chosen ? "serves" : c === next ? `next, if ${e.host || "it"} couldn't serve` : c.why_not;
+  return item(kind, dot(c.host), el("b", {}, c.host), [c.role !== "outside" && c.role, why].filter(Boolean).join(" · "));
+}
+
+function dot(host) {
+  const node = swatch(host);
+  node.className = "stop";
+  return node;
+}
+
+function item(kind, sign, name, ...about) {
+  return el("li", { "data-is": kind }, sign, name, ...about.filter(Boolean).map((part) => el("span", { class: "quiet" }, part)));
+}
+
+function fold(title, stations) {
+  return stations.length > 0 ? el("details", {}, el("summary", {}, title), el("ol", { class: "chain" }, ...stations)) : null;
+}

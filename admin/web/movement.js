@@ -1,0 +1,138 @@
+// Shows what a change would move: figures, a picture of before and after, and the
+// same as tables. It is the answer of POST /v1/whatif as a page shows it.
+import { byName, colour, count, el, mark, number, percent, svg, swatch } from "./dom.js";
+import { layOut, REST } from "./flows.js";
+
+const LISTED = 50; // routes in the table
+const MANY = 300; // ribbons that are too many to be told apart
+
+// movement makes the elements for an answer. The picture has the size that layOut
+// is told.
+export function movement(answer, size) {
+  const plan = layOut(answer, size);
+  const many = plan.ribbons.length > MANY;
+  return el("div", { class: "movement" }, figures(answer), ...notes(answer, many), picture(plan, many, summary(answer)), tables(answer));
+}
+
+// summary is the answer in a sentence.
+export function summary(a) {
+  const tokens = a.moved === 0 ? "No tokens would move" : `${percent(a.moved)} of the tokens would move`;
+  return a.sessions > 0 ? `${tokens}, and ${terminals(a)} open terminals would change hosts when they reconnect.` : `${tokens}.`;
+}
+
+function terminals(a) {
+  return `${a.sessions_exact ? "" : "about "}${number(a.sessions_moved)} of ${number(a.sessions)}`;
+}
+
+function figures(a) {
+  const figure = (name, value, about) => el("div", {}, el("dt", {}, name), el("dd", {}, value), el("dd", { class: "quiet" }, about));
+  return el("dl", { class: "figures" },
+    figure("Tokens that move", percent(a.moved), "of all"),
+    figure("Have to move", percent(a.ideal), "for fair shares before and after"),
+    figure("Go astray", percent(a.astray), "between hosts that don't change"),
+    figure("Terminals that move", a.sessions === 0 ? "none" : terminals(a),
+      a.sessions === 0 ? "is open here" : "of those open here, when they reconnect"));
+}
+
+function notes(a, many) {
+  return [
+    a.before.policy !== a.after.policy && `The policy would be ${a.after.policy} instead of ${a.before.policy}.`,
+    a.method === "independent" && "The two rings hash differently, so a token's place in one says nothing of its place in the other: the routes are products of shares.",
+    a.needs_confirmation && `Making this change asks for confirmation, as more than ${percent(a.confirm_share)} moves.`,
+    many && "There are more routes than can be told apart. Point at a host to see its own.",
+    a.routes_left_out > 0 && `The picture lacks ${count(a.routes_left_out, "small route")}, and what stays.`,
+  ].filter(Boolean).map((note) => el("p", { class: "quiet" }, note));
+}
+
+// picture draws the rows as a grid, so that the labels are text of the page, and
+// the ribbons as one drawing behind all of its rows.
+function picture(plan, many, about) {
+  const box = el("div", { class: "flows", "data-many": many, role: "img", "aria-label": `Shares of the hosts before and after. ${about}` });
+  const left = el("div", { class: "before" });
+  const right = el("div", { class: "after" });
+  for (const row of plan.rows) {
+    left.append(...end(row, row.left, [el("b", {}, nameOf(row)), row.was || !isHost(row) ? percent(row.before) : "new"]));
+    right.append(...end(row, row.right, [row.is || !isHost(row) ? percent(row.after) : "gone", change(row)]));
+  }
+  const drawing = svg("svg", { viewBox: `0 0 100 ${plan.height}`, preserveAspectRatio: "none" }, ...plan.ribbons.map(ribbon));
+  [left, drawing, right].forEach((part) => part.style.setProperty("height", `${plan.height}px`));
+  box.append(el("span", {}, "Before"), el("span"), el("span", {}, "After"), left, drawing, right);
+  highlight(box);
+  return box;
+}
+
+// isHost reports whether a row is one host's, not nobody's or the others'.
+function isHost(row) {
+  return row.name !== "" && !row.folded;
+}
+
+function nameOf(row) {
+  return row.folded ? `${row.folded} others` : row.name || "nobody";
+}
+
+// tint is the colour of a row. Nobody and the others have none of their own.
+function tint(name) {
+  return name === "" || name === REST ? "var(--quiet)" : colour(name);
+}
+
+// end is one end of a row: its bar, and its label in the middle of the row.
+function end(row, bar, label) {
+  const block = el("i", { "data-host": row.name });
+  block.style.setProperty("top", `${bar.top}px`);
+  block.style.setProperty("height", `${bar.height}px`);
+  block.style.setProperty("--colour", tint(row.name));
+  const words = el("span", { "data-host": row.name }, ...label.filter(Boolean).flatMap((part) => [part, " "]));
+  words.style.setProperty("top", `${row.top + row.height / 2}px`);
+  return [block, words];
+}
+
+function change(row) {
+  const by = row.after - row.before;
+  if (Math.abs(by) < 0.0005 || !row.was || !row.is) {
+    return null;
+  }
+  return el("small", {}, `${by > 0 ? "+" : "−"}${(Math.abs(by) * 100).toFixed(1)}`);
+}
+
+function ribbon(r) {
+  const { start, end: at, height } = r;
+  const d = `M0 ${start}C50 ${start} 50 ${at} 100 ${at}v${height}C50 ${at + height} 50 ${start + height} 0 ${start + height}Z`;
+  const about = r.stays ? `${percent(r.share)} stays on ${r.from}` : `${r.from || "nobody"} → ${r.to || "nobody"}: ${percent(r.share)}${r.sessions ? `, ${count(r.sessions, "terminal")}` : ""}`;
+  const path = svg("path", { d, "data-stays": r.stays, "data-from": r.from, "data-to": r.to }, svg("title", {}, about));
+  path.style.setProperty("--colour", tint(r.from));
+  return path;
+}
+
+// highlight makes the ribbons of the host under the pointer stand out.
+function highlight(box) {
+  const light = (host) => {
+    mark(box, "data-lit", host !== undefined);
+    box.querySelectorAll("path").forEach((path) => mark(path, "data-lit", host !== undefined && [path.dataset.from, path.dataset.to].includes(host)));
+  };
+  box.addEventListener("pointerover", (event) => light(event.target.closest("[data-host]")?.dataset.host));
+  box.addEventListener("pointerleave", () => light(undefined));
+}
+
+// tables say the same as the picture for who can't see it, and to the digit.
+function tables(a) {
+  const names = [...new Set([...a.before.hosts, ...a.after.hosts].map((h) => h.host))].sort(byName);
+  const both = (name, show) => [a.before, a.after].map(({ hosts }) => {
+    const host = hosts.find((h) => h.host === name);
+    return host ? show(host) : "–";
+  });
+  const hosts = names.map((name) => [name, ...both(name, (h) => h.weight), ...both(name, (h) => percent(h.share)), ...both(name, (h) => number(h.sessions))]);
+  const routes = a.routes.slice(0, LISTED).map((r) => [r.from, r.to, percent(r.share), number(r.sessions)]);
+  const all = a.routes.length + a.routes_left_out;
+  return el("details", {}, el("summary", {}, "In figures"),
+    table("Hosts, before and after", ["Host", "Weight", "then", "Share", "then", "Terminals", "then"], hosts, 1),
+    table(all > LISTED ? `The ${LISTED} largest of ${number(all)} routes` : "Routes", ["From", "To", "Share", "Terminals"], routes, 2));
+}
+
+// table makes a table whose first columns, so many of them, are names.
+function table(caption, heads, rows, names) {
+  const content = (value, i) => (i < names ? [swatch(value), value || "nobody"] : [value]);
+  const cell = (value, i) => el(i === 0 ? "th" : "td", { scope: i === 0 && "row", class: i >= names && "number" }, ...content(value, i));
+  return el("table", { class: "figure" }, el("caption", {}, caption),
+    el("thead", {}, el("tr", {}, ...heads.map((head, i) => el("th", { scope: "col", class: i >= names && "number" }, head)))),
+    el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map(cell)))));
+}

@@ -1,0 +1,181 @@
+// "What if?": a form that describes other hosts, weights or another policy, and the
+// picture of what would move. It asks only; nothing here changes anything.
+import { call } from "./api.js";
+import { condition } from "./condition.js";
+import { el, keyed, mark, swatch, text } from "./dom.js";
+import { movement, summary } from "./movement.js";
+
+const POLICIES = ["consistent", "rendezvous", "maglev", "ketama", "haproxy"];
+const SIZE = { most: 60, height: 240 }; // of the picture
+const HEAVIEST = 256; // the weight that a host may have
+
+const form = document.getElementById("whatif");
+const fields = document.getElementById("whatif-hosts");
+const joining = document.getElementById("joining");
+const answer = document.getElementById("moves");
+const news = document.getElementById("whatif-news");
+const stale = document.getElementById("stale");
+let hosts = [];
+let asked = null; // the digest that the answer on the page is about
+
+export function showWhatif(overview) {
+  ({ hosts } = overview);
+  const policy = overview.ring.policy;
+  const choices = POLICIES.includes(policy) ? POLICIES : [policy, ...POLICIES];
+  keyed(form.elements.policy, choices.map((name) => ({ name, now: name === policy })), (c) => c.name, choice);
+  keyed(fields, hosts, (h) => h.name, fieldsOf);
+  if (asked && asked !== overview.ring.digest) {
+    outdate("The ring has changed since. Ask again.");
+  }
+}
+
+function choice({ name }) {
+  const node = el("option", { value: name });
+  node.update = ({ now }) => {
+    text(node, now ? `${name}, as now` : name);
+    if (now && !node.hasAttribute("data-now")) {
+      node.selected = true;
+    }
+    mark(node, "data-now", now);
+  };
+  return node;
+}
+
+// fieldsOf makes the row of a host: whether it is in the ring, and its weight. What
+// the operator hasn't touched follows the host.
+function fieldsOf({ name }) {
+  const inRing = el("input", { type: "checkbox", "aria-label": `${name} is in the ring` });
+  const weight = el("input", { type: "number", min: 0, max: HEAVIEST, step: 1, required: true, "aria-label": `weight of ${name}` });
+  const about = el("small", { class: "quiet" });
+  const node = el("li", {}, el("label", {}, inRing, swatch(name), el("b", {}, name)), about, weight);
+  let host = null;
+  let touched = false;
+  const describe = () => {
+    const change = difference(host, inRing.checked, Number(weight.value));
+    weight.disabled = !inRing.checked;
+    text(about, change || (host.in_ring ? "" : condition(host)));
+    mark(node, "data-changed", change !== "");
+  };
+  node.reset = () => {
+    touched = false;
+    inRing.checked = host.in_ring;
+    weight.value = host.weight;
+    describe();
+  };
+  node.update = (h) => {
+    host = h;
+    touched ? describe() : node.reset();
+  };
+  node.addEventListener("input", () => {
+    touched = true;
+    describe();
+  });
+  node.state = () => ({ host, stays: inRing.checked, weight: Number(weight.value) });
+  return node;
+}
+
+// difference says what the fields of a host ask for; "" if that is what there is.
+function difference(host, stays, weight) {
+  if (stays !== host.in_ring) {
+    return stays ? "joins" : "leaves";
+  }
+  return stays && weight !== host.weight ? `weight ${host.weight} → ${weight}` : "";
+}
+
+// join adds the fields of a host that isn't there yet.
+function join() {
+  const input = (label, attributes) => el("label", {}, label, el("input", { required: true, autocomplete: "off", ...attributes }));
+  const id = Math.max(0, ...hosts.map((h) => h.id), ...[...joining.children].map((node) => node.state().id)) + 1;
+  const name = input("Name", { value: nameFor(id), maxlength: 255, spellcheck: "false" });
+  const weight = input("Weight", { type: "number", min: 1, max: HEAVIEST, value: 1 });
+  const identity = input("Id", { type: "number", min: 0, max: 2 ** 32 - 1, value: id });
+  const remove = el("button", { type: "button", "aria-label": "Don't add this host", title: "Don't add this host" }, "×");
+  const node = el("li", {}, name, weight, identity, remove);
+  remove.addEventListener("click", () => {
+    node.remove();
+    outdate();
+  });
+  node.state = () => ({ name: name.control.value.trim(), weight: Number(weight.control.value), id: Number(identity.control.value) });
+  joining.append(node);
+  name.control.select();
+}
+
+// nameFor guesses the name that a host with this id would have, from those that
+// are there.
+function nameFor(id) {
+  const numbered = hosts.map((h) => h.name.match(/^(.*?)\d+$/)).find(Boolean);
+  const name = `${numbered ? numbered[1] : "host-"}${id}`;
+  return hosts.some((h) => h.name === name) ? "" : name;
+}
+
+// change is what the form asks for, as the API has it; null if it is as things are.
+function change() {
+  const rows = [...fields.children].map((node) => node.state());
+  const back = rows.filter((r) => r.stays && !r.host.in_ring).map((r) => ({ name: r.host.name, weight: Math.max(1, r.weight), id: r.host.id }));
+  const weights = rows.filter((r) => r.stays && r.host.in_ring && r.weight !== r.host.weight).map((r) => [r.host.name, r.weight]);
+  const policy = form.elements.policy.selectedOptions[0];
+  const parts = {
+    leave: rows.filter((r) => !r.stays && r.host.in_ring).map((r) => r.host.name),
+    join: [...back, ...[...joining.children].map((node) => node.state())],
+    weights: Object.fromEntries(weights),
+  };
+  const wanted = Object.entries(parts).filter(([, part]) => Object.keys(part).length > 0);
+  if (!policy.hasAttribute("data-now")) {
+    wanted.push(["policy", policy.value]);
+  }
+  return wanted.length > 0 ? Object.fromEntries(wanted) : null;
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const question = change();
+  if (!question) {
+    show(el("p", { class: "problem" }, "That is what there is now. Untick a host, change a weight, add a host, or choose another policy."));
+    return;
+  }
+  form.setAttribute("aria-busy", "true");
+  text(stale, "Working it out …");
+  try {
+    const result = await call("POST", "/v1/whatif", question);
+    asked = result.before.digest;
+    show(movement(result, SIZE));
+    text(news, summary(result));
+    if (JSON.stringify(change()) !== JSON.stringify(question)) { // while it was worked out
+      outdate();
+    }
+  } catch (err) {
+    show(el("p", { class: "problem", role: "alert" }, err.status === 404 ? "This balancer is of a version that doesn't answer this." : err.message));
+  } finally {
+    form.removeAttribute("aria-busy");
+  }
+});
+
+function show(node) {
+  text(news, "");
+  text(stale, "");
+  answer.replaceChildren(node);
+  mark(answer, "data-outdated", null);
+}
+
+// outdate marks the answer on the page as one to another question.
+function outdate(why = "") {
+  if (answer.querySelector(".movement")) {
+    asked = null;
+    mark(answer, "data-outdated", true);
+    text(stale, why || "The question has changed since. Ask again.");
+  }
+}
+
+form.addEventListener("input", () => outdate());
+form.addEventListener("reset", (event) => {
+  event.preventDefault();
+  joining.replaceChildren();
+  form.elements.policy.querySelector("[data-now]").selected = true;
+  [...fields.children].forEach((node) => node.reset());
+  asked = null;
+  show(el("p", { class: "quiet" }, "Nothing is asked."));
+});
+document.getElementById("join").addEventListener("click", () => {
+  join();
+  outdate();
+});
