@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"tokenring/balancer"
 	"tokenring/pool"
 )
 
@@ -22,6 +23,10 @@ func (c *Config) checkPool(d *document) {
 	}
 	if p.Bind == "" && len(p.Hosts) == 0 && !d.silent("pool.bind") && !d.silent("pool.hosts") {
 		d.fail("pool", "there is no way to find hosts", "list them in pool.hosts, or set pool.bind so that they join by gossip")
+	}
+	if d.has("pool.slow_start") && (p.SlowStart < pool.MinSlowStart || p.SlowStart > pool.MaxSlowStart) {
+		d.fail("pool.slow_start", fmt.Sprintf("%v is not in %v..%v", p.SlowStart, pool.MinSlowStart, pool.MaxSlowStart),
+			"it goes in steps of at least a second, the first of which takes nothing; leave it out for none")
 	}
 	c.checkHosts(d)
 }
@@ -109,6 +114,25 @@ func (c *Config) checkHosts(d *document) {
 		if h.ID != 0 {
 			d.unique(first, path+".id", fmt.Sprint(h.ID))
 		}
+	}
+	c.checkRoom(d)
+}
+
+// checkRoom wants hosts that a ring can hold, all of them together. About hosts or
+// a policy that are wrong by themselves it says nothing.
+func (c *Config) checkRoom(d *document) {
+	for path := range d.failed {
+		if strings.HasPrefix(path, "pool.hosts") || strings.HasPrefix(path, "hash") {
+			return
+		}
+	}
+	hosts := make([]balancer.Host, len(c.Pool.Hosts))
+	for i, h := range c.Pool.Hosts {
+		hosts[i] = balancer.Host{Name: h.Name, ID: h.ID, Weight: h.Weight}
+	}
+	if err := c.Hash.Check(hosts); err != nil {
+		d.fail("pool.hosts", fmt.Sprintf("the policy %s has no room for these hosts: %v", c.Hash.Policy, err),
+			"use smaller weights (only their proportions count), fewer hosts, or another hash.policy")
 	}
 }
 

@@ -155,6 +155,7 @@ func TestEveryDefaultIsFilledIn(t *testing.T) {
 		{"timeouts.tunnel", c.Timeouts.Tunnel, time.Hour},
 		{"timeouts.shutdown", c.Timeouts.Shutdown, 10 * time.Second},
 		{"admin.address", c.Admin.Address, "127.0.0.1:7000"},
+		{"admin.confirm_share", *c.Admin.ConfirmShare, 0.5},
 		{"log", c.Log, LogConfig{Level: "info", Format: "json", Access: true}},
 		{"state_dir", c.StateDir, "/var/lib/lb"},
 	} {
@@ -173,6 +174,7 @@ hash: {key: [{cookie: sid}, source], consistent: {load: 1.1}}
 health: {path: "", interval: 500ms, timeout: 0.5s}
 pool: {bind: "0.0.0.0:7946", advertise: "10.0.0.2:7946", secret_file: pool.key}
 peers: {bind: "0.0.0.0:7947", secret_file: peers.key}
+admin: {confirm_share: 0}
 log: {access: false}
 state_dir: state
 `))
@@ -189,6 +191,7 @@ state_dir: state
 		{"a version is a text", c.TLS.MinVersion, "1.3"},
 		{"health.path", c.Health.CheckPath(), ""},
 		{"health.timeout", c.Health.Timeout, 500 * time.Millisecond},
+		{"admin.confirm_share", *c.Admin.ConfirmShare, 0.0},
 		{"log.access", c.Log.Access, false},
 		{"hash.consistent.load", c.Hash.Consistent.Load, 1.1},
 		{"hash.key", c.Hash.Key, []balancer.KeyRule{{Source: balancer.KeyCookie, Name: "sid"}, {Source: balancer.KeyClient}}},

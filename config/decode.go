@@ -35,6 +35,9 @@ func (d *document) decode(path string, node ast.Node, v reflect.Value) {
 	switch {
 	case v.Addr().Type().Implements(unmarshalerType):
 		d.decodeItself(path, node, v)
+	case v.Kind() == reflect.Pointer && v.Type().Elem().Kind() != reflect.Struct: // it tells 0 from nothing
+		v.Set(reflect.New(v.Type().Elem()))
+		d.decodeScalar(path, node, v.Elem())
 	case v.Kind() == reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		d.decode(path, node, v.Elem())
@@ -44,6 +47,9 @@ func (d *document) decode(path string, node ast.Node, v reflect.Value) {
 		d.decodeSlice(path, node, v)
 	default:
 		d.decodeScalar(path, node, v)
+		if v.IsZero() && isNumber(node) && v.Kind() != reflect.String {
+			d.fail(path, "this can't be 0", "leave the key out for the default")
+		}
 	}
 }
 
@@ -179,11 +185,8 @@ func (d *document) decodeScalar(path string, node ast.Node, v reflect.Value) {
 			want = "a whole number that isn't negative or that large"
 		}
 	}
-	switch {
-	case !ok:
+	if !ok {
 		d.fail(path, describe(node)+" where "+want+" belongs", "")
-	case v.IsZero() && isNumber(node) && v.Kind() != reflect.String:
-		d.fail(path, "this can't be 0", "leave the key out for the default")
 	}
 }
 
