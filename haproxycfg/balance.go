@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -15,18 +16,17 @@ var keyless = []string{"roundrobin", "static-rr", "leastconn", "first", "random"
 
 // takeBalance handles balance <algorithm> [<arguments>]: where the key is.
 func takeBalance(t *translation, d *directive) {
-	algorithm, _, _ := strings.Cut(d.word(1), "(")
-	switch {
-	case algorithm == "url_param":
+	switch name := algorithm(d); {
+	case name == "url_param":
 		takeParameter(t, d)
-	case algorithm == "hash":
+	case name == "hash":
 		takeHash(t, d)
-	case algorithm == "hdr":
+	case name == "hdr":
 		t.key(d, "header", inBrackets(d.word(1)), "HAProxy hashes the first item of a list, lb the whole value; without one it goes round robin")
-	case algorithm == "source":
+	case name == "source":
 		t.plan.key.set(d, "hash.key", "source", "")
 		d.note(Decide, "HAProxy hashes the bits of the address, lb its text: each client moves once, when lb takes over")
-	case slices.Contains(keyless, algorithm):
+	case slices.Contains(keyless, name):
 		t.withoutKey(d)
 	default:
 		t.plan.key.set(d, "hash.key", "{query: token}", "")
@@ -107,6 +107,32 @@ func takeHashType(t *translation, d *directive) {
 	if r.kind == "consistent" {
 		d.note(Changed, "HAProxy 3.0.0 to 3.2.6 places hosts by another rule, by mistake: coming from one of them, add hash_key: id-3.0 to hash.haproxy")
 	}
+}
+
+// takeBalanceFactor handles hash-balance-factor <percent>, which HAProxy heeds
+// where it looks for a key on its ring.
+func takeBalanceFactor(t *translation, d *directive) {
+	const most = 10000
+	percent, err := parseNumber(d.word(1), 0, most)
+	balance, kind := t.backend.last("balance"), t.backend.last("hash-type")
+	switch {
+	case err != nil || percent > 0 && percent <= 100:
+		t.fail(d.Line, fmt.Sprintf("the hash-balance-factor %q is neither 0 nor from 101 to %d", d.word(1), most), "see what HAProxy says: haproxy -c -f "+t.name)
+	case percent == 0:
+		d.note(Took, "0 is no bound, there as here")
+	case balance == nil || slices.Contains(keyless, algorithm(balance)) || kind == nil || kind.word(1) != "consistent":
+		d.note(LeftOut, "HAProxy heeds it with a key and hash-type consistent only: no bound, there as here")
+	default:
+		t.plan.bound.set(d, "hash.bounded_load", strconv.FormatFloat(float64(percent)/100, 'g', -1, 64),
+			"HAProxy asks with each request how many are under way to a host; lb asks when it first sees a token how many terminals are open there, and the token stays where it is then")
+		d.note(Decide, "tokens that HAProxy sent elsewhere move once, when lb takes over; and each lb knows only where it has put a token itself. Leave bounded_load out if a user's files are on one host alone: see docs/bounded-load.md")
+	}
+}
+
+// algorithm returns that of a balance line, without what is in its brackets.
+func algorithm(balance *directive) string {
+	name, _, _ := strings.Cut(balance.word(1), "(")
+	return name
 }
 
 // finishHash fills in what HAProxy does without a word.

@@ -1,9 +1,12 @@
 package haproxycfg
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"tokenring/pool"
 )
 
 // settings takes what servers say of checks. lb has one set of them for all
@@ -43,6 +46,34 @@ func (t *translation) checksOf(s *server) {
 			one.to.set(one.by, one.key, one.value, "")
 		}
 	}
+}
+
+// slowStart takes how long servers take to come back, if all that serve say the
+// same. lb has one time for all hosts.
+func (t *translation) slowStart(all []*server) {
+	all = slices.DeleteFunc(slices.Clone(all), func(s *server) bool { return s.disabled || s.backup || s.weight == 0 })
+	for _, s := range all {
+		switch one := s.slowstart; {
+		case one.by == nil:
+		case slices.ContainsFunc(all, func(other *server) bool { return other.slowstart.value != one.value }):
+			one.by.note(LeftOut, "slowstart "+one.value+": there is one pool.slow_start for all hosts here, and not all servers say the same")
+		default:
+			t.takeSlowStart(one)
+		}
+	}
+}
+
+func (t *translation) takeSlowStart(one said) {
+	lasts, err := time.ParseDuration(one.value)
+	if err != nil {
+		panic(err) // formatTime wrote it
+	}
+	why := "a host that joins starts slowly, too, and each token moves once"
+	if lasts < pool.MinSlowStart || lasts > pool.MaxSlowStart {
+		why = fmt.Sprintf("from %s to %s is possible", formatTime(pool.MinSlowStart), formatTime(pool.MaxSlowStart))
+	}
+	lasts = min(max(lasts, pool.MinSlowStart), pool.MaxSlowStart)
+	t.plan.slowStart.set(one.by, "pool.slow_start", formatTime(lasts), why)
 }
 
 // takeHTTPCheck handles option httpchk [<method>] [<uri>] [<version and fields>].

@@ -67,7 +67,7 @@ var bindOptions = optionTable([]string{"crt", "crt-list"}, []optionGroup{
 })
 
 // serverOptions are what may follow the address of a server line.
-var serverOptions = optionTable([]string{"inter", "rise", "fall", "weight", "id"}, []optionGroup{
+var serverOptions = optionTable([]string{"inter", "rise", "fall", "slowstart", "weight", "id"}, []optionGroup{
 	{0, Took, "", []string{"check", "no-check", "backup", "no-backup", "disabled", "enabled"}},
 	{0, Decide, "lb speaks plain HTTP to hosts, so that this host can't be reached as it is: let it serve HTTP on a private network, or put a TLS terminator on it", []string{"ssl"}},
 	{1, LeftOut, "lb speaks plain HTTP to hosts, and no certificate is checked: whoever is in between can read and change everything. Use a private network", []string{"verify", "verifyhost", "ca-file", "crl-file", "crt", "sni", "ciphers", "ciphersuites", "curves", "sigalgs", "client-sigalgs", "ssl-min-ver", "ssl-max-ver", "npn"}},
@@ -83,7 +83,6 @@ var serverOptions = optionTable([]string{"inter", "rise", "fall", "weight", "id"
 	{0, LeftOut, "checks are made over connections of their own", []string{"check-reuse-pool", "no-check-reuse-pool"}},
 	{1, LeftOut, "lb checks at one interval, and at once when a request meets trouble", []string{"fastinter", "downinter"}},
 	{1, LeftOut, "lb has no limit for one host and no queue: what HAProxy would have made wait is sent at once. See that the hosts stand it", []string{"maxconn", "minconn", "maxqueue"}},
-	{1, LeftOut, "a host gets all of its tokens at once when it comes back", []string{"slowstart"}},
 	{1, LeftOut, "this value of the cookie isn't read: lb's own says the host in a sealed form", []string{"cookie"}},
 	{1, LeftOut, "lb checks a host at once when requests meet trouble; errors alone don't take it out", []string{"observe", "error-limit", "on-error"}},
 	{1, LeftOut, "terminals of a host that fails its checks aren't cut: they live for as long as the host answers on them", []string{"on-marked-down", "on-marked-up"}},

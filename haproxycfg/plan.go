@@ -18,8 +18,10 @@ type plan struct {
 	minTLS    setting
 	key       setting // a rule as in YAML, such as {query: token}
 	policy    string
+	bound     setting // of loads
 	cookie    setting // a mapping as in YAML
 	ring      ring
+	slowStart setting
 	hosts     []host
 	path      setting // of checks
 	checkHost setting
@@ -173,6 +175,7 @@ func (p *plan) writeHash(w *writer) {
 	w.line("hash:")
 	w.line("  key: [%s]%s", p.key.value, from(p.key.line))
 	w.line("  policy: %s", p.policy)
+	w.set("bounded_load", p.bound)
 	if p.policy == "haproxy" {
 		w.line("  haproxy: {type: %s, function: %s, avalanche: %t}%s", p.ring.kind, p.ring.function, p.ring.avalanche, from(p.ring.line))
 	}
@@ -180,6 +183,7 @@ func (p *plan) writeHash(w *writer) {
 
 func (p *plan) writeHosts(w *writer) {
 	w.line("pool:")
+	w.set("slow_start", p.slowStart)
 	why := ""
 	if p.policy == "haproxy" {
 		why = "  # keep ids and weights for as long as the policy is haproxy: they decide where tokens go"

@@ -46,7 +46,7 @@ var reasons = []reason{
 	{Decide, "lb has no stick tables. What the table has learnt goes before the hash in HAProxy: those users move once, when lb takes over, if the ring says otherwise. Compare before you switch", "stick"},
 	{LeftOut, "lb seals its cookie with a key of its own: see affinity.cookie.secret_file", "dynamic-cookie-key"},
 	{Decide, "lb learns no cookies of the hosts': users whom one keeps in place go where their token is, or in turn without one", "appsession"},
-	{Decide, "lb has no bounded loads for requests: a host gets all of its tokens, however busy it is. Tokens that HAProxy sent elsewhere move once, when lb takes over", "hash-balance-factor hash-preserve-affinity"},
+	{Decide, "lb has no queue or limit of its own for each host: a host gets its tokens, however busy it is. Tokens that HAProxy sent elsewhere move once, when lb takes over", "hash-preserve-affinity"},
 	{Decide, "lb has no rules that choose a host: those whom a rule sent elsewhere move once, when lb takes over", "use-server force-persist ignore-persist"},
 	{LeftOut, "a connection that fails goes on to the host that the token will have once the first is taken out, at once and at most once for each host; nothing is sent twice that can't be repeated", "retries retry-on"},
 	{LeftOut, "lb has no rules for requests and answers: look whether one keeps somebody out, or changes what hosts or browsers rely on", "http-response http-after-response tcp-response reqadd reqdel reqrep reqirep rspadd rspdel rsprep filter use-fcgi-app http-send-name-header monitor monitor-uri monitor-net monitor-fail"},

@@ -24,6 +24,7 @@ type params struct {
 	weight                  int
 	check, backup, disabled bool
 	inter, rise, fall       said
+	slowstart               said // of at least some time
 }
 
 // said is a value with the directive that gives it; it is unset without one.
@@ -56,6 +57,7 @@ func (t *translation) servers() {
 		t.host(s)
 	}
 	t.settings(all)
+	t.slowStart(all)
 }
 
 // server reads a server or server-template line.
@@ -154,6 +156,12 @@ func (p *params) take(d *directive, name, value string, s *server) (err error) {
 		var inter time.Duration
 		inter, err = parseTime(value)
 		p.inter = said{formatTime(inter), d}
+	case "slowstart":
+		var lasts time.Duration
+		lasts, err = parseTime(value)
+		if p.slowstart = (said{}); lasts > 0 {
+			p.slowstart = said{formatTime(lasts), d}
+		}
 	case "rise":
 		_, err = parseNumber(value, 1, maxID)
 		p.rise = said{value, d}
