@@ -7,7 +7,9 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"tokenring/config"
@@ -20,6 +22,7 @@ type agentCmd struct {
 	ID         uint32   `env:"LB_AGENT_ID" help:"The host's number, for the haproxy policy."`
 	Address    string   `required:"" env:"LB_AGENT_ADDRESS" placeholder:"IP:PORT" help:"Where the balancers reach this host's IDE."`
 	Weight     int      `default:"1" env:"LB_AGENT_WEIGHT" help:"Its share of the users, relative to other hosts."`
+	WeightFile string   `env:"LB_AGENT_WEIGHT_FILE" placeholder:"FILE" help:"Holds the weight, and may change: it is looked at every two seconds."`
 	Zone       string   `env:"LB_AGENT_ZONE" help:"Where it stands, for the operators."`
 	Bind       string   `default:":7946" env:"LB_AGENT_BIND" placeholder:"IP:PORT" help:"Where gossip listens, TCP and UDP."`
 	Advertise  string   `env:"LB_AGENT_ADVERTISE" placeholder:"IP:PORT" help:"Where others reach its gossip, if not at --bind."`
@@ -36,7 +39,12 @@ func (agentCmd) Help() string {
 whenever it has lost the others. The host gets users once a balancer has checked
 it. On SIGTERM it says that it is leaving, so that its users are sent elsewhere
 before it is gone; killed without that, its host stays for as long as it passes
-its checks.`
+its checks.
+
+A host's weight can change while it serves: write the new one into --weight-file.
+Users move only as far as the change makes it necessary. While the file can't be
+read, or holds something else than a number from 1 to 256, the weight before
+stays, which at the start is --weight. Operators can override it at a balancer.`
 }
 
 // Run announces the host until ctx ends.
@@ -50,9 +58,26 @@ func (a *agentCmd) Run(ctx context.Context, s *streams) error {
 		Bind: a.Bind, Advertise: a.Advertise, Join: a.Join, SecretFile: a.SecretFile, Label: a.Label,
 	}
 	if !a.Demo {
-		return pool.RunAgent(ctx, cfg, log)
+		return a.announce(ctx, cfg, log)
 	}
 	return a.runWithDemo(ctx, cfg, demo.HostConfig{Name: a.Name, Logger: log})
+}
+
+// announce runs the agent, with the weight from the file if there is one.
+func (a *agentCmd) announce(ctx context.Context, cfg pool.AgentConfig, log zerolog.Logger) error {
+	if a.WeightFile == "" {
+		return pool.RunAgent(ctx, cfg, log)
+	}
+	file := weightFile{path: a.WeightFile, weight: cfg.Weight, log: log}
+	file.look()
+	weights := make(chan int)
+	cfg.Weight, cfg.Weights = file.weight, weights
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { file.watch(ctx, weights) })
+	defer watching.Wait()
+	defer cancel()
+	return pool.RunAgent(ctx, cfg, log)
 }
 
 // runWithDemo serves the demo host for as long as the agent runs: the agent
@@ -70,7 +95,7 @@ func (a *agentCmd) runWithDemo(ctx context.Context, cfg pool.AgentConfig, host d
 		defer stop()
 		ctx, cancel := context.WithCancel(ctx)
 		defer context.AfterFunc(group, cancel)()
-		return pool.RunAgent(ctx, cfg, host.Logger)
+		return a.announce(ctx, cfg, host.Logger)
 	})
 	return g.Wait()
 }

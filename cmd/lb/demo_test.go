@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -251,6 +253,55 @@ func TestDrainMovesNobodyWhoIsConnected(t *testing.T) {
 	if got := d.whoami(token); got != "ide-3" {
 		t.Errorf("after the drain the user is on %q, want ide-3 at once", got)
 	}
+}
+
+// ctl runs lb ctl against the demo.
+func (d *runningDemo) ctl(args ...string) output {
+	d.t.Helper()
+	file := filepath.Join(d.t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(d.token), 0o600); err != nil {
+		d.t.Fatal(err)
+	}
+	return runProgram(d.t.Context(), d.t, append([]string{"ctl", "--address", d.admin, "--token-file", file}, args...)...)
+}
+
+// TestWhatIfSaysWhatThenHappens: it counts the terminals that would move and says
+// where to, the drain cuts none, and who reconnects is where it was said.
+func TestWhatIfSaysWhatThenHappens(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--no-shell")
+	tokens := d.tokensOf()
+	stays, _ := d.terminal(tokens["ide-1"])
+	moves, _ := d.terminal(tokens["ide-2"])
+	second, _ := d.terminal(tokens["ide-2"])
+	asked := d.ctl("whatif", "--leave", "ide-2", "--format", "json")
+	answer, err := read[ctlWhatif]([]byte(asked.out), nil)
+	if asked.code != exitOK || err != nil {
+		t.Fatalf("exit %d, %v: %s", asked.code, err, asked.errOut)
+	}
+	to := ""
+	for _, r := range answer.Routes {
+		if r.From == "ide-2" && r.Sessions == 2 {
+			to = r.To
+		}
+	}
+	if answer.Sessions != 3 || answer.SessionsMoved != 2 || !answer.SessionsExact || to == "" {
+		t.Fatalf("got %+v, want 2 of 3 terminals moved, both the same way", answer)
+	}
+	if got := d.ctl("drain", "ide-2", "--yes", "--reason", "new kernel"); got.code != exitOK {
+		t.Fatalf("drain: %s", got.errOut)
+	}
+	for _, ws := range []*websocket.Conn{stays, moves, second} {
+		if err := d.echo(ws, "still here"); err != nil {
+			t.Errorf("a terminal after the drain: %v", err)
+		}
+	}
+	if got := d.ctl("explain", tokens["ide-2"]); !strings.Contains(got.out, "ide-2 has a live session") {
+		t.Errorf("while it is connected: %s%s", got.out, got.errOut)
+	}
+	_ = moves.Close(websocket.StatusNormalClosure, "")
+	_ = second.Close(websocket.StatusNormalClosure, "")
+	d.eventually("the user is where it was said", func() bool { return d.whoami(tokens["ide-2"]) == to })
 }
 
 func TestMaintEndsTheHostsTerminals(t *testing.T) {

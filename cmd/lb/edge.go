@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -144,16 +145,24 @@ func (e *edge) buildAdmin() error {
 		return err
 	}
 	e.register()
+	cookie := ""
+	if c := e.cfg.Affinity.Cookie; c != nil {
+		cookie = c.Name
+	}
 	e.admin, err = admin.New(admin.Deps{
 		Region:       e.pool,
 		Sessions:     e.proxy.Session,
+		Live:         e.proxy.Live,
+		Placement:    e.proxy.Placement,
 		Digester:     e.digester,
 		Hash:         e.cfg.Hash,
+		Cookie:       cookie,
 		Metrics:      e.metrics,
 		Token:        token,
 		Name:         e.cfg.Name,
 		Version:      version(),
 		Address:      e.cfg.Admin.Address,
+		ConfirmShare: *e.cfg.Admin.ConfirmShare,
 		Certificates: e.expiries,
 		Ready:        e.ready,
 		Logger:       e.log.With().Str("part", "admin").Logger(),
@@ -301,7 +310,7 @@ func (e *edge) use(s *pool.Snapshot) {
 	}
 	targets := make([]health.Target, 0, len(s.Hosts))
 	for _, h := range s.Hosts {
-		if h.State != pool.Maint {
+		if h.State != pool.Maint && h.Contact != pool.Missing { // who knows whose the address is now
 			targets = append(targets, health.Target{Name: h.Name, Address: h.Address})
 		}
 	}
@@ -337,10 +346,18 @@ func (e *edge) ready() error {
 	if e.stopping.Load() {
 		return errors.New("stopping")
 	}
-	for _, h := range e.pool.Snapshot().Hosts {
-		if h.Serving() {
+	return unable(e.pool.Snapshot())
+}
+
+// unable says why no token gets a host, nil if some do.
+func unable(s *pool.Snapshot) error {
+	for _, placed := range s.Table.Hosts() {
+		if h := s.Host(placed.Name); h != nil && h.Serving() {
 			return nil
 		}
+	}
+	if slices.ContainsFunc(s.Hosts, (*pool.Host).Serving) {
+		return errors.New("the hosts that can serve aren't in a ring yet")
 	}
 	return errors.New("no host can serve")
 }

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"tokenring/balancer"
 	"tokenring/config"
@@ -67,7 +66,7 @@ func (c *explainCmd) Run(s *streams) error {
 	}
 	out := bufio.NewWriter(s.out)
 	line, flush := c.printer(out)
-	err = c.each(s.in, func(token string) error { return line(c.explain(table, digester, token)) })
+	err = eachToken(c.Tokens, s.in, func(token string) error { return line(c.explain(table, digester, token)) })
 	return errors.Join(err, flush(), out.Flush())
 }
 
@@ -105,10 +104,10 @@ func existingDigester(cfg *config.Config) (balancer.Digester, error) {
 	return newDigester(cfg)
 }
 
-// each calls do for each token.
-func (c *explainCmd) each(in io.Reader, do func(token string) error) error {
-	if len(c.Tokens) > 0 {
-		for _, token := range c.Tokens {
+// eachToken calls do for each of tokens, or for each line of in if there are none.
+func eachToken(tokens []string, in io.Reader, do func(token string) error) error {
+	if len(tokens) > 0 {
+		for _, token := range tokens {
 			if err := do(token); err != nil {
 				return err
 			}
@@ -164,7 +163,7 @@ func (c *explainCmd) printer(out io.Writer) (line func(explained) error, flush f
 		e.SetEscapeHTML(false)
 		return func(x explained) error { return e.Encode(x) }, func() error { return nil }
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	w := columns(out)
 	head := "DIGEST\tHOST\tRULE\tCANDIDATES"
 	if c.ShowTokens {
 		head = "TOKEN\t" + head

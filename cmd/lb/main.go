@@ -34,6 +34,7 @@ type cli struct {
 	Check   checkCmd   `cmd:"" help:"Check a configuration file and say all that is wrong with it."`
 	Agent   agentCmd   `cmd:"" help:"Announce this IDE host to the balancers' pool, until SIGTERM."`
 	Demo    demoCmd    `cmd:"" help:"Run a balancer and three IDE hosts on this machine, to try it out."`
+	Ctl     ctlCmd     `cmd:"" help:"See and steer a running balancer."`
 	Explain explainCmd `cmd:"" help:"Say where tokens go with the hosts of a configuration file, and why."`
 	Import  importCmd  `cmd:"" help:"Write the lb.yaml that takes over from a haproxy.cfg, and report each line of it."`
 	Version versionCmd `cmd:"" help:"Print the version."`

@@ -20,10 +20,10 @@ const (
 	leastSpare = 4 << 20         // bytes that aren't worth a collection
 	heapPeriod = 5 * time.Second // between two looks at the heap
 
-	// restPercent is GOGC after a collection that is to trim the heap. The runtime
-	// gives back what exceeds the size that follows from it, little by little in
-	// the background. debug.FreeOSMemory does so at once, and stops all else on a
-	// processor for tens of milliseconds meanwhile.
+	// restPercent is GOGC while the heap is trimmed. The runtime gives back what
+	// exceeds the size that follows from it, little by little in the background.
+	// debug.FreeOSMemory does so at once, and stops all else on a processor for tens
+	// of milliseconds meanwhile.
 	restPercent = 5
 )
 
@@ -33,31 +33,42 @@ func keepHeap(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	var resting atomic.Bool // the next collection is the one after which nothing is to come
+	var resting atomic.Int32 // how many of the next collections leave the heap at rest
 	afterEachCollection(ctx, func() {
-		percent := restPercent
-		if !resting.CompareAndSwap(true, false) {
-			percent = gcPercent(readHeap().live)
+		if resting.Load() > 0 {
+			resting.Add(-1)
+			return
 		}
-		debug.SetGCPercent(percent)
+		debug.SetGCPercent(gcPercent(readHeap().live))
 	})
 	tick := time.NewTicker(heapPeriod)
 	defer tick.Stop()
 	was := readHeap()
-	for trimmed := was; ; {
+	for trimmed, trimming := was, false; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 		is := readHeap()
-		if is.trimmable(was, trimmed) {
-			resting.Store(true)
-			runtime.GC()
-			trimmed = is
+		switch {
+		case trimming: // all that could be given back has been
+			trimmed, trimming = is, false
+		case is.trimmable(was, trimmed):
+			trim(&resting)
+			trimming = true
 		}
 		was = is
 	}
+}
+
+// trim collects twice, since the runtime derives what it keeps from what was in
+// use before the last collection, and sees to it only when one has ended.
+func trim(resting *atomic.Int32) {
+	resting.Store(2)
+	debug.SetGCPercent(restPercent)
+	runtime.GC()
+	runtime.GC()
 }
 
 // afterEachCollection calls do after each collection, in a goroutine of the
@@ -77,9 +88,10 @@ func afterEachCollection(ctx context.Context, do func()) {
 }
 
 // gcPercent returns what GOGC has to be for a heap of which so many bytes are
-// live.
+// live. The runtime lets a heap grow to 4 MiB at GOGC 100, however little is live,
+// and to more in proportion, which must not be more than the room.
 func gcPercent(live uint64) int {
-	return max(100, int(100*heapRoom/max(live, 1<<20)))
+	return max(100, int(100*heapRoom/max(live, 4<<20)))
 }
 
 // A heap is its size at one moment, in bytes.
@@ -105,11 +117,15 @@ func readHeap() heap {
 	}
 }
 
+// spare returns what isn't known to be live.
+func (h heap) spare() uint64 { return h.resident - min(h.live, h.resident) }
+
 // trimmable tells whether it is quiet since the heap was as was tells, and a
-// collection is worth it: because a good part of the heap is known to be spare, or
-// because so much was allocated since it was trimmed that nobody knows.
+// collection is worth it: because a good part of the heap is known to be spare
+// that wasn't when it was last trimmed, or because so much was allocated since
+// then that nobody knows.
 func (h heap) trimmable(was, trimmed heap) bool {
-	spare := h.resident - min(h.live, h.resident)
 	quiet := h.allocated-was.allocated <= max(leastSpare/4, h.live/16)
-	return quiet && (spare > max(leastSpare, h.live/4) || h.allocated-trimmed.allocated > max(4*leastSpare, h.live))
+	known := h.spare() > trimmed.spare()+max(leastSpare, h.live/4)
+	return quiet && (known || h.allocated-trimmed.allocated > max(4*leastSpare, h.live))
 }

@@ -66,9 +66,8 @@ func affinitySecrets(cfg *config.Config, log zerolog.Logger) ([][]byte, error) {
 // adminToken reads the bearer token. Without a configured file, it is made at
 // the first start and kept in the state directory.
 func adminToken(cfg *config.Config, log zerolog.Logger) (string, error) {
-	file := cfg.Admin.TokenFile
-	if file == "" {
-		file = filepath.Join(cfg.StateDir, "admin.token")
+	file := adminTokenFile(cfg)
+	if cfg.Admin.TokenFile == "" {
 		log.Info().Str("file", file).Msg("admin.token_file isn't set; the admin token is kept here")
 		return keptSecret(file)
 	}
@@ -84,6 +83,14 @@ func adminToken(cfg *config.Config, log zerolog.Logger) (string, error) {
 		log.Warn().Str("file", file).Int("want_characters", shortToken).Msg("the admin token is short enough to be guessed")
 	}
 	return token, nil
+}
+
+// adminTokenFile returns where the bearer token is, or will be.
+func adminTokenFile(cfg *config.Config) string {
+	if cfg.Admin.TokenFile != "" {
+		return cfg.Admin.TokenFile
+	}
+	return filepath.Join(cfg.StateDir, "admin.token")
 }
 
 // shortToken is the length, in characters, below which a random token has less

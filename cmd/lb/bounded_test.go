@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"tokenring/config"
+)
+
+// A pairEdge is a balancer before the hosts a and b, each of which answers with its
+// name.
+type pairEdge struct {
+	*edge
+	t *testing.T
+}
+
+// startPair runs one with a line of configuration beside the usual ones, and one in
+// the section pool.
+func startPair(t *testing.T, line, inPool string) *pairEdge {
+	t.Helper()
+	text := line + `
+name: lb-1
+listen: [{address: "127.0.0.1:0"}]
+health: {interval: 1s, timeout: 1s, rise: 1, fall: 5}
+admin: {address: "127.0.0.1:0", token_file: admin.token}
+state_dir: state
+pool:
+  ` + inPool + `
+  hosts:
+`
+	for _, name := range []string{"a", "b"} {
+		host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) }))
+		t.Cleanup(host.Close)
+		text += fmt.Sprintf("    - {name: %s, address: %q}\n", name, host.Listener.Addr())
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "admin.token"), []byte("swordfish\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Parse(filepath.Join(dir, "lb.yaml"), []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &pairEdge{t: t}
+	if b.edge, err = newEdge(cfg, zerolog.Nop(), io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	<-b.pool.Settled()
+	return b
+}
+
+// say sends a request and returns the answer's body.
+func (b *pairEdge) say(req *http.Request) string {
+	b.t.Helper()
+	tr := &http.Transport{DisableKeepAlives: true}
+	defer tr.CloseIdleConnections()
+	resp, err := tr.RoundTrip(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		b.t.Fatal(resp.Status, string(body), err)
+	}
+	return string(body)
+}
+
+// page returns the name of the host that answers a request with token.
+func (b *pairEdge) page(token string) string {
+	b.t.Helper()
+	req, err := http.NewRequestWithContext(b.t.Context(), "GET", "http://"+b.fronts[0].ln.Addr().String()+"/?token="+token, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.say(req)
+}
+
+// An answer is what this test reads of the API's.
+type answer struct {
+	Host, Rule string
+	Full       bool
+}
+
+// api asks the admin endpoint.
+func (b *pairEdge) api(method, path, body string) answer {
+	b.t.Helper()
+	req, err := http.NewRequestWithContext(b.t.Context(), method, "http://"+b.adminLn.Addr().String()+path, strings.NewReader(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer swordfish")
+	req.Header.Set("Content-Type", "application/json")
+	var a answer
+	if err := json.Unmarshal([]byte(b.say(req)), &a); err != nil {
+		b.t.Fatal(err)
+	}
+	return a
+}
+
+// tokens returns n tokens that the ring gives to a.
+func (b *pairEdge) tokens(n int) []string {
+	table := b.pool.Snapshot().Table
+	var tokens []string
+	for i := 0; len(tokens) < n; i++ {
+		token := fmt.Sprintf("token-%d", i)
+		if table.Hosts()[table.Owner([]byte(token))].Name == "a" {
+			tokens = append(tokens, token)
+		}
+	}
+	return tokens
+}
+
+// TestABoundedLoadIsKeptFromTheFileToTheAnswer sends eight users of one host to a
+// balancer, which gives it five: 1.25 × 8 / 2.
+func TestABoundedLoadIsKeptFromTheFileToTheAnswer(t *testing.T) {
+	b := startPair(t, "hash: {bounded_load: 1.25}", "")
+	tokens := b.tokens(9)
+	users, late := tokens[:8], tokens[8]
+	at, count := map[string]string{}, map[string]int{}
+	for _, token := range users {
+		at[token] = b.page(token)
+		count[at[token]]++
+	}
+	if count["a"] != 5 || count["b"] != 3 {
+		t.Errorf("the users are on %v, want 5 on a and 3 on b", count)
+	}
+	rules := map[string]string{"a": "owner", "b": "placed"}
+	for _, token := range users {
+		if again := b.page(token); again != at[token] {
+			t.Errorf("a user of %s is on %s now", at[token], again)
+		}
+		if e := b.api("POST", "/v1/explain", `{"token":"`+token+`"}`); e.Host != at[token] || e.Rule != rules[e.Host] {
+			t.Errorf("a user of %s is explained as %+v", at[token], e)
+		}
+	}
+	terminals := &b.pool.Snapshot().Host("a").Gauges.Sessions
+	terminals.Add(2) // with them a has 7, and 1.25 × 11 / 2 is less
+	defer terminals.Add(-2)
+	if a, other := b.api("GET", "/v1/hosts/a", ""), b.api("GET", "/v1/hosts/b", ""); !a.Full || other.Full {
+		t.Errorf("a is full: %t, b is full: %t", a.Full, other.Full)
+	}
+	if e := b.api("POST", "/v1/explain", `{"token":"`+late+`"}`); e.Host != "b" || e.Rule != "overflow" {
+		t.Errorf("one more user is explained as %+v", e)
+	}
+	if host := b.page(late); host != "b" {
+		t.Errorf("one more user is on %s", host)
+	}
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"testing"
+	"time"
+)
+
+// TestAHostThatReturnsGetsItsTokensSlowly drains a host and takes it back: its
+// tokens stay where they were for at least a second, and come back within four.
+func TestAHostThatReturnsGetsItsTokensSlowly(t *testing.T) {
+	b := startPair(t, "", "slow_start: 4s")
+	tokens := b.tokens(30) // of a
+	b.api("PATCH", "/v1/hosts/a", `{"state":"drain"}`)
+	if got := b.page(tokens[0]); got != "b" {
+		t.Fatalf("drained: the token is on %s", got)
+	}
+	b.api("PATCH", "/v1/hosts/a", `{"state":"ready"}`)
+	back := time.Now()
+	early := func() bool { return time.Since(back) < time.Second }
+	for _, token := range tokens {
+		if got := b.page(token); got != "b" && early() {
+			t.Fatalf("just back: the token is on %s", got)
+		}
+	}
+	if got := b.api("POST", "/v1/explain", `{"token":"`+tokens[0]+`"}`); (got.Rule != "warming" || got.Host != "b") && early() {
+		t.Errorf("just back: got %+v, want b by warming", got)
+	}
+	seen := map[string]bool{}
+	for ; time.Since(back) < 5*time.Second && len(seen) < len(tokens); <-time.After(20 * time.Millisecond) {
+		for _, token := range tokens {
+			switch where := b.page(token); {
+			case where == "a":
+				seen[token] = true
+			case seen[token]:
+				t.Fatalf("a token went back to %s", where)
+			}
+		}
+	}
+	if took := time.Since(back); len(seen) < len(tokens) || took < time.Second {
+		t.Errorf("%d of %d tokens are back after %v", len(seen), len(tokens), took)
+	}
+	if got := b.api("POST", "/v1/explain", `{"token":"`+tokens[0]+`"}`); got.Rule != "owner" || got.Host != "a" {
+		t.Errorf("after that: got %+v, want a by owner", got)
+	}
+}
