@@ -121,13 +121,23 @@ func (p *tab) types(line string) {
 // text returns what the element that selector finds first shows.
 func (p *tab) text(selector string) string {
 	p.t.Helper()
-	var text string
-	p.do("read "+selector, chromedp.Evaluate(fmt.Sprintf(`document.querySelector(%q)?.innerText ?? ""`, selector), &text))
+	text, err := p.read(selector)
+	if err != nil {
+		p.t.Fatalf("%s: read %s: %v", p.name, selector, err)
+	}
 	return text
 }
 
+func (p *tab) read(selector string) (text string, err error) {
+	ctx, done := context.WithTimeout(p.ctx, patience)
+	defer done()
+	err = chromedp.Run(ctx, chromedp.Evaluate(fmt.Sprintf(`document.querySelector(%q)?.innerText ?? ""`, selector), &text))
+	return text, err
+}
+
 // until waits until the text of selector matches the pattern, and returns what
-// its first group has matched, or all of it.
+// its first group has matched, or all of it. While one page follows another,
+// nothing can be read.
 func (p *tab) until(selector, pattern string) string {
 	p.t.Helper()
 	wanted := regexp.MustCompile(pattern)
@@ -135,14 +145,14 @@ func (p *tab) until(selector, pattern string) string {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		text := p.text(selector)
-		if m := wanted.FindStringSubmatch(text); m != nil {
+		text, err := p.read(selector)
+		if m := wanted.FindStringSubmatch(text); err == nil && m != nil {
 			return m[len(m)-1]
 		}
 		select {
 		case <-tick.C:
 		case <-deadline:
-			p.t.Fatalf("%s: %s doesn't come to show %q; it shows\n%s", p.name, selector, pattern, text)
+			p.t.Fatalf("%s: %s doesn't come to show %q (%v); it shows\n%s", p.name, selector, pattern, err, text)
 		}
 	}
 }
@@ -156,7 +166,12 @@ func (p *tab) untilTrue(what, expression string) {
 // phone makes the tab as narrow as a phone held upright.
 func (p *tab) phone(height int64) {
 	p.t.Helper()
-	p.do("narrow", emulation.SetDeviceMetricsOverride(400, height, 1, true))
+	p.resize(400, height)
+}
+
+func (p *tab) resize(width, height int64) {
+	p.t.Helper()
+	p.do("resize", emulation.SetDeviceMetricsOverride(width, height, 1, width < 500))
 }
 
 // fits fails the test if the page is wider than the tab.

@@ -27,7 +27,14 @@ func (p *tab) set(host, state, reason string) {
 	p.do("press "+state, chromedp.Click(`button[aria-label="`+state+`: `+host+`"]`, chromedp.ByQuery))
 	p.until("#decide h2", "^Set "+host+" to "+state+"$")
 	p.do("decide", chromedp.SendKeys(`#decide input[name="reason"]`, reason, chromedp.ByQuery), chromedp.Click("#decide .primary", chromedp.ByQuery))
+	p.closed()
 	p.until(row(host)+` td[data-label="State"] .badge`, "^"+state+"$")
+}
+
+// closed waits until the dialog has closed: what it asked for has been answered.
+func (p *tab) closed() {
+	p.t.Helper()
+	p.untilTrue("close the dialog", `!document.querySelector("#decide").open`)
 }
 
 func TestDashboardLinkSignsInAndForgetsTheToken(t *testing.T) {
@@ -73,6 +80,17 @@ func TestDashboardDrainsAHostAndItsTerminalStays(t *testing.T) {
 	p.until("#serving", "^3 of 3$")
 	p.clean()
 	terminal.clean()
+}
+
+// A connection may be dead without having ended: the laptop slept, or a box on
+// the way has forgotten it.
+func TestADashboardThatHearsNothingConnectsAgain(t *testing.T) {
+	region, browser := startPretence(t, 3), startChromium(t)
+	region.change(func() { region.silent = 1 })
+	p := open(t, browser, "dashboard", region.url)
+	p.until("#live", "^live$")
+	p.until("#serving", "^3 of 3$")
+	p.clean()
 }
 
 // A policy that nobody enforces, or a console that nobody reads, would let all
