@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -100,9 +101,25 @@ func TestAllBalancersRestartAndTokensKeepTheirHosts(t *testing.T) {
 	both := []string{r.container(t, "lb-1"), r.container(t, "lb-2")}
 	docker(t, append([]string{"kill"}, both...)...)
 	docker(t, append([]string{"start"}, both...)...)
+	started := time.Now()
 	eventually(t, "the balancers are back, and drain the host", r.draining)
+	if took := time.Since(started); took > soonBack {
+		t.Errorf("they were back after %v, want %v at most", took.Round(time.Millisecond), soonBack)
+	}
 	tr.lap(t)
 	tr.end(t)
+	tr.mustSucceed(t, answered)
 	tr.mustRoute(t, func(_, token string) []string { return via(want[token]) })
 	r.find(t).mustBe(t, want, "a token moved")
+}
+
+// soonBack is less than balancers wait for hosts that they remember and can't
+// find, or for the hosts' next calls at the worst.
+const soonBack = 6 * time.Second
+
+// answered picks the requests that a balancer has answered: one that has no hosts
+// yet mustn't.
+func answered(one trip) bool {
+	var refused *refusal
+	return one.err == nil || errors.As(one.err, &refused)
 }
