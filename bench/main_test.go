@@ -31,7 +31,7 @@ func TestCommandLine(t *testing.T) {
 
 func TestMeasurementsAreChosenByLetter(t *testing.T) {
 	s := &stage{scale: fullScale(1, time.Second)}
-	for args, want := range map[string]string{"": "aabbcddddeef", "d,e": "ddddee", "f,a": "aaf"} {
+	for args, want := range map[string]string{"": "aabbcddddeefgg", "d,e": "ddddee", "f,a": "aaf"} {
 		o, _, err := parse(slices.DeleteFunc([]string{"--lb=x", "--only=" + args}, func(arg string) bool { return arg == "--only=" }), io.Discard, io.Discard)
 		if err != nil {
 			t.Fatal(err)

@@ -6,11 +6,15 @@ import (
 	"sync"
 )
 
-// memory is a trial of idle terminals. The proxies stand side by side, because
+// memory is a trial of quiet clients. The proxies stand side by side, because
 // most of the time is spent waiting until they have settled; but only one at a
 // time is given something to do, and none comes or goes between two readings,
 // so that none changes what another shares with it.
-type memory struct{ terminals int }
+type memory struct {
+	clients int
+	come    string  // the order with which they come
+	then    []order // what they do after the first reading
+}
 
 func (t memory) take(ctx context.Context, s *stage, m measurement, all []proxy) []result {
 	results := make([]result, len(all))
@@ -44,20 +48,17 @@ func (t memory) take(ctx context.Context, s *stage, m measurement, all []proxy) 
 	return results
 }
 
-// one takes the memory of one proxy, which holds empty bytes without terminals.
+// one takes the memory of one proxy, which holds empty bytes without clients.
 // It does something to it only while it holds turn.
 func (t memory) one(ctx context.Context, s *stage, v *visit, empty float64, turn *sync.Mutex) (sample, error) {
-	var crowd *player
+	crowd, err := v.cast(ctx, "terminals")
+	if err != nil {
+		return sample{}, err
+	}
 	var values []float64
-	for _, act := range []func() error{
-		func() (err error) {
-			crowd, err = v.terminals(ctx, order{Do: "open", Count: t.terminals, Rate: openRate})
-			return err
-		},
-		func() error { return crowd.must(order{Do: "greet", Rate: greetRate}) },
-	} {
+	for _, act := range append([]order{{Do: t.come, Count: t.clients, Rate: openRate}}, t.then...) {
 		turn.Lock()
-		err := act()
+		err := crowd.must(act)
 		turn.Unlock()
 		if err != nil {
 			return sample{}, err
@@ -67,9 +68,9 @@ func (t memory) one(ctx context.Context, s *stage, v *visit, empty float64, turn
 		}
 		full, err := pss(v.running.pid())
 		if err != nil {
-			return sample{}, fmt.Errorf("with %d terminals: %w", t.terminals, err)
+			return sample{}, fmt.Errorf("with %d clients: %w", t.clients, err)
 		}
-		values = append(values, (full-empty)/float64(t.terminals)/1e3, full/1e6)
+		values = append(values, (full-empty)/float64(t.clients)/1e3, full/1e6)
 	}
 	return sample{values: values}, nil
 }

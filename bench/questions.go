@@ -21,7 +21,7 @@ func (s *stage) questions() []measurement {
 		all = append(all, keeps(n, false, goal{0.6, 0.33}), keeps(n, true, goal{0.6, 0.4}))
 	}
 	all = append(all, s.talks(false), s.talks(true))
-	return append(all, s.waves())
+	return append(all, s.waves(), stays(s.idle[0], false), stays(s.idle[0], true))
 }
 
 // chosen returns the measurements with one of the letters; all, if there are
@@ -43,7 +43,7 @@ func chosen(all []measurement, letters []string) ([]measurement, error) {
 	}
 	for l, found := range wanted {
 		if !found {
-			return nil, fmt.Errorf("there is no measurement %q: want letters from a to f, such as --only d,e", l)
+			return nil, fmt.Errorf("there is no measurement %q: want letters from a to g, such as --only d,e", l)
 		}
 	}
 	return some, nil
@@ -59,11 +59,23 @@ func costs(letter, title, unit string, tls bool, l load, g goal) measurement {
 // keeps asks for the memory of each of n idle terminals.
 func keeps(n int, tls bool, g goal) measurement {
 	title := fmt.Sprintf("%d idle terminals, %s", n, clearOrTLS(tls))
-	return measurement{letter: "d", title: title, tls: tls, trial: memory{terminals: n}, seldom: true, figures: []figure{
+	t := memory{clients: n, come: "open", then: []order{{Do: "greet", Rate: greetRate}}}
+	return measurement{letter: "d", title: title, tls: tls, trial: t, seldom: true, figures: []figure{
 		{name: "each, before any message", unit: "KB", digits: 1, goal: g, against: "haproxy", signed: true},
 		{name: "in all", unit: "MB", digits: 1, against: "haproxy"},
 		{name: "each, after a message", unit: "KB", digits: 1, goal: g, against: "haproxy", signed: true},
 		{name: "in all then", unit: "MB", digits: 1, against: "haproxy"},
+	}}
+}
+
+// stays asks for the memory of each of n connections that are kept alive after a
+// request.
+func stays(n int, tls bool) measurement {
+	title := fmt.Sprintf("%d connections kept alive, %s", n, clearOrTLS(tls))
+	t := memory{clients: n, come: "stay"}
+	return measurement{letter: "g", title: title, tls: tls, trial: t, seldom: true, figures: []figure{
+		{name: "each, after a request", unit: "KB", digits: 1, against: "haproxy", signed: true},
+		{name: "in all", unit: "MB", digits: 1, against: "haproxy"},
 	}}
 }
 

@@ -43,8 +43,8 @@ var notes = []string{
 	"Every figure is the median of processes that were started for it, each on a core of its own; load and hosts share another. Less is better everywhere. \"ratio\" is to the better of HAProxy and nginx, for memory to HAProxy.",
 	"All three hash the query parameter \"token\" consistently onto the same three hosts, keep connections alive on both sides, add X-Forwarded-For, carry WebSockets and log nothing; over TLS all use one ECDSA P-256 certificate, TLS 1.3, AES-128-GCM and X25519. That is verified for each process before it is measured.",
 	"lb does more: it also sets X-Forwarded-Proto, X-Forwarded-Host and X-Request-Id and counts metrics. nginx does less: it has no active checks, which lb and HAProxy do every 2 s.",
-	"(a) to (c) and (e): user and system time of all the proxy's threads and children between two moments under load, divided by what the hosts served or echoed between. \"busy\" is the share of its core that the proxy used; (d) to (f) don't try to use it up.",
-	"(d) The proxies stand side by side, one at a time is given something to do, and memory (PSS, summed over a proxy's processes; 1 KB = 1000 bytes) is read a fixed time after that: \"each\" is what it grew by, divided by the terminals; \"in all\" includes the empty proxy. HAProxy and nginx share a few libraries there, and each counts half of them.",
+	"(a) to (c) and (e): user and system time of all the proxy's threads and children between two moments under load, divided by what the hosts served or echoed between. \"busy\" is the share of its core that the proxy used; (d) to (g) don't try to use it up.",
+	"(d), (g) The proxies stand side by side, one at a time is given something to do, and memory (PSS, summed over a proxy's processes; 1 KB = 1000 bytes) is read a fixed time after that: \"each\" is what it grew by, divided by the terminals or connections; \"in all\" includes the empty proxy. HAProxy and nginx share a few libraries there, and each counts half of them.",
 	"(e), (f) A round trip is timed by the terminal's end, in a process of its own; one that begins late because the last echo was late counts from when it was due.",
 }
 

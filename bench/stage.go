@@ -201,10 +201,19 @@ func (s *stage) visitWithHosts(ctx context.Context, p proxy, m measurement) (*vi
 
 // terminals starts a process of terminals, which opens so many of them.
 func (v *visit) terminals(ctx context.Context, open order) (*player, error) {
-	t, err := cast(ctx, "terminals", v.job.target())
+	t, err := v.cast(ctx, "terminals")
 	if err != nil {
 		return nil, err
 	}
-	v.ends = append(v.ends, t.end)
 	return t, t.must(open)
+}
+
+// cast starts a role towards the proxy, which ends with the visit.
+func (v *visit) cast(ctx context.Context, role string) (*player, error) {
+	p, err := cast(ctx, role, v.job.target())
+	if err != nil {
+		return nil, err
+	}
+	v.ends = append(v.ends, p.end)
+	return p, nil
 }

@@ -16,6 +16,7 @@ import (
 // terminals are many terminals in one process, which obey these orders:
 //
 //	open   opens Count more at a Rate, and says how long it took
+//	stay   opens Count plain connections likewise: a request each, and then nothing
 //	greet  has each send one message, Rate of them a second
 //	chat   has each send a message from now on, spread evenly, and again Every so often
 //	take   says what came of the messages since the last one
@@ -60,7 +61,12 @@ func playWave(ctx context.Context, to target, in *json.Decoder, out *json.Encode
 func (t *terminals) obey(ctx context.Context, o order) outturn {
 	switch o.Do {
 	case "open":
-		return t.open(ctx, o)
+		return t.open(ctx, o, t.to.openTerminal)
+	case "stay":
+		return t.open(ctx, o, func(ctx context.Context) (*terminal, error) {
+			c, err := t.to.stay(ctx)
+			return &terminal{c}, err
+		})
 	case "greet":
 		return t.greet(ctx, o)
 	case "chat":
@@ -80,10 +86,10 @@ func (t *terminals) close(stop func()) {
 	t.wg.Wait()
 }
 
-func (t *terminals) open(ctx context.Context, o order) outturn {
+func (t *terminals) open(ctx context.Context, o order, open func(context.Context) (*terminal, error)) outturn {
 	var mu sync.Mutex
 	return paced(ctx, o, func(int) error {
-		one, err := t.to.openTerminal(ctx)
+		one, err := open(ctx)
 		if err == nil {
 			mu.Lock()
 			t.all = append(t.all, one)

@@ -59,6 +59,17 @@ func TestTerminalsOpenGreetAndChat(t *testing.T) {
 	}
 }
 
+func TestConnectionsStayAfterTheirRequest(t *testing.T) {
+	h := serving(t, 1)
+	p := playing(t, "terminals", target{Address: h.list()[0].Address})
+	if err := p.must(order{Do: "stay", Count: 10, Rate: 1000}); err != nil {
+		t.Fatal(err)
+	}
+	if served, links := h.served.Load(), h.links.Load(); served != 10 || links != 10 {
+		t.Errorf("%d requests on %d connections, want 10 on 10", served, links)
+	}
+}
+
 func TestTerminalsThatCannotOpenAreCounted(t *testing.T) {
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {

@@ -147,11 +147,10 @@ func (s *stage) flood(ctx context.Context, v *visit) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	w, err := cast(ctx, "wave", v.job.target())
+	w, err := v.cast(ctx, "wave")
 	if err != nil {
 		return sample{}, err
 	}
-	v.ends = append(v.ends, w.end)
 	if err := pause(ctx, s.window); err != nil {
 		return sample{}, err
 	}

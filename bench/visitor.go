@@ -96,17 +96,31 @@ func ask(c net.Conn, path, fields string) ([]byte, error) {
 // visit opens a connection, sends one small request, and closes the connection
 // when the whole answer is there.
 func (t target) visit(ctx context.Context) error {
+	c, err := t.stay(ctx)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// stay is visit, but leaves the connection open.
+func (t target) stay(ctx context.Context) (net.Conn, error) {
 	const patience = 10 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	c, err := t.connect(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
-		return err
+	if err := errors.Join(c.SetDeadline(time.Now().Add(patience)), read(c), c.SetDeadline(time.Time{})); err != nil {
+		c.Close()
+		return nil, err
 	}
+	return c, nil
+}
+
+// read sends one small request and takes the whole answer.
+func read(c net.Conn) error {
 	got, err := ask(c, smallPath, "")
 	if err != nil {
 		return err
