@@ -109,6 +109,18 @@ func BenchmarkFirstBuild(b *testing.B) {
 }
 
 // BenchmarkCompare compares tables that differ in one host.
+func BenchmarkForecast(b *testing.B) {
+	forAll(b, func(b *testing.B, cfg Config, hosts []Host) {
+		forecaster, err := NewForecaster(cfg)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for b.Loop() {
+			rebuild(b, forecaster, hosts...)
+		}
+	})
+}
+
 func BenchmarkCompare(b *testing.B) {
 	forAll(b, func(b *testing.B, cfg Config, hosts []Host) {
 		builder := newBuilder(b, fewer(cfg))

@@ -44,6 +44,21 @@ func NewBuilder(cfg Config) (*Builder, error) {
 	return b, nil
 }
 
+// NewForecaster returns a Builder for questions about tables that nobody is served
+// by. It builds the same tables, bit for bit, and keeps nothing: for `consistent` it
+// computes by itself what the library would say, a hundred times faster. Errors
+// are NewBuilder's.
+func NewForecaster(cfg Config) (*Builder, error) {
+	b, err := NewBuilder(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if p, ok := b.policy.(*consistentPolicy); ok {
+		b.policy = consistentForecast{p}
+	}
+	return b, nil
+}
+
 // newPolicy returns the policy that cfg names. cfg is sound and complete.
 func newPolicy(cfg Config) policy {
 	keys := newKeyHash(cfg.Seed)

@@ -67,6 +67,19 @@ func (p *consistentPolicy) place(hosts []Host) (layout, error) {
 	return slotLayout(hosts, p.keys, owners, ring.heirs(owners)), nil
 }
 
+// consistentForecast is the policy without the library: its ring alone.
+type consistentForecast struct{ *consistentPolicy }
+
+// place implements policy.
+func (p consistentForecast) place(hosts []Host) (layout, error) {
+	ring, err := newRing(p.cfg, hosts)
+	if err != nil {
+		return layout{}, err
+	}
+	owners := ring.owners()
+	return slotLayout(hosts, p.keys, owners, ring.heirs(owners)), nil
+}
+
 // membersOf returns the members that stand for hosts, sorted, and the index of
 // each member's host.
 func membersOf(hosts []Host) ([]member, map[string]uint16) {

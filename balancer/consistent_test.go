@@ -50,6 +50,28 @@ func TestTableSaysWhatTheLibrarySays(t *testing.T) {
 
 // TestHeirsAreWhoTheLibraryNamesAfterARemove takes each host of random sets out
 // of the library, all its members, and looks who has got its slots.
+func TestForecastsAreTheTablesThatWouldBeBuilt(t *testing.T) {
+	each(t, func(t *testing.T, cfg Config) {
+		forecaster, err := NewForecaster(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		builder := newBuilder(t, cfg)
+		for _, hosts := range [][]Host{fleet(1), fleet(3), mixed(20), mixed(7), fleet(60), nil} {
+			want, got := rebuild(t, builder, hosts...), rebuild(t, forecaster, hosts...)
+			if got.Digest() != want.Digest() { // which covers owners and heirs
+				t.Errorf("%d hosts: got %s, want %s", len(hosts), got.Digest(), want.Digest())
+			}
+		}
+	})
+}
+
+func TestForecasterRefusesWhatNewBuilderDoes(t *testing.T) {
+	if _, err := NewForecaster(Config{Policy: "none such"}); err == nil {
+		t.Error("got a forecaster for no policy")
+	}
+}
+
 func TestHeirsAreWhoTheLibraryNamesAfterARemove(t *testing.T) {
 	rng := rand.New(rand.NewPCG(21, 22))
 	for range 150 {
