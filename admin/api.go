@@ -11,6 +11,12 @@ import (
 const apiAbout = `How operators see and steer a load balancer. Every call but /healthz and /readyz needs the
 token from the file that admin.token_file in lb.yaml names, as "Authorization: Bearer …". Errors are problem details (RFC 9457).`
 
+func init() {
+	// encoding/json takes State for state, and the last of the two wins: what was
+	// checked would not be what is done.
+	huma.ValidateStrictCasing = true
+}
+
 // registerAPI puts the API's operations and their description on mux.
 func (s *Server) registerAPI(mux *http.ServeMux) error {
 	cfg := huma.DefaultConfig("Tokenring admin API", s.deps.Version)

@@ -340,3 +340,23 @@ func TestNewRefusesWhatCantWork(t *testing.T) {
 		}
 	}
 }
+
+// TestMembersInAnotherLetterCaseAreRefused: what is decoded must be what was
+// checked.
+func TestMembersInAnotherLetterCaseAreRefused(t *testing.T) {
+	for _, row := range []struct{ method, path, body string }{
+		{"PATCH", "/v1/hosts/ide-1", `{"state":"ready","State":"maint","max_moved":1}`},
+		{"PATCH", "/v1/hosts/ide-1", `{"state":"drain","max_moved":0.1,"Max_Moved":1}`},
+		{"PATCH", "/v1/hosts/ide-1", `{"weight":1,"Weight":2.7}`},
+		{"POST", "/v1/explain", `{"token":"a","Token":""}`},
+		{"POST", "/v1/whatif", `{"Leave":["ide-1"]}`},
+	} {
+		r := newRegion()
+		if w := ask(newServer(t, r, io.Discard), row.method, row.path, row.body); w.Code != http.StatusUnprocessableEntity {
+			t.Errorf("%s: got %d %s", row.body, w.Code, w.Body)
+		}
+		if r.decided.Load() != nil {
+			t.Errorf("%s: something was decided", row.body)
+		}
+	}
+}

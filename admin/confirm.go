@@ -2,7 +2,6 @@ package admin
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"net/http"
 
@@ -50,17 +49,13 @@ func (a aim) change(h *pool.Host) balancer.Change {
 func isEmpty(c balancer.Change) bool { return len(c.Leave)+len(c.Join)+len(c.Weights) == 0 }
 
 // confirm refuses a decision about h that would move more of the keys than
-// limit. Its errors are answers.
-func (s *Server) confirm(ctx context.Context, snap *pool.Snapshot, h *pool.Host, a aim, limit float64) error {
+// limit. It must be the caller's turn to build, until the decision is in force:
+// what comes next is judged by the ring that this one leaves. Errors are answers.
+func (s *Server) confirm(snap *pool.Snapshot, h *pool.Host, a aim, limit float64) error {
 	change := a.change(h)
-	if isEmpty(change) {
+	if limit >= 1 || isEmpty(change) {
 		return nil
 	}
-	done, err := s.planner.wait(ctx)
-	if err != nil {
-		return huma.Error503ServiceUnavailable("nothing was decided: " + err.Error() + ", or send the decision without max_moved")
-	}
-	defer done()
 	p, err := s.plan(snap, change, "")
 	if err != nil || !p.beyond(limit) {
 		return err
@@ -83,7 +78,7 @@ func newTooMuch(host string, p plan, limit float64) *tooMuch {
 	t := &tooMuch{Moved: p.Moved, MaxMoved: limit, Sessions: p.shift.open, SessionsMoved: whole(p.shift.moved), SessionsExact: p.shift.exact}
 	t.Status, t.Title = http.StatusConflict, http.StatusText(http.StatusConflict)
 	t.Detail = fmt.Sprintf("nothing was decided: this decision about %s would move %.1f %% of the tokens, and max_moved allows %.1f %%; "+
-		"%d of the %d terminals that are open here would be on another host once they reconnect. POST /v1/whatif says which. "+
+		"%d of the %d terminals that are open here would go with them once they reconnect. POST /v1/whatif says which. "+
 		"To decide it all the same, send it without max_moved", host, 100*t.Moved, 100*limit, t.SessionsMoved, t.Sessions)
 	return t
 }

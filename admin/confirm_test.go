@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -115,6 +117,26 @@ func TestARefusalSaysWhatWouldMoveAndHowToGoOn(t *testing.T) {
 	if ct := w.Header().Get("Content-Type"); ct != "application/problem+json" || got.Status != 409 || got.Title != "Conflict" {
 		t.Errorf("got %s, %d, %q", ct, got.Status, got.Title)
 	}
+}
+
+// TestDecisionsAtTheSameTimeAreJudgedOneAfterTheOther: each by the ring that those
+// before it have left. Together they would take all hosts away.
+func TestDecisionsAtTheSameTimeAreJudgedOneAfterTheOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegion() // three hosts are in the ring
+		s := newServer(t, slowRegion{r, time.Second}, io.Discard)
+		codes := make(chan int, 3)
+		for _, host := range []string{"ide-1", "ide-2", "ide-3"} {
+			go func() { codes <- ask(s, "PATCH", "/v1/hosts/"+host, `{"state":"drain","max_moved":0.9}`).Code }()
+		}
+		count := map[int]int{}
+		for range cap(codes) {
+			count[<-codes]++
+		}
+		if left := len(r.Snapshot().Table.Hosts()); count[200] != 2 || count[409] != 1 || left != 1 {
+			t.Errorf("answers %v, and %d hosts are left", count, left)
+		}
+	})
 }
 
 // TestWhoAllowsAllIsntKeptWaiting: no ring is computed for that.

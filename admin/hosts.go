@@ -137,20 +137,35 @@ type decisionInput struct {
 // is with the decision in force.
 func (s *Server) patchHost(ctx context.Context, in *decisionInput) (*hostOutput, error) {
 	takeTime(ctx)
-	snap := s.deps.Region.Snapshot()
+	d := in.decision()
+	switch {
+	case s.deps.Region.Snapshot().Host(in.Name) == nil:
+		return nil, noHost(in.Name)
+	case d.State == "" && d.Weight == nil:
+		return nil, huma.Error422UnprocessableEntity("nothing is decided: the body needs a state, a weight, or both")
+	}
+	limit := in.limit()
+	if limit < 1 {
+		done, err := s.planner.wait(ctx)
+		if err != nil {
+			return nil, huma.Error503ServiceUnavailable("nothing was decided: " + err.Error() + ", or send the decision without max_moved")
+		}
+		defer done()
+	}
+	snap := s.deps.Region.Snapshot() // with all that has been decided while this one waited
 	before := snap.Host(in.Name)
 	if before == nil {
 		return nil, noHost(in.Name)
 	}
-	d := in.decision()
-	if d.State == "" && d.Weight == nil {
-		return nil, huma.Error422UnprocessableEntity("nothing is decided: the body needs a state, a weight, or both")
+	if err := s.confirm(snap, before, aimOf(d, before), limit); err != nil {
+		return nil, err
 	}
-	if limit := in.Body.MaxMoved; limit != nil && *limit < 1 {
-		if err := s.confirm(ctx, snap, before, aimOf(d, before), *limit); err != nil {
-			return nil, err
-		}
-	}
+	return s.decide(ctx, d, before)
+}
+
+// decide has d come into force, and answers with its host, which was as before
+// says.
+func (s *Server) decide(ctx context.Context, d pool.Decision, before *pool.Host) (*hostOutput, error) {
 	d.At, d.Origin = time.Now(), s.deps.Name
 	if d.By == "" {
 		d.By = visitorOf(ctx).by
@@ -158,9 +173,17 @@ func (s *Server) patchHost(ctx context.Context, in *decisionInput) (*hostOutput,
 	err := s.deps.Region.Decide(ctx, d)
 	s.audit(ctx, d, before, err)
 	if err != nil {
-		return nil, refusal(in.Name, err)
+		return nil, refusal(d.Host, err)
 	}
-	return s.getHost(ctx, &hostInput{Name: in.Name})
+	return s.getHost(ctx, &hostInput{Name: d.Host})
+}
+
+// limit returns the share of the tokens that may move, 1 if any may.
+func (in *decisionInput) limit() float64 {
+	if in.Body.MaxMoved == nil {
+		return 1
+	}
+	return *in.Body.MaxMoved
 }
 
 // decision returns what the operator has decided, without when and where.

@@ -102,17 +102,18 @@ func TestACrowdOfQuestionsIsTurnedAway(t *testing.T) {
 	})
 }
 
-func TestBuildersAreKept(t *testing.T) {
-	p := newPlanner(balancer.Config{Policy: balancer.PolicyMaglev})
-	for range 3 {
-		for _, policy := range []string{"", balancer.PolicyMaglev, balancer.PolicyKetama} {
-			if _, err := p.build(policy, []balancer.Host{{Name: "a", Weight: 1}}); err != nil {
-				t.Fatal(err)
-			}
+func TestPlansHaveThePolicysOwnParameters(t *testing.T) {
+	hash := balancer.Config{Policy: balancer.PolicyKetama, Maglev: balancer.MaglevConfig{Slots: 503}}
+	p := newPlanner(hash)
+	hosts := []balancer.Host{{Name: "a", Weight: 1}}
+	for policy, want := range map[string]int{"": 160, balancer.PolicyKetama: 160, balancer.PolicyMaglev: 503} {
+		table, err := p.build(policy, hosts)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if len(p.builders) != 2 {
-		t.Errorf("%d builders for two policies", len(p.builders))
+		if table.Slots() != want {
+			t.Errorf("%q: got %d slots, want %d", policy, table.Slots(), want)
+		}
 	}
 }
 

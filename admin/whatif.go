@@ -19,8 +19,8 @@ const maxRoutes = 1000
 
 type whatifInput struct {
 	Body struct {
-		Leave   []string       `json:"leave,omitempty" doc:"Hosts that would leave the ring"`
-		Join    []joinBody     `json:"join,omitempty" doc:"Hosts that would join it, known or not"`
+		Leave   []string       `json:"leave,omitempty" maxItems:"4096" doc:"Hosts that would leave the ring"`
+		Join    []joinBody     `json:"join,omitempty" maxItems:"256" doc:"Hosts that would join it, known or not"`
 		Weights map[string]int `json:"weights,omitempty" doc:"Other weights for hosts in the ring, 0 to 256, by name; 0 takes a host's keys away"`
 		Policy  string         `json:"policy,omitempty" enum:"consistent,rendezvous,maglev,ketama,haproxy" doc:"Another policy, with its parameters from lb.yaml; default: the one in force"`
 	}
@@ -39,7 +39,8 @@ type whatifBody struct {
 	Ideal             float64     `json:"ideal" doc:"The share that must, for the hosts to have their fair shares"`
 	Astray            float64     `json:"astray" doc:"The part of moved between hosts whose weights stay as they are"`
 	Sessions          int         `json:"sessions" doc:"Terminals open through this balancer"`
-	SessionsMoved     int         `json:"sessions_moved" doc:"Those whose token would have another host than the one they are on, when they reconnect. A change of the ring itself cuts none"`
+	SessionsMoved     int         `json:"sessions_moved" doc:"Those that would come to another host when they reconnect than they would without the change. A change of the ring itself cuts none"`
+	SessionsAstray    int         `json:"sessions_astray" doc:"Those that aren't on their token's host at present, whatever changes: on one in drain, or since before a host joined. They find theirs when they reconnect"`
 	SessionsExact     bool        `json:"sessions_exact" doc:"Whether the terminals were counted; else the numbers are those to be expected, rounded"`
 	Routes            []routeBody `json:"routes" doc:"From where to where, the largest first"`
 	RoutesLeftOut     int         `json:"routes_left_out" doc:"How many small ones aren't listed"`
@@ -52,7 +53,7 @@ type whatifBody struct {
 type routeBody struct {
 	From     string  `json:"from" doc:"Empty where there are no hosts"`
 	To       string  `json:"to" doc:"Empty where there are no hosts"`
-	Share    float64 `json:"share" doc:"Of all tokens; 0 if only terminals go this way that aren't on their tokens' hosts"`
+	Share    float64 `json:"share" doc:"Of all tokens; 0 if only terminals go this way whose tokens had been sent where there was room"`
 	Sessions int     `json:"sessions"`
 }
 
@@ -67,7 +68,7 @@ type tableHostBody struct {
 	Host     string  `json:"host"`
 	Weight   int     `json:"weight"`
 	Share    float64 `json:"share"`
-	Sessions int     `json:"sessions" doc:"Terminals; afterwards, where they would be if they all reconnected"`
+	Sessions int     `json:"sessions" doc:"Terminals: before, those that are open there; after, those that would be if all reconnected"`
 }
 
 type whatifOutput struct{ Body whatifBody }
@@ -170,6 +171,7 @@ func (s *Server) whatifOf(p plan) whatifBody {
 		Astray:            p.Astray,
 		Sessions:          p.shift.open,
 		SessionsMoved:     whole(p.shift.moved),
+		SessionsAstray:    p.shift.astray,
 		SessionsExact:     p.shift.exact,
 		Before:            tableOf(p.before, p.shift.before),
 		After:             tableOf(p.after, p.shift.after),

@@ -228,7 +228,7 @@ func TestWhatIfIsWrittenAsPromised(t *testing.T) {
 	got := decode[map[string]any](t, ask(s, "POST", "/v1/whatif", `{"leave":["ide-2"]}`), http.StatusOK)
 	want := []string{
 		"after", "astray", "before", "confirm_share", "ideal", "method", "moved", "needs_confirmation",
-		"routes", "routes_left_out", "sessions", "sessions_exact", "sessions_moved",
+		"routes", "routes_left_out", "sessions", "sessions_astray", "sessions_exact", "sessions_moved",
 	}
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(got))); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

@@ -31,6 +31,7 @@ func (s ctlStatus) sound() bool { return s.Name != "" }
 
 type ctlRing struct {
 	ctlAgreement
+	Version    uint64
 	BuiltAt    time.Time `json:"built_at"`
 	Rebuilding bool
 	Policy     string
@@ -120,6 +121,7 @@ type ctlWhatif struct {
 	Moved, Ideal, Astray float64
 	Sessions             int
 	SessionsMoved        int  `json:"sessions_moved"`
+	SessionsAstray       int  `json:"sessions_astray"`
 	SessionsExact        bool `json:"sessions_exact"`
 	Routes               []struct {
 		From, To string

@@ -121,11 +121,14 @@ func showWhatif(out io.Writer, a ctlWhatif) error {
 		how = "by the product of the shares: the two rings place tokens by different hashes"
 	}
 	fmt.Fprintf(w, "moved\t%s of the tokens (%s)\n", percent(a.Moved), how)
-	fmt.Fprintf(w, "ideal\t%s, by the weights alone\n", percent(a.Ideal))
+	fmt.Fprintf(w, "ideal\t%s, if all hosts had their fair shares before and after\n", percent(a.Ideal))
 	fmt.Fprintf(w, "astray\t%s, between hosts whose weights stay\n", percent(a.Astray))
 	fmt.Fprintf(w, "terminals\t%s\n", a.terminals())
+	if a.SessionsAstray > 0 {
+		fmt.Fprintf(w, "\t%d aren't on their tokens' hosts at present, and find these when they reconnect, whatever changes\n", a.SessionsAstray)
+	}
 	fmt.Fprintf(w, "ring\t%s → %s\n", a.Before, a.After)
-	if a.NeedsConfirmation {
+	if a.NeedsConfirmation && a.Before.Policy == a.After.Policy { // no command changes the policy
 		fmt.Fprintf(w, "confirm\tit is more than the %s that pass without --yes\n", percent(a.ConfirmShare))
 	}
 	if err := w.Flush(); err != nil {
@@ -153,7 +156,7 @@ func (a ctlWhatif) terminals() string {
 	if !a.SessionsExact {
 		about = "about "
 	}
-	return fmt.Sprintf("%s%d of %d open here would be on another host once they reconnect; nothing is cut now", about, a.SessionsMoved, a.Sessions)
+	return fmt.Sprintf("%s%d of %d open here would move once they reconnect; nothing is cut now", about, a.SessionsMoved, a.Sessions)
 }
 
 func (a ctlWhatif) showRoutes(out io.Writer) error {

@@ -86,7 +86,7 @@ func (c *explainCmd) table(cfg *config.Config) (*balancer.Table, error) {
 			return nil, fmt.Errorf("--down %s: there is no such host in %s; it has %s", name, c.Config, strings.Join(names, ", "))
 		}
 	}
-	b, err := balancer.NewBuilder(cfg.Hash)
+	b, err := balancer.NewForecaster(cfg.Hash)
 	if err != nil {
 		return nil, err
 	}
