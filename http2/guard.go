@@ -6,6 +6,7 @@ package http2
 import (
 	"encoding/binary"
 	"slices"
+	"strings"
 
 	"golang.org/x/net/http2/hpack"
 )
@@ -14,8 +15,9 @@ import (
 // and ends a connection of which it finds
 //
 //   - more frames of a kind than a client can need (a Flood),
-//   - a header field that HTTP/2 doesn't know, which net/http would answer as if
-//     the request were in order otherwise (RFC 9113 §8.2.2, §5.4.2).
+//   - a field that makes a request malformed, and that net/http takes for itself
+//     or overlooks: it would answer as if the request were in order (RFC 9113 §8.1.1,
+//     §5.4.2).
 //
 // It changes one thing: of a SETTINGS frame that sets a value twice, for which
 // net/http would end the connection, only the last one goes on (RFC 9113 §6.5.3).
@@ -30,7 +32,8 @@ type Guard struct {
 	payload []byte    // of the frame under way, if it is one that is looked into
 	block   []byte    // the header block under way
 	fields  *hpack.Decoder
-	bad     bool   // the block has a field that it must not have
+	opens   bool   // the block has a pseudo-header field: it is no trailer section
+	bad     error  // what is wrong with the block's fields; nil if nothing is
 	out     []byte // what goes on
 }
 
@@ -60,11 +63,27 @@ const (
 // NewGuard returns a guard that awaits the connection preface.
 func NewGuard() *Guard {
 	g := &Guard{}
-	g.fields = hpack.NewDecoder(tableSize, func(f hpack.HeaderField) {
-		g.bad = g.bad || isHop(f.Name) || f.Name == "te" && f.Value != "trailers"
-	})
+	g.fields = hpack.NewDecoder(tableSize, g.see)
 	return g
 }
+
+// see looks at a field of the block under way. What it lets pass, CheckField sees
+// again, unless net/http keeps it.
+func (g *Guard) see(f hpack.HeaderField) {
+	g.opens = g.opens || strings.HasPrefix(f.Name, ":")
+	switch {
+	case isHop(f.Name) || f.Name == "te" && f.Value != "trailers":
+		g.bad = errHop
+	case f.Name == ":protocol" && f.Value == "": // net/http takes it for none
+		g.bad = errPseudo
+	case isBlank(f.Value) && (!g.opens || isKept(f.Name)):
+		g.bad = errField
+	}
+}
+
+// isKept tells whether net/http doesn't hand a field of a request over as it came:
+// it joins cookies, and reads the others itself.
+func isKept(name string) bool { return name == "cookie" || name == "expect" || name == "trailer" }
 
 // Pass takes note of bytes that have come from the client at a time, in seconds
 // from any moment on, and returns those that may go on, which are valid until
@@ -206,13 +225,11 @@ func (g *Guard) endBlock() error {
 	if !g.head.has(flagEndHeaders) {
 		return nil
 	}
+	g.opens = false
 	_, _ = g.fields.Write(g.block)
 	_ = g.fields.Close()
 	g.block = spare(g.block)
-	if g.bad {
-		return errHop
-	}
-	return nil
+	return g.bad
 }
 
 // passSettings lets a SETTINGS frame go on, with the last value of each setting.

@@ -92,6 +92,31 @@ func TestFieldsOfAConnectionEndIt(t *testing.T) {
 	}
 }
 
+// TestFieldsThatNetHTTPKeepsAreJudgedHere: it would answer a malformed request.
+func TestFieldsThatNetHTTPKeepsAreJudgedHere(t *testing.T) {
+	get := []string{":method: GET", ":path: /"}
+	for _, row := range []struct {
+		lines []string
+		want  error
+	}{
+		{append(get, "cookie: a=b "), errField},
+		{append(get, "expect: \t100-continue"), errField},
+		{append(get, "trailer: x "), errField},
+		{append(get, "x-a: b "), nil}, // is handed over as it is, for CheckField to refuse
+		{append(get, "cookie: "), nil},
+		{[]string{"x-a: b "}, errField}, // a trailer section
+		{append(get, ":protocol: "), errPseudo},
+	} {
+		if _, err := pass(preface+frame(typeHeaders, flagEndHeaders, 1, block(row.lines...)), 7); !errors.Is(err, row.want) || (err == nil) != (row.want == nil) {
+			t.Errorf("%q: got %v, want %v", row.lines, err, row.want)
+		}
+	}
+	later := frame(typeHeaders, flagEndHeaders, 1, block(get...)) + frame(typeHeaders, flagEndHeaders|flagEndStream, 1, block("x-a: b "))
+	if _, err := pass(preface+later, 7); !errors.Is(err, errField) {
+		t.Errorf("behind a head: got %v", err)
+	}
+}
+
 func TestEachBudgetEnds(t *testing.T) {
 	for kind, one := range map[Kind]string{
 		Reset:        frame(typeReset, 0, 1, "1234"),

@@ -21,6 +21,7 @@ func (e Error) Error() string { return string(e) }
 
 // Why requests are refused.
 const (
+	errPseudo    = Error("a pseudo-header field that requests don't have (RFC 9113 §8.3)")
 	errControl   = Error("a control character or space in a pseudo-header field (RFC 9113 §8.3.1)")
 	errPath      = Error("a :path that doesn't begin with a slash (RFC 9113 §8.3.1)")
 	errAuthority = Error("a malformed :authority (RFC 9113 §8.3.1)")
@@ -108,12 +109,16 @@ func CheckField(name string, values []string) error {
 		return errField
 	}
 	for _, v := range values {
-		if strings.ContainsAny(v, "\r\n\x00") || strings.Trim(v, " \t") != v {
+		if strings.ContainsAny(v, "\r\n\x00") || isBlank(v) {
 			return errField
 		}
 	}
 	return nil
 }
+
+// isBlank tells whether a field's value begins or ends with a blank, as it must not
+// in HTTP/2 (RFC 9113 §8.2.1).
+func isBlank(value string) bool { return strings.Trim(value, " \t") != value }
 
 // isHop tells whether a field, named in lower case, is of one connection of
 // HTTP/1.1 (RFC 9113 §8.2.2).

@@ -22,6 +22,9 @@ func TestHostThatSendsNonsenseIsAnsweredFor(t *testing.T) {
 		"nothing":          "",
 		"cut in head":      "HTTP/1.1 200 OK\r\nContent-Le",
 		"cut after 103":    "HTTP/1.1 103 Early Hints\r\n\r\n",
+		"no chunk":         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\ng\r\n",
+		"cut in a size":    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r",
+		"chunk of 2^64":    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t, "a").on("/bad", says(raw, false))

@@ -85,8 +85,9 @@ func (x *exchange) receive(l *link, up *upload) error {
 			return x.hostFailed(l, up, err)
 		case l.resp.Status == 101: // we offered no upgrade (RFC 9110 §15.2.2)
 			return x.hostFailed(l, up, errUnasked)
-		case l.resp.Status < 200:
-			l.used = false // it has spoken: not a connection that was closed while idle
+		}
+		l.used = false // it has spoken: not a connection that was closed while idle
+		if l.resp.Status < 200 {
 			if err := x.relayInterim(&l.resp); err != nil {
 				return err
 			}
@@ -112,21 +113,48 @@ func (x *exchange) relayInterim(resp *http1.Response) error {
 // relay sends the final answer to the client as it comes, the head together
 // with the first bytes of the body.
 func (x *exchange) relay(l *link, up *upload) error {
+	body := l.in.Body(l.resp.Framing, l.resp.Length)
+	first, err := firstChunk(l, body)
+	if err != nil {
+		return x.hostFailed(l, up, err) // while nothing of the answer is out
+	}
 	if up.pending() {
 		x.last = true // the rest of the request's body stands in the way of the next request
 	}
 	x.status = l.resp.Status
 	x.keep(&l.resp)
 	x.side.head(&l.resp)
-	if l.resp.Framing == http1.NoBody {
-		return x.finish(x.side.end(nil, nil))
+	if body.Done() {
+		return x.finishBody(body, first)
 	}
-	body := l.in.Body(l.resp.Framing, l.resp.Length)
-	if l.in.Buffered() == 0 && !body.Done() {
-		if err := x.reached(x.side.flush()); err != nil { // the head must not wait for a slow body
-			return err
-		}
+	if len(first) > 0 {
+		x.sent += int64(len(first))
+		err = x.reached(x.side.piece(first))
+	} else if l.in.Buffered() == 0 { // the head must not wait for a slow body
+		err = x.reached(x.side.flush())
 	}
+	if err != nil {
+		return err
+	}
+	return x.relayBody(l, up, body)
+}
+
+// firstChunk returns the data of the first chunk if its beginning has come with the
+// head. The head waits for it: a broken chunk is answered with 502 then, rather
+// than with the beginning of an answer.
+func firstChunk(l *link, body *http1.Body) ([]byte, error) {
+	if l.resp.Framing != http1.Chunked || l.in.Buffered() == 0 {
+		return nil, nil
+	}
+	data, err := body.Next()
+	if body.Done() {
+		err = nil
+	}
+	return data, err
+}
+
+// relayBody sends the body, of which the beginning may have been sent already.
+func (x *exchange) relayBody(l *link, up *upload, body *http1.Body) error {
 	for {
 		if err := x.bulk(l, up, body); err != nil {
 			return err
@@ -136,14 +164,20 @@ func (x *exchange) relay(l *link, up *upload) error {
 		if err != nil && !body.Done() {
 			return x.brokenOff(up, err)
 		}
-		x.sent += int64(len(data))
 		if body.Done() {
-			return x.finish(x.side.end(data, body.Trailers()))
+			return x.finishBody(body, data)
 		}
+		x.sent += int64(len(data))
 		if err := x.reached(x.side.piece(data)); err != nil {
 			return err
 		}
 	}
+}
+
+// finishBody sends the last piece, and what ends the body.
+func (x *exchange) finishBody(body *http1.Body, data []byte) error {
+	x.sent += int64(len(data))
+	return x.finish(x.side.end(data, body.Trailers()))
 }
 
 // reached passes on the error of a write to the client. A client that takes

@@ -144,7 +144,8 @@ func (s *stream) body() body {
 	return &s.up
 }
 
-// interim sends a 1xx. net/http sends 100 itself.
+// interim sends a 1xx. net/http sends 100 itself, and any other as soon as it is
+// told. It must not be flushed: net/http would make up a final head for that.
 func (s *stream) interim(resp *http1.Response) error {
 	if resp.Status == 100 {
 		return nil
@@ -154,7 +155,7 @@ func (s *stream) interim(resp *http1.Response) error {
 	s.writeBy.within(s.x.srv.p.cfg.Timeouts.Body)
 	s.w.WriteHeader(resp.Status)
 	clear(h)
-	return s.ctl.Flush()
+	return nil
 }
 
 // head leaves the length out of a 304, which may have it (RFC 9110 §8.6): some
@@ -168,6 +169,7 @@ func (s *stream) head(resp *http1.Response) {
 		h["Content-Length"] = []string{strconv.FormatInt(resp.Length, 10)}
 	}
 	s.w.WriteHeader(resp.Status)
+	clear(h) // or net/http sends what Trailer names behind the body once more
 }
 
 // addFields adds the fields of an answer that are for the client.
@@ -224,6 +226,7 @@ type streamBody struct {
 	left     int64 // of a declared length; -1 without one
 	done     bool
 	trailers []http1.Field
+	excess   [1]byte // room for what is more than was declared
 }
 
 // wholeBody is how long a body may be for the host to hear nothing of the
@@ -233,7 +236,9 @@ const wholeBody = 16 << 10
 
 var streamPieces = sync.Pool{New: func() any { b := make([]byte, wholeBody); return &b }}
 
-// Next returns the next piece, until an error. After the last one Done is true.
+// Next returns the next piece, until an error. After the last one Done is true. The
+// last one of a declared length waits for the stream's end, which may show that the
+// request is malformed: the host must not have all of it by then.
 func (b *streamBody) Next() ([]byte, error) {
 	if b.done {
 		return nil, io.EOF
@@ -244,11 +249,8 @@ func (b *streamBody) Next() ([]byte, error) {
 	room := *b.buf
 	n := 0
 	for {
-		m, err := b.s.r.Body.Read(room[n:])
+		m, err := b.read(room[n:])
 		n += m
-		if b.left >= 0 {
-			b.left -= int64(m)
-		}
 		switch {
 		case errors.Is(err, io.EOF):
 			err = b.readTrailers()
@@ -256,10 +258,27 @@ func (b *streamBody) Next() ([]byte, error) {
 			return room[:n], err
 		case err != nil:
 			return room[:n], b.fault(err)
-		case !b.s.waits(), n == len(room):
+		case b.left != 0 && (!b.s.waits() || n == len(room)):
 			return room[:n], nil
 		}
 	}
+}
+
+// read reads what has come, or waits. Behind a declared length there must be
+// nothing.
+func (b *streamBody) read(p []byte) (n int, err error) {
+	if b.left < 0 {
+		return b.s.r.Body.Read(p)
+	}
+	if b.left == 0 {
+		if n, err = b.s.r.Body.Read(b.excess[:]); n > 0 {
+			return 0, errBodyLength
+		}
+		return 0, err
+	}
+	n, err = b.s.r.Body.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
 }
 
 // fault makes a refusal of what is wrong with the body itself. Of a wrong length
