@@ -32,6 +32,7 @@ const (
 	KindAuthorization
 	KindAccept
 	KindDate
+	KindMaxForwards
 	KindServer
 	KindOrigin
 	KindUserAgent
@@ -62,6 +63,7 @@ var traits = byLength([]trait{
 	{name: "connection", kind: KindConnection, hop: true},
 	{name: "http2-settings", kind: KindHTTP2Settings, hop: true},
 	{name: "keep-alive", kind: KindKeepAlive, hop: true},
+	{name: "proxy", kind: KindOther, hop: true}, // no field, but what CGI makes of it is a setting (CVE-2016-5385)
 	{name: "proxy-authenticate", kind: KindProxyAuth, hop: true},
 	{name: "proxy-authorization", kind: KindProxyAuth, hop: true},
 	{name: "proxy-connection", kind: KindProxyConnection, hop: true},
@@ -70,6 +72,9 @@ var traits = byLength([]trait{
 	{name: "upgrade", kind: KindUpgrade, hop: true},
 
 	{name: "accept", kind: KindAccept},
+	{name: "accept-encoding", kind: KindOther},
+	{name: "accept-language", kind: KindOther},
+	{name: "age", kind: KindOther},
 	{name: "authorization", kind: KindAuthorization},
 	{name: "cache-control", kind: KindOther},
 	{name: "content-length", kind: KindContentLength},
@@ -77,17 +82,24 @@ var traits = byLength([]trait{
 	{name: "cookie", kind: KindCookie},
 	{name: "date", kind: KindDate},
 	{name: "expect", kind: KindExpect},
+	{name: "expires", kind: KindOther},
 	{name: "forwarded", kind: KindForwarded},
+	{name: "from", kind: KindOther},
 	{name: "host", kind: KindHost},
+	{name: "idempotency-key", kind: KindOther},
 	{name: "if-match", kind: KindOther},
 	{name: "if-modified-since", kind: KindOther},
 	{name: "if-none-match", kind: KindOther},
 	{name: "if-range", kind: KindOther},
 	{name: "if-unmodified-since", kind: KindOther},
 	{name: "location", kind: KindLocation},
-	{name: "max-forwards", kind: KindOther},
+	{name: "max-forwards", kind: KindMaxForwards},
 	{name: "origin", kind: KindOrigin},
+	{name: "pragma", kind: KindOther},
+	{name: "prefer", kind: KindOther},
 	{name: "range", kind: KindOther},
+	{name: "referer", kind: KindOther},
+	{name: "retry-after", kind: KindOther},
 	{name: "sec-websocket-accept", kind: KindSecWebSocketAccept},
 	{name: "sec-websocket-key", kind: KindSecWebSocketKey},
 	{name: "sec-websocket-version", kind: KindSecWebSocketVersion},
@@ -97,7 +109,9 @@ var traits = byLength([]trait{
 	{name: "user-agent", kind: KindUserAgent},
 	{name: "vary", kind: KindOther},
 	{name: "via", kind: KindOther},
+	{name: "warning", kind: KindOther},
 	{name: "www-authenticate", kind: KindOther},
+	{name: "x-csrf-token", kind: KindOther},
 	{name: "x-forwarded-for", kind: KindXForwardedFor},
 	{name: "x-forwarded-host", kind: KindXForwardedHost},
 	{name: "x-forwarded-proto", kind: KindXForwardedProto},
@@ -107,16 +121,18 @@ var traits = byLength([]trait{
 
 // families are the traits of fields known by the beginning of their name.
 var families = []trait{
+	{name: "access-control-", kind: KindOther, known: true},
 	{name: "content-", kind: KindOther, known: true},
+	{name: "sec-fetch-", kind: KindOther, known: true},
 	{name: "sec-websocket-", kind: KindSecWebSocketOther, known: true},
 	{name: "x-forwarded-", kind: KindXForwardedOther, known: true},
 }
 
 var unknown trait
 
-// lookalike is the trait of a name that is a known one but for underscores in
-// place of hyphens. Hosts that turn fields into variables, as CGI does, can't
-// tell the two, so that it ends here.
+// lookalike is the trait of a name that is a known one but for underscores or dots
+// in place of hyphens. Hosts that turn fields into variables, as CGI does, can't
+// tell them apart, so that it ends here.
 var lookalike = trait{hop: true, known: true}
 
 // maxLookalike is more than the length of any known name.
@@ -153,18 +169,19 @@ func lookUp(name []byte) *trait {
 			return f
 		}
 	}
-	if bytes.IndexByte(name, '_') >= 0 && looksKnown(name) {
+	if (bytes.IndexByte(name, '_') >= 0 || bytes.IndexByte(name, '.') >= 0) && looksKnown(name) {
 		return &lookalike
 	}
 	return &unknown
 }
 
-// looksKnown reports whether name with hyphens for underscores is a known one.
+// looksKnown reports whether name with hyphens for underscores and dots is a known
+// one.
 func looksKnown(name []byte) bool {
 	var hyphened [maxLookalike]byte
 	n := copy(hyphened[:], name)
 	for i, c := range hyphened[:n] {
-		if c == '_' {
+		if c == '_' || c == '.' {
 			hyphened[i] = '-'
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"html"
 	"strings"
-	"time"
 
 	"tokenring/http1"
 )
@@ -37,7 +36,6 @@ func (x *exchange) fail(f fault) {
 	fields := []http1.Field{
 		field("Content-Type", contentType),
 		field("Cache-Control", "no-store"),
-		field("Date", time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")),
 	}
 	switch f.status {
 	case 426: // RFC 6455 §4.4

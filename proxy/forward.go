@@ -9,6 +9,9 @@ import (
 
 // forward carries the request to its host and the answer back.
 func (x *exchange) forward() {
+	if x.lastHop() {
+		return
+	}
 	for {
 		l, u, err := x.reach()
 		if err != nil {

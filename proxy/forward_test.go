@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"tokenring/http1"
 )
@@ -248,5 +249,19 @@ func TestOnlyIdempotentRequestsWithoutBodyAreRepeatable(t *testing.T) {
 	}
 	if repeatable(&http1.Request{Method: []byte("PUT"), Framing: http1.Length, Length: 1}) {
 		t.Error("a request with a body is repeatable")
+	}
+}
+
+// TestAnswersWithoutADateGetOne: RFC 9110 §6.6.1 wants it of who passes them on.
+func TestAnswersWithoutADateGetOne(t *testing.T) {
+	h := newHost(t, "a").on("/bare", says("HTTP/1.1 204 No Content\r\n\r\n", true))
+	l := start(t, speaksH2(t), h)
+	for name, got := range map[string]http.Header{
+		"HTTP/1.1": l.dialTLS().send(get("/bare")).want(204).Header,
+		"HTTP/2":   l.do(l.h2client(), "GET", "/bare", nil).Header,
+	} {
+		if at, err := http.ParseTime(got.Get("Date")); err != nil || time.Since(at) > time.Minute || len(got["Date"]) != 1 {
+			t.Errorf("%s: Date is %q, %v", name, got["Date"], err)
+		}
 	}
 }

@@ -162,7 +162,7 @@ func (s *stream) interim(resp *http1.Response) error {
 // clients, net/http's among them, then miss the body.
 func (s *stream) head(resp *http1.Response) {
 	h := s.w.Header()
-	h["Date"], h["Content-Type"] = nil, nil // or net/http adds its own
+	h["Content-Type"] = nil // or net/http guesses one
 	addFields(h, resp.Fields)
 	h["X-Request-Id"] = []string{string(s.x.id)}
 	if resp.Framing == http1.Length || resp.Framing == http1.NoBody && resp.Length >= 0 && resp.Status != 304 {

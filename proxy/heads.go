@@ -58,6 +58,8 @@ func (x *exchange) forwards(k http1.Kind) bool {
 	case http1.KindHost, http1.KindContentLength, http1.KindTransferEncoding,
 		http1.KindXForwardedFor, http1.KindXRequestID:
 		return false
+	case http1.KindExpect: // whoever has no body doesn't wait, nor does who speaks HTTP/1.0 (RFC 9110 §10.1.1)
+		return x.req.Expect100
 	case http1.KindXForwardedProto, http1.KindXForwardedHost, http1.KindXForwardedOther,
 		http1.KindForwarded, http1.KindXRealIP:
 		return x.client.trusted
@@ -71,7 +73,7 @@ func (x *exchange) appendForwarded(dst []byte) []byte {
 	dst = append(dst, "X-Forwarded-For: "...)
 	if x.client.trusted {
 		for i := range x.req.Fields {
-			if f := &x.req.Fields[i]; f.Kind == http1.KindXForwardedFor && !f.Hop {
+			if f := &x.req.Fields[i]; f.Kind == http1.KindXForwardedFor && !f.Hop && len(f.Value) > 0 {
 				dst = append(append(dst, f.Value...), ", "...)
 			}
 		}
