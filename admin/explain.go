@@ -28,6 +28,7 @@ type explainBody struct {
 	SlotShare   float64         `json:"slot_share" doc:"The part of all tokens that falls into the slot, 0 to 1"`
 	Point       *uint32         `json:"point,omitempty" doc:"With the policies ketama and haproxy: where on the ring of 2^32 the owner's point is to which the token belongs"`
 	Owner       string          `json:"owner,omitempty" doc:"The host that owns the slot"`
+	WouldOwn    string          `json:"would_own,omitempty" doc:"The host outside the ring that would own the token if it were in it: one in drain, for example"`
 	Host        string          `json:"host,omitempty" doc:"The host that a request would go to now; missing if none can serve"`
 	Rule        string          `json:"rule" enum:"owner,fallback,warming,session,overflow,placed,frozen,none"`
 	Reason      string          `json:"reason" doc:"The rule in plain words"`
@@ -57,8 +58,13 @@ func (s *Server) explain(_ context.Context, in *explainInput) (*explainOutput, e
 	}
 	key := []byte(in.Body.Token)
 	host, tunnels := s.deps.Sessions(key)
-	b := explainKey(s.deps.Region.Snapshot(), key, sessionBody{Host: host, Tunnels: tunnels}, s.deps.Placement(key))
+	snap := s.deps.Region.Snapshot()
+	b := explainKey(snap, key, sessionBody{Host: host, Tunnels: tunnels}, s.deps.Placement(key))
 	b.TokenDigest = s.deps.Digester.Digest(key)
+	if h := s.all.outsider(snap, key); h != nil {
+		b.WouldOwn = h.Name
+		b.Reason += fmt.Sprintf(" %s would own the token, but isn't in the ring: %s.", h.Name, h.WhyNot)
+	}
 	if s.deps.Cookie != "" && b.Rule != string(pool.RuleSession) {
 		b.Reason += fmt.Sprintf(" A client whose cookie %s names another host goes there instead, if that one can serve.", s.deps.Cookie)
 	}

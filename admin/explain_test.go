@@ -3,6 +3,7 @@ package admin
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -190,5 +191,34 @@ func TestNoAnswerRepeatsTheToken(t *testing.T) {
 		if (w.Code == http.StatusOK) != (c.name == "a good one" || c.name == "wanted as the token") {
 			t.Errorf("%s: got %d %s", c.name, w.Code, w.Body)
 		}
+	}
+}
+
+// TestExplainNamesWhoWouldOwnTheToken: whoever asks why a user isn't on the host in
+// drain wants to hear of the drain.
+func TestExplainNamesWhoWouldOwnTheToken(t *testing.T) {
+	r := newRegion() // ide-4 drains
+	s := newServer(t, r, io.Discard)
+	named := 0
+	for i := range 200 {
+		key := fmt.Sprintf("key-%d", i)
+		before := decode[explainBody](t, ask(s, "POST", "/v1/explain", `{"token":"`+key+`"}`), http.StatusOK)
+		r.change("ide-4", func(h *pool.Host) { h.State = pool.Ready })
+		after := decode[explainBody](t, ask(s, "POST", "/v1/explain", `{"token":"`+key+`"}`), http.StatusOK)
+		r.change("ide-4", func(h *pool.Host) { h.State = pool.Drain })
+		want := ""
+		if after.Owner == "ide-4" {
+			want = "ide-4"
+			named++
+		}
+		if before.WouldOwn != want || strings.Contains(before.Reason, "ide-4 would own the token, but isn't in the ring: "+pool.WhyDrain) != (want != "") {
+			t.Fatalf("%s: got %q, %q; in the ring, ide-4 makes its owner %s", key, before.WouldOwn, before.Reason, after.Owner)
+		}
+		if after.WouldOwn != "" {
+			t.Fatalf("%s: %s would own it, and all are in the ring", key, after.WouldOwn)
+		}
+	}
+	if named == 0 {
+		t.Error("no key of ide-4")
 	}
 }

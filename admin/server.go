@@ -34,6 +34,7 @@ type Server struct {
 	token    [sha256.Size]byte // the digest of Deps.Token
 	sessions sessions
 	planner  *planner
+	all      everybody
 	streams  chan struct{} // has room for as many event streams as may be open
 	handler  http.Handler
 }
@@ -50,6 +51,7 @@ func New(d Deps) (*Server, error) {
 		token:    sha256.Sum256([]byte(d.Token)),
 		sessions: newSessions(),
 		planner:  newPlanner(d.Hash),
+		all:      everybody{hash: d.Hash},
 		streams:  make(chan struct{}, maxStreams),
 	}
 	handler, err := s.routes()

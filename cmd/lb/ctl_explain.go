@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"text/tabwriter"
 
 	"tokenring/balancer"
 )
@@ -21,8 +22,9 @@ type ctlExplainCmd struct {
 // Help is the text that --help adds.
 func (ctlExplainCmd) Help() string {
 	return `Says where a request with each token would go now through this balancer: the
-host, by which rule, and why. For a single token all hosts follow, in the order in
-which it tries them, with the reason why each isn't the one. A live session goes
+host, by which rule, and why. Of a single token it says more: its slot, the ring,
+and all hosts in the order in which it tries them, with the reason why each isn't
+the one. A live session goes
 before the ring, and is known if it goes through this balancer.
 
 A token is the value of the key as it stands in the request, never decoded. It
@@ -68,26 +70,8 @@ func (c *ctlExplainCmd) printer(ctl *ctlCmd, out io.Writer) (line func(token str
 	if ctl.Format == "json" {
 		return func(token string, answer []byte) error { return c.writeJSON(out, token, answer) }, func() error { return nil }
 	}
-	if len(c.Tokens) == 1 {
-		return func(token string, answer []byte) error { return c.writeOne(out, token, answer) }, func() error { return nil }
-	}
-	w := columns(out)
-	head := "DIGEST\tHOST\tRULE\tWHY"
-	if c.ShowTokens {
-		head = "TOKEN\t" + head
-	}
-	fmt.Fprintln(w, head)
-	return func(token string, answer []byte) error {
-		e, err := read[ctlExplanation](answer, nil)
-		if err != nil {
-			return err
-		}
-		if c.ShowTokens {
-			fmt.Fprintf(w, "%s\t", token)
-		}
-		_, err = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", dash(e.Digest), dash(e.Host), e.Rule, e.Reason)
-		return err
-	}, w.Flush
+	l := &explanations{showTokens: c.ShowTokens, out: out}
+	return l.add, l.flush
 }
 
 // writeJSON writes the API's answer on a line of its own, with the token in front
@@ -109,15 +93,65 @@ func (c *ctlExplainCmd) writeJSON(out io.Writer, token string, answer []byte) er
 	return err
 }
 
-// writeOne writes all that is known of a single token.
-func (c *ctlExplainCmd) writeOne(out io.Writer, token string, answer []byte) error {
+// explanations are the answers as people read them: a line for each, or all that is
+// known if there is but one. So the first one waits for the second.
+type explanations struct {
+	showTokens bool
+	out        io.Writer
+	first      *explanation      // until there is a second
+	table      *tabwriter.Writer // from then on
+}
+
+type explanation struct {
+	ctlExplanation
+	token string
+}
+
+func (l *explanations) add(token string, answer []byte) error {
 	e, err := read[ctlExplanation](answer, nil)
 	if err != nil {
 		return err
 	}
-	w := columns(out)
-	if c.ShowTokens {
-		fmt.Fprintf(w, "token\t%s\n", token)
+	next := &explanation{e, token}
+	switch {
+	case l.table != nil:
+		return l.row(next)
+	case l.first == nil:
+		l.first = next
+		return nil
+	}
+	l.table = columns(l.out)
+	head := "DIGEST\tHOST\tRULE\tWHY"
+	if l.showTokens {
+		head = "TOKEN\t" + head
+	}
+	fmt.Fprintln(l.table, head)
+	return errors.Join(l.row(l.first), l.row(next))
+}
+
+func (l *explanations) row(e *explanation) error {
+	if l.showTokens {
+		fmt.Fprintf(l.table, "%s\t", shown(e.token))
+	}
+	_, err := fmt.Fprintf(l.table, "%s\t%s\t%s\t%s\n", dash(e.Digest), dash(e.Host), e.Rule, e.Reason)
+	return err
+}
+
+func (l *explanations) flush() error {
+	switch {
+	case l.table != nil:
+		return l.table.Flush()
+	case l.first != nil:
+		return l.writeOne(l.first)
+	}
+	return nil
+}
+
+// writeOne writes all that is known of a single token.
+func (l *explanations) writeOne(e *explanation) error {
+	w := columns(l.out)
+	if l.showTokens {
+		fmt.Fprintf(w, "token\t%s\n", shown(e.token))
 	}
 	fmt.Fprintf(w, "digest\t%s\n", dash(e.Digest))
 	fmt.Fprintf(w, "host\t%s\n", dash(e.Host))

@@ -10,7 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"tokenring/balancer"
 	"tokenring/config"
@@ -93,6 +96,16 @@ func (c *explainCmd) table(cfg *config.Config) (*balancer.Table, error) {
 	return b.Build(hosts)
 }
 
+// shown writes a token so that a terminal shows it and does nothing else: in quotes
+// if it holds what can't be printed.
+func shown(token string) string {
+	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
+	if !utf8.ValidString(token) || strings.ContainsFunc(token, unprintable) {
+		return strconv.Quote(token)
+	}
+	return token
+}
+
 // existingDigester returns the digester of the file's balancer, or one that
 // names nothing if there is no key for it yet: explaining leaves nothing behind.
 func existingDigester(cfg *config.Config) (balancer.Digester, error) {
@@ -171,7 +184,7 @@ func (c *explainCmd) printer(out io.Writer) (line func(explained) error, flush f
 	fmt.Fprintln(w, head)
 	return func(x explained) error {
 		if c.ShowTokens {
-			fmt.Fprintf(w, "%s\t", x.Token)
+			fmt.Fprintf(w, "%s\t", shown(x.Token))
 		}
 		_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", dash(x.Digest), dash(x.Host), x.Rule, dash(strings.Join(x.Candidates, " ")))
 		return err
