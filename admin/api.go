@@ -3,6 +3,7 @@ package admin
 import (
 	"fmt"
 	"net/http"
+	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -39,19 +40,27 @@ func (s *Server) registerAPI(mux *http.ServeMux) error {
 	huma.Register(api, explain, s.explain)
 	huma.Register(api, patient(operation(http.MethodPost, "/v1/whatif", "Say what would move if the ring were another; nothing changes",
 		http.StatusUnprocessableEntity, http.StatusServiceUnavailable)), s.whatif)
-	return serveDescription(mux, withPlainPaths(api.OpenAPI()))
+	doc := withPlainPaths(api.OpenAPI())
+	tooMuchSchema := doc.Components.Schemas.Schema(reflect.TypeFor[tooMuch](), true, "TooMuch")
+	doc.Paths["/v1/hosts/{name}"].Patch.Responses["409"].Content["application/problem+json"].Schema = tooMuchSchema
+	return serveDescription(mux, doc)
 }
 
 // operation describes one call of the API; failures are the statuses that it
 // may answer with besides those that every call has.
 func operation(method, path, summary string, failures ...int) huma.Operation {
+	failures = append(failures, http.StatusUnauthorized, http.StatusMisdirectedRequest)
+	if method != http.MethodGet {
+		failures = append(failures, http.StatusBadRequest, http.StatusForbidden, http.StatusRequestTimeout,
+			http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
 	return huma.Operation{
 		OperationID:  huma.GenerateOperationID(method, path, &struct{}{}),
 		Method:       method,
 		Path:         path,
 		Summary:      summary,
 		MaxBodyBytes: maxBody,
-		Errors:       append([]int{http.StatusUnauthorized}, failures...),
+		Errors:       failures,
 	}
 }
 

@@ -119,6 +119,39 @@ func TestARefusalSaysWhatWouldMoveAndHowToGoOn(t *testing.T) {
 	}
 }
 
+// TestARefusalIsDescribedAsItIs: clients that are made from the description read it.
+func TestARefusalIsDescribedAsItIs(t *testing.T) {
+	s := newServer(t, newRegion(), io.Discard)
+	doc := decode[struct {
+		Paths map[string]map[string]struct {
+			Responses map[string]struct {
+				Content map[string]struct {
+					Schema struct {
+						Ref string `json:"$ref"`
+					}
+				}
+			}
+		}
+		Components struct {
+			Schemas map[string]struct{ Properties map[string]any }
+		}
+	}](t, ask(s, "GET", "/v1/openapi.json", ""), http.StatusOK)
+	patch := doc.Paths["/v1/hosts/{name}"]["patch"].Responses
+	_, name, _ := strings.Cut(patch["409"].Content["application/problem+json"].Schema.Ref, "schemas/")
+	described := doc.Components.Schemas[name].Properties
+	got := decode[map[string]any](t, ask(s, "PATCH", "/v1/hosts/ide-1", `{"state":"drain","max_moved":0}`), http.StatusConflict)
+	for member := range got {
+		if described[member] == nil {
+			t.Errorf("%s isn't in the schema %q", member, name)
+		}
+	}
+	for _, status := range []string{"400", "401", "403", "404", "413", "415", "422", "503"} {
+		if _, ok := patch[status]; !ok {
+			t.Errorf("%s isn't described", status)
+		}
+	}
+}
+
 // TestDecisionsAtTheSameTimeAreJudgedOneAfterTheOther: each by the ring that those
 // before it have left. Together they would take all hosts away.
 func TestDecisionsAtTheSameTimeAreJudgedOneAfterTheOther(t *testing.T) {

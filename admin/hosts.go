@@ -148,7 +148,7 @@ func (s *Server) patchHost(ctx context.Context, in *decisionInput) (*hostOutput,
 	if limit < 1 {
 		done, err := s.planner.wait(ctx)
 		if err != nil {
-			return nil, huma.Error503ServiceUnavailable("nothing was decided: " + err.Error() + ", or send the decision without max_moved")
+			return nil, huma.Error503ServiceUnavailable("nothing was decided: " + err.Error() + ", or send the decision without max_moved, which is --yes of lb ctl")
 		}
 		defer done()
 	}

@@ -52,7 +52,7 @@ func discreet(ctx huma.Context, _ string, v any) (any, error) {
 	if !ok {
 		return v, nil
 	}
-	if ctx.Operation().Metadata[secretBody] != nil && m.Errors != nil {
+	if ctx.Operation().Metadata[secretBody] != nil && len(m.Errors) > 0 {
 		m.Errors = []*huma.ErrorDetail{{Location: "body", Message: `want {"token":"…"} as application/json, and a token of 1 to 16384 characters`}}
 	}
 	var details []string
