@@ -130,9 +130,12 @@ func (c *Config) checkRoom(d *document) {
 	for i, h := range c.Pool.Hosts {
 		hosts[i] = balancer.Host{Name: h.Name, ID: h.ID, Weight: h.Weight}
 	}
+	remedy := "use smaller weights (only their proportions count), fewer hosts, or another hash.policy"
+	if c.Hash.Policy == balancer.PolicyHAProxy {
+		remedy = "use fewer hosts, or smaller weights; with this policy other weights move tokens, even in the same proportions"
+	}
 	if err := c.Hash.Check(hosts); err != nil {
-		d.fail("pool.hosts", fmt.Sprintf("the policy %s has no room for these hosts: %v", c.Hash.Policy, err),
-			"use smaller weights (only their proportions count), fewer hosts, or another hash.policy")
+		d.fail("pool.hosts", fmt.Sprintf("the policy %s has no room for these hosts: %v", c.Hash.Policy, err), remedy)
 	}
 }
 

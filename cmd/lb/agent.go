@@ -49,6 +49,8 @@ stays, which at the start is --weight. Operators can override it at a balancer.`
 
 // Run announces the host until ctx ends.
 func (a *agentCmd) Run(ctx context.Context, s *streams) error {
+	ctx, done := untilTold(ctx)
+	defer done()
 	if err := a.check(); err != nil {
 		return usageError{fmt.Errorf("lb agent: %w", err)}
 	}

@@ -41,6 +41,8 @@ crash, q to quit.`
 
 // Run runs the demo until ctx ends or the user quits.
 func (d *demoCmd) Run(ctx context.Context, s *streams) error {
+	ctx, done := untilTold(ctx)
+	defer done()
 	if d.Hosts < 1 || d.Hosts > 9 {
 		return usageError{errors.New("lb demo: --hosts must be from 1 to 9")}
 	}

@@ -28,6 +28,8 @@ Certificates are read again when their files change. Check a file first with
 
 // Run runs the balancer until ctx ends.
 func (c *runCmd) Run(ctx context.Context, s *streams) error {
+	ctx, done := untilTold(ctx)
+	defer done()
 	cfg, err := config.Load(c.Config)
 	if err != nil {
 		return usageError{err}
