@@ -28,7 +28,7 @@ func (c *conn) interim(resp *http1.Response) error {
 func (c *conn) head(resp *http1.Response) {
 	b := http1.AppendStatusLine(c.x.out[:0], resp.Status, resp.Reason)
 	b = appendEndToEnd(b, resp.Fields)
-	b = appendDate(b, resp.Fields, time.Now())
+	b = appendDate(b, resp.Fields)
 	b = http1.AppendField(b, requestID, c.x.id)
 	c.framing = resp.Framing
 	switch {

@@ -20,13 +20,13 @@ var lastDate atomic.Pointer[dateText]
 
 // appendDate appends the field Date unless fields have it: an answer without one
 // gets it from who passes it on (RFC 9110 §6.6.1).
-func appendDate(dst []byte, fields []http1.Field, now time.Time) []byte {
+func appendDate(dst []byte, fields []http1.Field) []byte {
 	for i := range fields {
 		if fields[i].Kind == http1.KindDate {
 			return dst
 		}
 	}
-	d := lastDate.Load()
+	now, d := time.Now(), lastDate.Load()
 	if d == nil || d.second != now.Unix() {
 		d = &dateText{now.Unix(), []byte(now.UTC().Format(http.TimeFormat))}
 		lastDate.Store(d)
