@@ -26,6 +26,7 @@ type known struct {
 	serving bool
 	came    time.Time // when it began to serve; zero if that was before we were settled
 	went    time.Time // when it ceased to; zero if it hasn't since then
+	kept    bool      // a frozen ring has refused its keys to others since then
 }
 
 // A waiter waits for the table that an order makes.

@@ -13,9 +13,8 @@ import (
 // again at the latest.
 func (k *keeper) look(now time.Time) (next time.Time) {
 	k.miss(now)
-	frozen := k.freeze.frozen
 	next = earliest(k.judge(now), now.Add(patrol))
-	k.watch(frozen || k.freeze.frozen, now)
+	k.watch(now)
 	next = earliest(next, k.order(now))
 	next = earliest(next, k.compare(now))
 	k.publish(now)

@@ -26,12 +26,12 @@ func (k *keeper) hasPast(r ramp) bool {
 
 // watch takes down who has begun or ceased to serve, and begins the warm-ups of
 // those who have come. Before we are settled everybody comes, and nobody warms up
-// for it: a balancer that starts again must move nobody. Nor does a host that comes
-// back to a frozen ring, which has kept its keys for it.
-func (k *keeper) watch(frozen bool, now time.Time) {
+// for it: a balancer that starts again must move nobody.
+func (k *keeper) watch(now time.Time) {
 	var came []*known
 	for _, h := range k.hosts {
 		serving := h.ruling.inRing && h.heard.verdict == Up
+		h.kept = h.kept || k.freeze.frozen && h.ruling.inRing && !serving
 		switch {
 		case serving == h.serving:
 			continue
@@ -46,7 +46,7 @@ func (k *keeper) watch(frozen bool, now time.Time) {
 	}
 	fresh := false
 	for _, h := range came {
-		if w, ok := k.comes(h, frozen, now); ok && k.warmUps.merge(w) {
+		if w, ok := k.comes(h, now); ok && k.warmUps.merge(w) {
 			fresh = true
 			k.p.peers.tellWarmUp(k.warmUps[h.name])
 			k.log.Info().Str("host", h.name).Dur("lasts", w.Lasts).Msg("host warms up")
@@ -64,10 +64,18 @@ func (k *keeper) watch(frozen bool, now time.Time) {
 // more, it counts as having come once more, and those who have seen it contradict.
 const witnessed = 10 * time.Second
 
-// comes returns the warm-up of a host that has just come, false if it has none. If
-// a peer has seen it come already, it is the same warm-up, and counts from the
-// earlier of the two times.
-func (k *keeper) comes(h *known, frozen bool, now time.Time) (warmUp, bool) {
+// healing is how long after a thaw those that had vanished may return as if the
+// ring were frozen still. It thaws with the first of them, and a partition doesn't
+// heal for all within one round of checks and gossip.
+const healing = 30 * time.Second
+
+// comes returns the warm-up of a host that has just come, false if it has none: who
+// vanished with others, and comes back with them, still has the sessions of the keys
+// that the frozen ring has kept for it. If a peer has seen it come already, it is
+// the same warm-up, and counts from the earlier of the two times.
+func (k *keeper) comes(h *known, now time.Time) (warmUp, bool) {
+	heals := h.kept && (k.freeze.frozen || now.Sub(k.freeze.thawed) < healing)
+	h.kept = false
 	w := k.warmUps[h.name]
 	seen := !w.Since.Before(h.went)
 	if h.went.IsZero() { // as far as we know it was never here
@@ -75,7 +83,7 @@ func (k *keeper) comes(h *known, frozen bool, now time.Time) (warmUp, bool) {
 	}
 	if !seen {
 		w = warmUp{Host: h.name, Number: w.Number + 1, Lasts: k.p.slowStart}
-		if w.Lasts == 0 || frozen || !k.established(now) {
+		if w.Lasts == 0 || heals || !k.established(now) {
 			return w, false
 		}
 	}

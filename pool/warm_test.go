@@ -205,25 +205,75 @@ func TestABalancerThatStartsAgainMovesNobody(t *testing.T) {
 	})
 }
 
-func TestWhoReturnsToAFrozenRingHasItsKeysAtOnce(t *testing.T) {
+// TestWhoVanishedWithOthersHasItsKeysAtOnceWhenItReturns: the first that returns
+// thaws the ring, and those that follow it have their users' sessions as well.
+func TestWhoVanishedWithOthersHasItsKeysAtOnceWhenItReturns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := live(t, slowly("a", "b", "c", "d"), quiet())
+		l := live(t, slowly("a", "b", "c", "d", "e"), quiet())
 		defer l.stop()
-		l.see(Up, "a", "b", "c", "d")
+		l.see(Up, "a", "b", "c", "d", "e")
 		home := l.places()
 		l.see(Down, "a", "b", "c")
-		if !l.Snapshot().Frozen {
-			t.Fatal("not frozen")
-		}
+		l.wantFrozen(true, "three of five are gone")
 		l.pass(time.Minute)
-		l.see(Up, "a")
-		l.wantTaken("a", 1, "it has returned to a frozen ring")
-		if got, want := l.places().count("a"), home.count("a"); got < want {
-			t.Errorf("%d of its %d keys are refused or elsewhere", want-got, want)
+		for _, name := range []string{"a", "b"} {
+			l.see(Up, name)
+			l.wantFrozen(false, name+" has returned")
+			l.wantTaken(name, 1, "it has just returned")
+			if got, want := l.places().count(name), home.count(name); got < want {
+				t.Errorf("%d of the %d keys of %s are refused or elsewhere", want-got, want, name)
+			}
+			l.pass(time.Second)
 		}
+		l.pass(healing)
+		l.see(Up, "c")
+		l.wantTaken("c", 0, "it returns long after the thaw, and its keys have gone elsewhere")
+		l.pass(halfMinute)
+		l.see(Down, "b")
+		l.pass(time.Second)
 		l.see(Up, "b")
-		l.wantTaken("b", 0, "it has returned to a ring that had thawed")
+		l.wantTaken("b", 0, "it returns to a ring that wasn't frozen when it went")
 	})
+}
+
+func TestMissingHostsThatComeAfterTheThawHaveTheirKeysAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := liveFrom(t, Config{SlowStart: halfMinute}, quiet(), func(p *Pool) {
+			p.keeper.expect(p.roster.recall([]remembered{in("a", 0), in("b", 0), in("c", 0), in("d", 0), in("e", 0)}))
+		})
+		defer l.stop()
+		l.comes("a", "b")
+		l.pass(awaitLimit)
+		l.wantFrozen(true, "three of five are missing")
+		l.pass(time.Minute)
+		l.comes("c")
+		l.wantFrozen(false, "one has come")
+		l.comes("d")
+		l.wantTaken("d", 1, "it has come soon after the thaw")
+	})
+}
+
+func TestANewHostThatWaitedForTheThawWarmsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, slowly("a", "b", "c"), quiet())
+		defer l.stop()
+		l.see(Up, "a", "b", "c")
+		l.pass(time.Minute)
+		l.see(Down, "a", "b")
+		l.gossips(hostMeta("new"), false)
+		l.see(Up, "new")
+		l.see(Up, "a")
+		l.wantRing("a b c new", "thawed")
+		l.wantTaken("new", 0, "no keys were kept for it")
+	})
+}
+
+// wantFrozen checks whether the ring is frozen.
+func (l *life) wantFrozen(want bool, why string) {
+	l.t.Helper()
+	if got := l.Snapshot().Frozen; got != want {
+		l.t.Errorf("%s: frozen %t, want %t", why, got, want)
+	}
 }
 
 func TestInANewRegionNobodyHasToBeSpared(t *testing.T) {
