@@ -38,7 +38,7 @@ type freeze struct {
 	frozen bool
 	since  time.Time
 	thawed time.Time // when the last freeze ended
-	gone   int       // hosts of the ring that fail their checks
+	gone   int       // hosts of the ring that fail their checks; while it is frozen, those that don't pass them
 	ring   int       // hosts of the ring
 }
 
@@ -90,9 +90,10 @@ func judge(now time.Time, ws []witness, before freeze, p patience) (rulings []ru
 	return rulings, after, next
 }
 
-// judge freezes the ring when more than half of its hosts fail their checks,
-// and thaws it when no more than half do. Hosts that operators have taken out,
-// and hosts that are leaving, are not of the ring.
+// judge freezes the ring when more than half of its hosts fail their checks, and
+// thaws it when half of them pass: that gossip finds one of them again, or learns
+// another address of it, is no proof. Hosts that operators have taken out, and hosts
+// that are leaving, are not of the ring.
 func (f freeze) judge(now time.Time, ws []witness) freeze {
 	f.gone, f.ring = 0, 0
 	for _, w := range ws {
@@ -100,7 +101,7 @@ func (f freeze) judge(now time.Time, ws []witness) freeze {
 			continue
 		}
 		f.ring++
-		if w.verdict == Down {
+		if w.verdict == Down || f.frozen && w.verdict == Unchecked {
 			f.gone++
 		}
 	}

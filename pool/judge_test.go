@@ -194,6 +194,20 @@ func TestThawStartsTheWindowAnew(t *testing.T) {
 	r.want(t, at(65_000), "a--de", "they didn't")
 }
 
+func TestOnlyAPassedCheckThaws(t *testing.T) {
+	r := newRegion(5)
+	r.vanish(at(0), 0, 1, 2)
+	r.want(t, at(0), "abcde*", "three of five")
+	r.ws[0].contact, r.ws[0].verdict = Alive, Unchecked
+	r.want(t, at(100), "abcde*", "gossip has found one, at another address")
+	r.ws[0].verdict = Up
+	r.want(t, at(200), "abcde", "it has passed a check")
+	r.ws[1].contact, r.ws[1].verdict = Alive, Unchecked
+	r.ws[2].contact, r.ws[2].verdict = Alive, Unchecked
+	r.ws[3].verdict = Unchecked
+	r.want(t, at(300), "abcde", "three have moved: that alone freezes nothing")
+}
+
 func TestOperatorsDecisionCountsDuringAFreeze(t *testing.T) {
 	r := newRegion(3)
 	r.vanish(at(0), 0, 1)

@@ -152,9 +152,10 @@ func (s *Snapshot) home(key []byte) *Host {
 	return l.ring[i]
 }
 
-// vanished reports whether h, which may be nil, fails its checks though it belongs
-// in the ring.
-func (h *Host) vanished() bool { return h != nil && h.InRing && h.Verdict == Down }
+// vanished reports whether h, which may be nil, belongs in the ring and doesn't
+// serve. One that gossip has found again, or elsewhere, and nobody has checked yet is
+// as good as gone: its sessions may live on.
+func (h *Host) vanished() bool { return h != nil && h.InRing && h.Verdict != Up }
 
 // next returns the serving hosts one after the other, whatever their weights. One
 // that warms up is passed over in most rounds at first.
