@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -316,6 +317,45 @@ func TestAnAnnouncedWeightIsTakenInWithoutLeaving(t *testing.T) {
 		l.gossips(m, false)
 		if h := l.Snapshot().Host("ide-1"); h.Weight != 2 || h.Announced != 8 {
 			t.Errorf("got %+v, want the operator's weight before the announced one", h)
+		}
+	})
+}
+
+// TestAFrozenRingKeepsItsWeights: another weight of a host that is there would take
+// keys of those that vanished. A decision is answered all the same.
+func TestAFrozenRingKeepsItsWeights(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, statics("a", "b", "c", "s"), quiet())
+		defer l.stop()
+		m := hostMeta("ide-1")
+		l.gossips(m, false)
+		l.see(Up, "a", "b", "c", "s", "ide-1")
+		l.must(l.decide("s", Drain))
+		l.see(Down, "a", "b", "c")
+		l.wantFrozen(true, "three of four are gone")
+		before := l.Snapshot().Table
+		m.Weight = 9
+		l.gossips(m, false)
+		l.must(l.weigh("a", 4))
+		l.must(l.decide("s", Ready))
+		s := l.Snapshot()
+		if s.Table != before || s.Rebuilding {
+			t.Errorf("rebuilding %t, the ring is %v, want it as it was: %v", s.Rebuilding, s.Table.Hosts(), before.Hosts())
+		}
+		if h := s.Host("ide-1"); h.Weight != 9 || s.Host("a").Weight != 4 || s.Host("s").WhyNot != WhyFrozen {
+			t.Errorf("got %+v, %+v, %+v: want them to say what counts after the thaw", h, s.Host("a"), s.Host("s"))
+		}
+		l.must(l.weigh("a", 0))
+		l.wantRing("b c ide-1", "an operator has taken one out")
+		l.must(l.weigh("a", 4))
+		l.wantRing("b c ide-1", "and wants it back")
+		l.see(Up, "a", "b", "c")
+		weights := map[string]int{}
+		for _, h := range l.Snapshot().Table.Hosts() {
+			weights[h.Name] = h.Weight
+		}
+		if want := map[string]int{"a": 4, "b": 1, "c": 1, "ide-1": 9, "s": 1}; !maps.Equal(weights, want) {
+			t.Errorf("thawed: weights %v, want %v", weights, want)
 		}
 	})
 }

@@ -13,6 +13,7 @@ type witness struct {
 	verdict  Verdict
 	busy     bool      // somebody is still connected through us
 	admitted bool      // by the ruling before
+	inRing   bool      // by the ruling before
 	deadAt   time.Time // by the ruling before
 }
 
@@ -24,7 +25,8 @@ type witness struct {
 //	                                ▼
 //	                              (out) ──gone for a while──▶ forgotten
 //
-// While the ring is frozen, neither the way in nor the one out as lost is open.
+// While the ring is frozen, neither the way in nor the one out as lost is open, and
+// who was out by an operator's word waits for the thaw, too.
 type ruling struct {
 	admitted bool      // it may be in the ring as far as gossip and checks are concerned
 	inRing   bool      // admitted, ready, and with a weight
@@ -79,7 +81,7 @@ func judge(now time.Time, ws []witness, before freeze, p patience) (rulings []ru
 				}
 			}
 		}
-		r.whyNot = whyNot(w, r.admitted)
+		r.whyNot = whyNot(w, r.admitted && !(before.frozen && after.frozen && !w.inRing))
 		r.inRing = r.whyNot == ""
 		if oblivion, ok := p.oblivion(w, r.admitted, after.frozen); ok {
 			if r.forget = !now.Before(oblivion); !r.forget {
@@ -93,11 +95,12 @@ func judge(now time.Time, ws []witness, before freeze, p patience) (rulings []ru
 // judge freezes the ring when more than half of its hosts fail their checks, and
 // thaws it when half of them pass: that gossip finds one of them again, or learns
 // another address of it, is no proof. Hosts that operators have taken out, and hosts
-// that are leaving, are not of the ring.
+// that are leaving, are not of the ring; who would come back to a frozen one isn't,
+// either, or two drained hosts could thaw it.
 func (f freeze) judge(now time.Time, ws []witness) freeze {
 	f.gone, f.ring = 0, 0
 	for _, w := range ws {
-		if !w.admitted || whyNot(w, true) != "" {
+		if !w.admitted || whyNot(w, true) != "" || f.frozen && !w.inRing {
 			continue
 		}
 		f.ring++

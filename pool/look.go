@@ -72,6 +72,7 @@ func (k *keeper) witnesses() []witness {
 			verdict:  h.heard.verdict,
 			busy:     h.gauges.busy(),
 			admitted: h.ruling.admitted,
+			inRing:   h.ruling.inRing,
 			deadAt:   h.ruling.deadAt,
 		}
 	}
@@ -89,7 +90,7 @@ func (k *keeper) placed(h *known) balancer.Host {
 }
 
 // order asks for a new table when the hosts in the ring aren't those of the last
-// order any more, and for tables of the past that are needed and not there. It
+// order any more, or don't weigh the same, and for tables of the past that are needed and not there. It
 // returns when a warming host takes the next part of its keys, zero if none does.
 func (k *keeper) order(now time.Time) (next time.Time) {
 	wish := order{number: k.asked.number}
@@ -98,7 +99,7 @@ func (k *keeper) order(now time.Time) (next time.Time) {
 		if !h.ruling.inRing {
 			continue
 		}
-		t := tenure{host: k.placed(h), serves: h.serving, ramp: k.rampOf(h.name)}
+		t := tenure{host: k.inTable(h), serves: h.serving, ramp: k.rampOf(h.name)}
 		ring = append(ring, t)
 		wish.hosts = append(wish.hosts, t.host)
 		if t.serves {
@@ -110,6 +111,18 @@ func (k *keeper) order(now time.Time) (next time.Time) {
 	k.pasts = pasts
 	k.ask(wish)
 	return next
+}
+
+// inTable returns what the next table is to know of h: while the ring is frozen,
+// what the last order said, for another weight would move keys of hosts that vanished.
+func (k *keeper) inTable(h *known) balancer.Host {
+	if k.freeze.frozen {
+		i := slices.IndexFunc(k.asked.hosts, func(last balancer.Host) bool { return last.Name == h.name })
+		if i >= 0 {
+			return k.asked.hosts[i]
+		}
+	}
+	return k.placed(h)
 }
 
 // ask orders what is wished unless it is ordered already. If no host has come when
