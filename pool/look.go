@@ -99,7 +99,7 @@ func (k *keeper) order(now time.Time) (next time.Time) {
 		if !h.ruling.inRing {
 			continue
 		}
-		t := tenure{host: k.inTable(h), serves: h.serving, ramp: k.rampOf(h.name)}
+		t := tenure{host: k.inTable(h), serves: h.serving || k.freeze.frozen, ramp: k.rampOf(h.name)}
 		ring = append(ring, t)
 		wish.hosts = append(wish.hosts, t.host)
 		if t.serves {
@@ -194,13 +194,13 @@ func (k *keeper) snapshot(before *Snapshot, now time.Time) *Snapshot {
 		}
 	}
 	s := NewSnapshot(k.table, hosts)
+	s.Frozen, s.FrozenSince = k.freeze.frozen, k.freeze.since
 	s.remember(k.pasts, k.rampOf, now)
 	s.turn = before.turn
 	s.At, s.TableAt = now, k.tableAt
 	s.BoundedLoad = k.p.o.Hash.BoundedLoad
 	s.SlowStart = k.p.slowStart
 	s.Rebuilding = k.rebuilding()
-	s.Frozen, s.FrozenSince = k.freeze.frozen, k.freeze.since
 	s.Alarm = k.alarm()
 	s.Peers = k.others
 	return s

@@ -10,7 +10,7 @@ import (
 // A tenure is a host of the ring, and how it came there.
 type tenure struct {
 	host   balancer.Host
-	serves bool
+	serves bool // or did, and keeps its keys in a frozen ring
 	ramp   ramp // zero: it has long been there
 }
 

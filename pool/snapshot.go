@@ -106,8 +106,11 @@ func (s *Snapshot) Choose(key []byte, avoid *Host) (Choice, bool) {
 		return s.next(avoid)
 	}
 	if s.Frozen {
-		if h := s.home(key); h.vanished() || h != nil && same(h, avoid) {
+		switch h, rule := s.home(key); {
+		case h.vanished() || h != nil && same(h, avoid):
 			return Choice{h, RuleFrozen}, false
+		case h != nil && h.Serving():
+			return Choice{h, rule}, true
 		}
 	}
 	i, rule := s.Table.Pick(key, s.up, s.find(avoid))
@@ -136,20 +139,20 @@ func (s *Snapshot) before(key []byte, i int, avoid *Host) (h *Host) {
 	return h
 }
 
-// home returns who has key if everybody serves: its owner, or who had it before
-// an owner that warms up. It is nil if nobody does, or who does isn't known any
-// longer.
-func (s *Snapshot) home(key []byte) *Host {
+// home returns who has key if everybody serves, and by which rule: its owner, or
+// who had it before an owner that warms up. It is nil if nobody does, or who does
+// isn't known any longer.
+func (s *Snapshot) home(key []byte) (*Host, balancer.Rule) {
 	l, hash := &s.layer, s.Table.Hash(key)
-	i := l.table.OwnerOf(hash)
+	i, rule := l.table.OwnerOf(hash), balancer.RuleOwner
 	if i < 0 {
-		return nil
+		return nil, balancer.RuleNone
 	}
 	for l.waits(i, hash) {
-		l = &s.past[l.warm[i].past-1]
+		l, rule = &s.past[l.warm[i].past-1], RuleWarming
 		i = l.table.OwnerOf(hash)
 	}
-	return l.ring[i]
+	return l.ring[i], rule
 }
 
 // vanished reports whether h, which may be nil, belongs in the ring and doesn't

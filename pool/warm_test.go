@@ -268,6 +268,53 @@ func TestANewHostThatWaitedForTheThawWarmsUp(t *testing.T) {
 	})
 }
 
+// TestNewHostsThatVanishTakeNoKeysWithThemThatTheyHadNotTaken: the ring freezes, for
+// they are most of it; what was due to them by then is refused, and nothing else.
+func TestNewHostsThatVanishTakeNoKeysWithThemThatTheyHadNotTaken(t *testing.T) {
+	for _, policy := range []string{balancer.PolicyConsistent, balancer.PolicyRendezvous, balancer.PolicyMaglev} {
+		synctest.Test(t, func(t *testing.T) {
+			o := quiet()
+			if o.Hash.Policy = policy; policy == balancer.PolicyConsistent {
+				o.Hash = balancer.Config{Policy: policy, Consistent: small.Consistent}
+			}
+			l := live(t, slowly("a", "b", "c", "d"), o)
+			defer l.stop()
+			l.see(Up, "a", "b", "c", "d")
+			l.pass(time.Minute)
+			newcomers := []string{"n0", "n1", "n2", "n3", "n4"}
+			for _, name := range newcomers {
+				l.gossips(hostMeta(name), false)
+			}
+			l.see(Up, newcomers...)
+			home := l.places()
+			l.see(Down, newcomers...)
+			l.wantFrozen(true, "five of nine are gone")
+			if moves := home.to(l.places()); len(moves) > 0 {
+				t.Errorf("%s: they had taken nothing, and %d keys have moved or are refused: %v", policy, len(moves), moves[0])
+			}
+			l.pass(halfMinute / 2)
+			s := l.Snapshot()
+			due := 0
+			for _, m := range home.to(l.places()) {
+				key := fmt.Appendf(nil, "key-%d", m.key)
+				if owner := s.Table.Hosts()[s.Table.Owner(key)].Name; m.to != "" || owner[0] != 'n' {
+					t.Fatalf("%s: %+v of %s has moved", policy, m, owner)
+				}
+				due++
+			}
+			if due < 50 || due > 200 {
+				t.Errorf("%s: %d of 500 keys are refused after half of the time", policy, due)
+			}
+			for i := range 100 {
+				compareWithChoose(t, s, fmt.Appendf(nil, "key-%d", i), "new hosts have vanished")
+			}
+			l.see(Up, "n0")
+			l.wantFrozen(false, "one has returned")
+			l.wantTaken("n0", 0.45, "its warm-up goes on")
+		})
+	}
+}
+
 // wantFrozen checks whether the ring is frozen.
 func (l *life) wantFrozen(want bool, why string) {
 	l.t.Helper()
