@@ -25,6 +25,7 @@ type known struct {
 
 	serving bool
 	came    time.Time // when it began to serve; zero if that was before we were settled
+	unsure  bool      // it came when nobody had served here for long: whoever was there before knows better
 	went    time.Time // when it ceased to; zero if it hasn't since then
 	kept    bool      // a frozen ring has refused its keys to others since then
 }

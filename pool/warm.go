@@ -75,7 +75,7 @@ const healing = 30 * time.Second
 // the same warm-up, and counts from the earlier of the two times.
 func (k *keeper) comes(h *known, now time.Time) (warmUp, bool) {
 	heals := h.kept && (k.freeze.frozen || now.Sub(k.freeze.thawed) < healing)
-	h.kept = false
+	h.kept, h.unsure = false, false
 	w := k.warmUps[h.name]
 	seen := !w.Since.Before(h.went)
 	if h.went.IsZero() { // as far as we know it was never here
@@ -83,7 +83,7 @@ func (k *keeper) comes(h *known, now time.Time) (warmUp, bool) {
 	}
 	if !seen {
 		w = warmUp{Host: h.name, Number: w.Number + 1, Lasts: k.p.slowStart}
-		if w.Lasts == 0 || heals || !k.established(now) {
+		if h.unsure = !k.established(now); h.unsure || heals || w.Lasts == 0 {
 			return w, false
 		}
 	}
@@ -122,11 +122,19 @@ func (k *keeper) learnWarmUps(heard warmUps) (fresh bool) {
 }
 
 // servesBefore reports whether w's host serves here, and did so before it is said
-// to have come. What was before we were settled, others know better.
+// to have come. What was before we were settled, others know better; so they do if we
+// saw it come at about that time, and gave it no warm-up because all were new to us.
 func (k *keeper) servesBefore(w warmUp) bool {
 	i, ok := k.find(w.Host)
 	if !ok || !k.hosts[i].serving || k.settled.IsZero() {
 		return false
 	}
-	return !k.hosts[i].came.IsZero() || w.Since.After(k.settled)
+	h := k.hosts[i]
+	switch {
+	case h.came.IsZero():
+		return w.Since.After(k.settled)
+	case h.unsure:
+		return w.Since.Sub(h.came) > witnessed
+	}
+	return true
 }

@@ -459,6 +459,64 @@ func TestAWarmUpGoesOnAlthoughAPeerLosesTheHostAgain(t *testing.T) {
 	})
 }
 
+// TestABalancerToWhichAllAreNewTakesAWarmUpFromItsPeers: it spares nobody of its own
+// accord, and doesn't keep the others from it.
+func TestABalancerToWhichAllAreNewTakesAWarmUpFromItsPeers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old := live(t, slowly("a", "b", "c", "d"), quiet())
+		defer old.stop()
+		old.see(Up, "a", "b", "c")
+		old.see(Down, "d")
+		old.pass(time.Hour)
+		young := live(t, slowly("a", "b", "c", "d"), quiet())
+		defer young.stop()
+		young.see(Down, "a", "b", "c", "d") // its network comes up late
+		young.pass(settleLimit)
+		young.see(Up, "a", "b", "c")
+		young.pass(5 * time.Second)
+		young.see(Up, "d")
+		young.wantTaken("d", 1, "all are new")
+		old.see(Up, "d")
+		meet(t, old, young)
+		for _, l := range []*life{old, young} {
+			l.wantTaken("d", 0, "they have met")
+		}
+		young.pass(time.Second)
+		old.see(Down, "a")
+		young.pass(witnessed)
+		old.see(Up, "a")
+		meet(t, old, young)
+		for _, l := range []*life{old, young} {
+			l.wantTaken("a", 1, "only the one had lost it")
+		}
+	})
+}
+
+// TestAHostThatReturnedToAFrozenRingKeepsItsKeysWhateverPeersSaw: for one of them
+// the ring wasn't frozen.
+func TestAHostThatReturnedToAFrozenRingKeepsItsKeysWhateverPeersSaw(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cut := live(t, slowly("a", "b", "c"), quiet())
+		near := live(t, slowly("a", "b", "c"), quiet())
+		defer cut.stop()
+		defer near.stop()
+		for _, l := range []*life{cut, near} {
+			l.see(Up, "a", "b", "c")
+			l.pass(time.Minute)
+			l.see(Down, "a")
+		}
+		cut.see(Down, "b")
+		cut.pass(time.Minute)
+		cut.see(Up, "a")
+		near.see(Up, "a")
+		near.wantTaken("a", 0, "before it hears of the freeze")
+		meet(t, cut, near)
+		for _, l := range []*life{cut, near} {
+			l.wantTaken("a", 1, "they have met")
+		}
+	})
+}
+
 func TestABalancerThatStartsLearnsOfAWarmUpFromItsPeers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first := live(t, slowly("a", "b", "c"), quiet())
