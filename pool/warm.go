@@ -52,12 +52,35 @@ func (k *keeper) watch(now time.Time) {
 			k.log.Info().Str("host", h.name).Dur("lasts", w.Lasts).Msg("host warms up")
 		}
 	}
-	if !fresh {
+	if !k.correct(now) && !fresh {
 		return
 	}
 	if err := k.keepMemory(); err != nil {
 		k.log.Error().Err(err).Msg("a warm-up has begun but isn't on disk")
 	}
+}
+
+// clockError is how far balancers' clocks are taken to be apart.
+const clockError = time.Second
+
+// correct has the warm-up of each host that serves begin now if it begins in what is
+// the future: a clock was ahead when the host came, and until that time the host would
+// have no keys. It reports whether there was one. Of several balancers' words on it
+// the earliest counts.
+func (k *keeper) correct(now time.Time) (fresh bool) {
+	for _, h := range k.hosts {
+		w := k.warmUps[h.name]
+		if !h.serving || !w.Since.After(now.Add(clockError)) {
+			continue
+		}
+		k.log.Warn().Str("host", h.name).Time("since", w.Since).Msg("a warm-up of the future begins now: some balancer's clock is or was wrong")
+		w.Since = now
+		if k.warmUps.merge(w) {
+			k.p.peers.tellWarmUp(w)
+			fresh = true
+		}
+	}
+	return fresh
 }
 
 // witnessed is how far apart balancers may be in seeing a new host come. If it is

@@ -517,6 +517,39 @@ func TestAHostThatReturnedToAFrozenRingKeepsItsKeysWhateverPeersSaw(t *testing.T
 	})
 }
 
+// TestAWarmUpOfTheFutureBeginsNow: the clock of the balancer that saw the host come
+// was two hours ahead.
+func TestAWarmUpOfTheFutureBeginsNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wrong := warmUp{Host: "c", Number: 1, Since: time.Now().Add(2 * time.Hour), Lasts: halfMinute}
+		recall := func(p *Pool) { p.keeper.warmUps.merge(wrong) }
+		first := liveFrom(t, slowly("a", "b", "c"), quiet(), recall)
+		second := liveFrom(t, slowly("a", "b", "c"), quiet(), recall)
+		defer first.stop()
+		defer second.stop()
+		first.see(Up, "a", "b", "c")
+		first.pass(time.Second)
+		second.see(Up, "a", "b", "c")
+		meet(t, first, second)
+		for _, l := range []*life{first, second} {
+			l.wantTaken("c", 0, "it begins")
+		}
+		first.pass(halfMinute / 2)
+		if a, b := first.Snapshot().Host("c").Warming, second.Snapshot().Host("c").Warming; a != b || a.Taken < 0.4 {
+			t.Errorf("%+v and %+v after half of the time", a, b)
+		}
+		told, err := encodeMemory(nil, []warmUp{wrong})
+		if err != nil {
+			t.Fatal(err)
+		}
+		second.peers.NotifyMsg(told) // once more, by a peer that knows no better
+		first.pass(halfMinute / 2)
+		for _, l := range []*life{first, second} {
+			l.wantTaken("c", 1, "all the time")
+		}
+	})
+}
+
 func TestABalancerThatStartsLearnsOfAWarmUpFromItsPeers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first := live(t, slowly("a", "b", "c"), quiet())
