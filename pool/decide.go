@@ -98,7 +98,6 @@ func (k *keeper) keepMemory() error {
 	k.decided.prune(maxDecisions, known)
 	k.warmUps.prune(maxWarmUps, known)
 	k.p.peers.hold(k.memory)
-	k.p.roster.weigh(k.decided.weights())
 	if k.p.o.StateDir == "" {
 		return nil
 	}

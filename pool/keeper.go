@@ -46,6 +46,8 @@ type keeper struct {
 	log   zerolog.Logger
 	hosts []*known // sorted by name
 	memory
+	weights map[string]int // operators', by host: those that count
+	excess  []string       // hosts about whose weights there are decisions that don't
 
 	freeze  freeze
 	asked   order  // what the builder is to make, or has made

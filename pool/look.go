@@ -13,6 +13,7 @@ import (
 // again at the latest.
 func (k *keeper) look(now time.Time) (next time.Time) {
 	k.miss(now)
+	k.fit()
 	next = earliest(k.judge(now), now.Add(patrol))
 	k.watch(now)
 	next = earliest(next, k.order(now))
@@ -80,11 +81,11 @@ func (k *keeper) witnesses() []witness {
 }
 
 // placed returns what a table is to know of h: its weight is the operators', if
-// they have decided one, else its own.
+// they have decided one that counts, else its own.
 func (k *keeper) placed(h *known) balancer.Host {
 	placed := h.said.placed()
-	if d, ok := k.decided.weight(h.name); ok {
-		placed.Weight = d.weight()
+	if weight, ok := k.weights[h.name]; ok {
+		placed.Weight = weight
 	}
 	return placed
 }
@@ -235,10 +236,10 @@ func (k *keeper) host(h *known) *Host {
 
 // weighed returns who has given the host another weight than its own.
 func (k *keeper) weighed(host string) Word {
-	d, ok := k.decided.weight(host)
-	if !ok {
+	if _, ok := k.weights[host]; !ok {
 		return Word{}
 	}
+	d, _ := k.decided.weight(host)
 	return Word{By: d.By, Reason: d.Reason, Since: d.At}
 }
 
@@ -251,6 +252,9 @@ func (k *keeper) alarm() string {
 	}
 	if k.failure != nil {
 		alarms = append(alarms, fmt.Sprintf("the ring could not be built: %v", k.failure))
+	}
+	if len(k.excess) > 0 {
+		alarms = append(alarms, excessAlarm(k.excess))
 	}
 	if len(k.discord) > 0 {
 		alarms = append(alarms, discordAlarm(k.discord))

@@ -120,7 +120,7 @@ func newPool(cfg Config, pc PeersConfig, o Options, pace pace) (*Pool, error) {
 func (p *Pool) begin(remembered memory) {
 	p.keeper = newKeeper(p, remembered)
 	p.peers.hold(remembered)
-	p.roster.weigh(remembered.decided.weights())
+	p.keeper.fit()
 	now := time.Now()
 	p.keeper.judge(now)
 	p.current.Store(p.keeper.snapshot(NewSnapshot(nil, nil), now))
