@@ -181,7 +181,7 @@ func (e *Explanation) settle(c *Candidate) {
 // reason puts the outcome into sentences.
 func (e *Explanation) reason(s *Snapshot, session string, before Placement) string {
 	text := e.rule(s)
-	if e.Rule == RuleFrozen && before.Away {
+	if e.Rule == RuleFrozen && before.Away && e.gone == before.Host {
 		text = fmt.Sprintf("The ring is frozen, and %s, to which this token was sent because its host was full, is among the hosts that vanished. "+
 			"Its session may live on there, so no other host gets the token; requests are answered with 503.", before.Host)
 	}
