@@ -148,14 +148,19 @@ func (k *keeper) ask(wish order) {
 // rebuilding reports whether the table isn't the ring's.
 func (k *keeper) rebuilding() bool { return k.served != k.asked.number || k.failure != nil }
 
-// release answers the waiters whose table is there, or can't be built.
+// release answers the waiters whose decision is on disk and whose table is there, and
+// those for whom one of them can't be.
 func (k *keeper) release() {
 	k.waiters = slices.DeleteFunc(k.waiters, func(w waiter) bool {
-		if w.number > k.served {
-			return false
-		}
 		var err error
-		if k.failure != nil {
+		switch {
+		case w.page > k.saved.number:
+			return false
+		case k.saved.err != nil:
+			err = fmt.Errorf("the decision is in force but not on disk: %w", k.saved.err)
+		case w.number > k.served:
+			return false
+		case k.failure != nil:
 			err = fmt.Errorf("the decision is in force but the ring could not be rebuilt: %w", k.failure)
 		}
 		w.done <- err

@@ -36,6 +36,7 @@ type Pool struct {
 	gossip    *gossip // nil: only hosts of the config file
 	peers     *peers
 	builder   *builder
+	scribe    *scribe
 	diary     *diary
 	keeper    *keeper // Run's, once it runs
 
@@ -94,6 +95,7 @@ func newPool(cfg Config, pc PeersConfig, o Options, pace pace) (*Pool, error) {
 		roster:    newRoster(self.node(), door, o.Logger),
 		peers:     newPeers(self, o.Logger),
 		builder:   builder,
+		scribe:    newScribe(o.StateDir),
 		settled:   make(chan struct{}),
 		stopped:   make(chan struct{}),
 		requests:  make(chan request),
@@ -237,6 +239,7 @@ func (p *Pool) Run(ctx context.Context) error {
 	var parts errgroup.Group
 	parts.Go(func() error { p.builder.run(ctx); return nil })
 	parts.Go(func() error { p.peers.run(ctx, p.self); return nil })
+	parts.Go(func() error { p.scribe.run(ctx); return nil })
 	parts.Go(func() error { p.diary.run(ctx); return nil })
 	if p.gossip != nil {
 		parts.Go(func() error {
@@ -246,6 +249,7 @@ func (p *Pool) Run(ctx context.Context) error {
 		})
 	}
 	p.keeper.run(ctx)
+	p.scribe.close()
 	return parts.Wait()
 }
 
@@ -283,8 +287,8 @@ func (p *Pool) overheard() map[string]hearing {
 }
 
 // Decide takes an operator's decision: Host, State or Weight or both, Reason and
-// By; At and Origin are set here. It returns when the snapshot with it and with
-// the table that follows from it is in force, or ctx or Run ends. Errors are
+// By; At and Origin are set here. It returns when it is on disk and the snapshot with
+// it and with the table that follows from it is in force, or ctx or Run ends. Errors are
 // ErrUnknownHost and ErrDecision (wrapped; of a weight for which the policy has no
 // room, too), or say how far the decision has come: nothing was decided, or it has
 // been taken, but is not on disk, or not in the table.
@@ -297,7 +301,7 @@ func (p *Pool) Decide(ctx context.Context, d Decision) error {
 	case <-p.stopped:
 		return fmt.Errorf("nothing was decided: %w", ErrStopped)
 	}
-	const taken = "the decision has been taken, but the ring that follows from it isn't in force yet: %w"
+	const taken = "the decision has been taken, but isn't on disk and in the ring yet: %w"
 	select {
 	case err := <-r.done:
 		return err

@@ -52,11 +52,8 @@ func (k *keeper) watch(now time.Time) {
 			k.log.Info().Str("host", h.name).Dur("lasts", w.Lasts).Msg("host warms up")
 		}
 	}
-	if !k.correct(now) && !fresh {
-		return
-	}
-	if err := k.keepMemory(); err != nil {
-		k.log.Error().Err(err).Msg("a warm-up has begun but isn't on disk")
+	if k.correct(now) || fresh {
+		k.keepMemory()
 	}
 }
 
