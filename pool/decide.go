@@ -3,6 +3,7 @@ package pool
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"tokenring/balancer"
@@ -44,9 +45,7 @@ func (k *keeper) decide(r request, now time.Time) {
 }
 
 // roomFor refuses a weight with which no table could hold all hosts, whether they
-// are in the ring at present or not. If none could hold them as they are, after
-// what peers decided or hosts announced, less weight is allowed: it may be the way
-// back.
+// are in the ring at present or not; but for those that have no room as it is.
 func (k *keeper) roomFor(d Decision) error {
 	i, ok := k.find(d.Host)
 	if !ok || d.Weight == nil {
@@ -56,18 +55,18 @@ func (k *keeper) roomFor(d Decision) error {
 	if weight == OwnWeight {
 		weight = k.hosts[i].said.Weight
 	}
-	hosts := make([]balancer.Host, len(k.hosts))
-	for j, h := range k.hosts {
-		hosts[j] = k.placed(h)
+	var hosts []balancer.Host
+	for _, h := range k.hosts {
+		if h != k.hosts[i] && !h.said.Leaving && !slices.Contains(k.out, h.name) {
+			hosts = append(hosts, k.placed(h))
+		}
 	}
-	was := hosts[i].Weight
-	hosts[i].Weight = weight
-	full := k.p.o.Hash.Check(hosts)
-	hosts[i].Weight = was
-	if full == nil || weight <= was && k.p.o.Hash.Check(hosts) != nil {
-		return nil
+	placed := k.hosts[i].said.placed()
+	placed.Weight = weight
+	if err := k.p.o.Hash.Check(append(hosts, placed)); err != nil {
+		return fmt.Errorf("the ring has no room for the weight %d of %s: %w", weight, d.Host, err)
 	}
-	return fmt.Errorf("the ring has no room for the weight %d of %s: %w", weight, d.Host, full)
+	return nil
 }
 
 func (k *keeper) logDecision(d Decision) {

@@ -273,69 +273,24 @@ func TestLessWeightIsAWayBackFromTooMuch(t *testing.T) {
 		room := balancer.Config{Policy: balancer.PolicyConsistent, Consistent: balancer.ConsistentConfig{Partitions: 101, Replicas: 2}}
 		l := live(t, Config{}, Options{Logger: zerolog.Nop(), Hash: room})
 		defer l.stop()
-		for _, name := range []string{"a", "b"} {
-			m := hostMeta(name)
-			m.Weight = 90
-			l.gossips(m, false)
-		}
+		l.gossips(hostOf("a", 1, 60), false)
+		l.gossips(hostOf("b", 2, 90), false)
 		l.see(Up, "a", "b")
-		if got := l.Snapshot().Alarm; !strings.Contains(got, "could not be built") {
-			t.Fatalf("alarm %q, want that the ring could not be built", got)
+		l.wantRing("a", "b announces too much")
+		if err := l.weigh("b", 50); !errors.Is(err, ErrDecision) {
+			t.Errorf("less, but still too much: got %v, want it refused", err)
 		}
-		if err := l.weigh("a", 50); err == nil || errors.Is(err, ErrDecision) || !strings.Contains(err.Error(), "in force") {
-			t.Errorf("less, but still too much: got %v, want it in force without a ring", err)
-		}
-		if err := l.weigh("b", 1); err != nil {
+		if err := l.weigh("b", 41); err != nil {
 			t.Errorf("enough less: %v", err)
 		}
-		if s := l.Snapshot(); s.Alarm != "" || s.Table.Hosts()[0].Weight != 50 || s.Table.Hosts()[1].Weight != 1 {
+		l.wantRing("a b", "101 of 101")
+		if err := l.weigh("a", 61); !errors.Is(err, ErrDecision) {
+			t.Errorf("more than there is: got %v, want it refused", err)
+		}
+		if s := l.Snapshot(); s.Alarm != "" || s.Table.Hosts()[0].Weight != 60 || s.Table.Hosts()[1].Weight != 41 {
 			t.Errorf("alarm %q, table of %v", s.Alarm, s.Table.Hosts())
 		}
 	})
-}
-
-func TestDecidedWeightsCountWhileThereIsRoom(t *testing.T) {
-	room := func(hosts []balancer.Host) error {
-		sum := 0
-		for _, h := range hosts {
-			sum += h.Weight
-		}
-		if sum > 100 {
-			return errors.New("full")
-		}
-		return nil
-	}
-	at := func(minute int, host string, weight int) Decision {
-		return Decision{Host: host, Weight: &weight, At: t0.Add(time.Duration(minute) * time.Minute), Origin: "lb-1"}
-	}
-	own := func(weights ...int) (hosts []balancer.Host) {
-		for i, weight := range weights {
-			hosts = append(hosts, balancer.Host{Name: string(rune('a' + i)), Weight: weight})
-		}
-		return hosts
-	}
-	for name, row := range map[string]struct {
-		own     []balancer.Host
-		decided []Decision
-		want    map[string]int
-		excess  string
-	}{
-		"all fit":                       {own(1, 1, 1), []Decision{at(1, "a", 50), at(2, "b", 49)}, map[string]int{"a": 50, "b": 49}, ""},
-		"who was first stays":           {own(1, 1, 1), []Decision{at(2, "a", 60), at(1, "b", 60)}, map[string]int{"b": 60}, "a"},
-		"a later one that fits counts":  {own(1, 1, 1), []Decision{at(1, "a", 60), at(2, "b", 60), at(3, "c", 30)}, map[string]int{"a": 60, "c": 30}, "b"},
-		"less makes room":               {own(50, 1, 1), []Decision{at(1, "b", 60), at(2, "c", 60), at(3, "a", 5)}, map[string]int{"a": 5, "b": 60}, "c"},
-		"less helps if it isn't enough": {own(90, 90, 1), []Decision{at(1, "c", 2), at(2, "a", 50)}, map[string]int{"a": 50}, "c"},
-		"about a host that isn't there": {own(1, 1), []Decision{at(1, "z", 256)}, map[string]int{"z": 256}, ""},
-	} {
-		r := registers{}
-		for _, d := range row.decided {
-			r.merge(d)
-		}
-		weights, excess := r.fitting(row.own, room)
-		if !maps.Equal(weights, row.want) || strings.Join(excess, " ") != row.excess {
-			t.Errorf("%s: %v count and %v don't, want %v and %q", name, weights, excess, row.want, row.excess)
-		}
-	}
 }
 
 // TestWeightsDecidedTogetherLeaveARing: each fits beside what its balancer knew, and

@@ -19,6 +19,8 @@
 // stopped. Those that don't come for a while fail as if they had been there, so
 // that a partition freezes the ring of one that starts in the midst of it, too.
 //
+// A host for which the policy has no room beside the others stays out, too: see share.
+//
 // # Who decides
 //
 // One goroutine, in Pool.Run, owns all state. Gossip, checks and operators only
@@ -171,6 +173,7 @@ const (
 	WhyLost      = "lost by gossip and checks"
 	WhyFrozen    = "the ring is frozen"
 	WhyWeight    = "weight 0"
+	WhyRoom      = "no room in the ring" // its weight is too much beside the others', or the policy needs an id of its own
 )
 
 // Serving reports whether h may get new requests now: it is in the ring and its

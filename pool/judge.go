@@ -8,6 +8,7 @@ type witness struct {
 	leaving  bool
 	static   bool
 	weight   int
+	crowded  bool // there is no room for it
 	contact  Contact
 	lostAt   time.Time // since when contact is Lost or Missing
 	verdict  Verdict
@@ -66,6 +67,7 @@ func judge(now time.Time, ws []witness, before freeze, p patience) (rulings []ru
 	rulings = make([]ruling, len(ws))
 	for i, w := range ws {
 		r := &rulings[i]
+		w = w.heldBy(after)
 		if w.dead() {
 			r.deadAt = firstOf(w.deadAt, now)
 		}
@@ -100,6 +102,7 @@ func judge(now time.Time, ws []witness, before freeze, p patience) (rulings []ru
 func (f freeze) judge(now time.Time, ws []witness) freeze {
 	f.gone, f.ring = 0, 0
 	for _, w := range ws {
+		w = w.heldBy(f)
 		if !w.admitted || whyNot(w, true) != "" || f.frozen && !w.inRing {
 			continue
 		}
@@ -117,6 +120,12 @@ func (f freeze) judge(now time.Time, ws []witness) freeze {
 	}
 	f.frozen = frozen
 	return f
+}
+
+// heldBy returns w as of a freeze: whoever is in a frozen ring has room there.
+func (w witness) heldBy(f freeze) witness {
+	w.crowded = w.crowded && !(f.frozen && w.inRing)
+	return w
 }
 
 // dead reports whether both witnesses say that the host is gone. A host of the
@@ -139,6 +148,8 @@ func whyNot(w witness, admitted bool) string {
 		return WhyLeaving
 	case w.weight <= 0:
 		return WhyWeight
+	case w.crowded:
+		return WhyRoom
 	case admitted:
 		return ""
 	case w.dead():

@@ -47,6 +47,8 @@ type keeper struct {
 	log   zerolog.Logger
 	hosts []*known // sorted by name
 	record
+	claimants []claimant // as of the last look
+	room                 // which of them there is room for
 
 	freeze  freeze
 	asked   order  // what the builder is to make, or has made
@@ -64,14 +66,11 @@ type keeper struct {
 	version uint64 // of the last snapshot
 }
 
-// A record is what a balancer that runs remembers, what of it counts, and what of it
-// is on disk.
+// A record is what a balancer that runs remembers, and what of it is on disk.
 type record struct {
 	memory
-	weights map[string]int // operators', by host: those that count
-	excess  []string       // the hosts about whose weights there are decisions that don't
-	written uint64         // the number of the last page
-	saved   receipt        // of the last page that the scribe is done with
+	written uint64  // the number of the last page
+	saved   receipt // of the last page that the scribe is done with
 }
 
 // staleness is how old CheckedAt may be in a snapshot, patrol how often the

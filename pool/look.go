@@ -68,6 +68,7 @@ func (k *keeper) witnesses() []witness {
 			leaving:  h.said.Leaving,
 			static:   h.static,
 			weight:   k.placed(h).Weight,
+			crowded:  slices.Contains(k.out, h.name),
 			contact:  h.contact,
 			lostAt:   h.lostAt,
 			verdict:  h.heard.verdict,
@@ -258,9 +259,7 @@ func (k *keeper) alarm() string {
 	if k.failure != nil {
 		alarms = append(alarms, fmt.Sprintf("the ring could not be built: %v", k.failure))
 	}
-	if len(k.excess) > 0 {
-		alarms = append(alarms, excessAlarm(k.excess))
-	}
+	alarms = append(alarms, k.room.alarms()...)
 	if len(k.discord) > 0 {
 		alarms = append(alarms, discordAlarm(k.discord))
 	}

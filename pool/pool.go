@@ -11,8 +11,6 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
-
-	"tokenring/balancer"
 )
 
 // What Decide may return, besides the errors of a disk.
@@ -76,7 +74,7 @@ func newPool(cfg Config, pc PeersConfig, o Options, pace pace) (*Pool, error) {
 	if err := CheckName(o.Name); err != nil {
 		return nil, fmt.Errorf("balancer %q: %w", o.Name, err)
 	}
-	door, err := checkHosts(cfg, o.Hash.Check)
+	door, err := checkHosts(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -130,20 +128,20 @@ func (p *Pool) begin(remembered memory) {
 
 // checkHosts refuses unusable hosts of the config file, and returns the doorman
 // for those of the gossip.
-func checkHosts(cfg Config, fits func([]balancer.Host) error) (doorman, error) {
+func checkHosts(cfg Config) (doorman, error) {
 	networks, err := ParseNetworks(cfg.AllowedNetworks)
 	if err != nil {
 		return doorman{}, fmt.Errorf("allowed networks: %w", err)
 	}
-	door := doorman{static: map[string]balancer.Host{}, networks: networks, fits: fits}
+	door := doorman{static: map[string]bool{}, networks: networks}
 	for _, h := range cfg.Hosts {
 		if err := h.check(); err != nil {
 			return doorman{}, fmt.Errorf("host %q: %w", h.Name, err)
 		}
-		if _, twice := door.static[h.Name]; twice {
+		if door.static[h.Name] {
 			return doorman{}, fmt.Errorf("host %q is there twice", h.Name)
 		}
-		door.static[h.Name] = balancer.Host{Name: h.Name, ID: h.ID, Weight: h.Weight}
+		door.static[h.Name] = true
 	}
 	return door, nil
 }
