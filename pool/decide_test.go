@@ -98,6 +98,25 @@ func TestDecisionsSurviveARestart(t *testing.T) {
 	})
 }
 
+func TestABalancerThatStartsTellsItsPeersWhatItRemembers(t *testing.T) {
+	dir := t.TempDir()
+	m := newMemory()
+	m.decided.merge(Decision{Host: "a", State: Maint, At: t0, Origin: "lb-1"})
+	if err := m.save(dir); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		old := live(t, statics("a", "b"), Options{Logger: zerolog.Nop(), StateDir: dir})
+		other := live(t, statics("a", "b"), quiet())
+		defer old.stop()
+		defer other.stop()
+		meet(t, old, other)
+		if got := other.Snapshot().Host("a").State; got != Maint {
+			t.Errorf("the peer takes a for %s", got)
+		}
+	})
+}
+
 func TestDecisionThatCannotBeSavedIsInForceAndReported(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	if err := os.Mkdir(dir, 0o700); err != nil {

@@ -18,6 +18,7 @@ type layer struct {
 	ring  []*Host        // by index in table.Hosts(); nil for a host that is no longer known
 	index map[string]int // by host name, into ring
 	up    []bool         // by index in ring
+	there []bool         // by index in ring: up, or vanished from a frozen ring; nil but in a frozen ring's past
 	warm  []warmth       // by index in ring; nil if everybody has all its keys
 }
 
@@ -105,9 +106,15 @@ func (s *Snapshot) remember(pasts []past, rampOf func(host string) ramp, now tim
 		if table == nil { // the keys are where the table in force has them without those that have come
 			table = s.Table
 		}
-		s.past = append(s.past, newLayer(table, s.Host, func(h *Host) bool {
-			return h.Serving() && rampOf(h.Name).start.Before(p.start)
-		}))
+		older := func(h *Host) bool { return rampOf(h.Name).start.Before(p.start) }
+		l := newLayer(table, s.Host, func(h *Host) bool { return h.Serving() && older(h) })
+		if s.Frozen {
+			l.there = make([]bool, len(l.ring))
+			for i, h := range l.ring {
+				l.there[i] = h != nil && h.InRing && older(h)
+			}
+		}
+		s.past = append(s.past, l)
 		moments = append(moments, p.start)
 	}
 	for i, l := range s.layers() {
@@ -125,7 +132,7 @@ func (s *Snapshot) warmths(l *layer, pasts []past, rampOf func(host string) ramp
 			continue
 		}
 		r := rampOf(h.Name)
-		if l != &s.layer && !r.start.Before(at) { // it is there for want of the right table
+		if l != &s.layer && !r.start.Before(at) { // it wasn't there yet, or was down
 			continue
 		}
 		back := slices.IndexFunc(pasts, func(p past) bool { return p.start.Equal(r.start) })

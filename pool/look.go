@@ -101,7 +101,7 @@ func (k *keeper) order(now time.Time) (next time.Time) {
 		if !h.ruling.inRing {
 			continue
 		}
-		t := tenure{host: k.inTable(h), serves: h.serving || k.freeze.frozen, ramp: k.rampOf(h.name)}
+		t := tenure{host: k.inTable(h), serves: h.serving || k.freeze.frozen, ramp: k.rampOf(h.name), back: k.warmUps[h.name].Back}
 		ring = append(ring, t)
 		wish.hosts = append(wish.hosts, t.host)
 		if t.serves {
@@ -119,8 +119,7 @@ func (k *keeper) order(now time.Time) (next time.Time) {
 // what the last order said, for another weight would move keys of hosts that vanished.
 func (k *keeper) inTable(h *known) balancer.Host {
 	if k.freeze.frozen {
-		i := slices.IndexFunc(k.asked.hosts, func(last balancer.Host) bool { return last.Name == h.name })
-		if i >= 0 {
+		if i := k.asked.find(h.name); i >= 0 {
 			return k.asked.hosts[i]
 		}
 	}

@@ -150,7 +150,9 @@ func (s *Snapshot) home(key []byte) (*Host, balancer.Rule) {
 	}
 	for l.waits(i, hash) {
 		l, rule = &s.past[l.warm[i].past-1], RuleWarming
-		i = l.table.OwnerOf(hash)
+		if i, _ = l.table.Pick(key, l.there, -1); i < 0 {
+			return nil, balancer.RuleNone
+		}
 	}
 	return l.ring[i], rule
 }

@@ -102,7 +102,7 @@ func (k *keeper) comes(h *known, now time.Time) (warmUp, bool) {
 		seen = now.Sub(w.Since) < witnessed
 	}
 	if !seen {
-		w = warmUp{Host: h.name, Number: w.Number + 1, Lasts: k.p.slowStart}
+		w = warmUp{Host: h.name, Number: w.Number + 1, Lasts: k.p.slowStart, Back: k.asked.find(h.name) >= 0}
 		if h.unsure = !k.established(now); h.unsure || heals || w.Lasts == 0 {
 			return w, false
 		}
@@ -130,7 +130,7 @@ func (k *keeper) learnWarmUps(heard warmUps) (fresh bool) {
 	for _, w := range heard.list() {
 		known := k.warmUps[w.Host]
 		if k.servesBefore(w) && known.Since.Before(w.Since) {
-			w.Since, w.Lasts = known.Since, known.Lasts
+			w.Since, w.Lasts, w.Back = known.Since, known.Lasts, known.Back
 		}
 		if k.warmUps.merge(w) {
 			fresh = true

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"testing"
@@ -323,6 +324,27 @@ func (l *life) wantFrozen(want bool, why string) {
 	}
 }
 
+func TestWhoReturnsWhileAnotherIsDownMovesNobodyAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		names := []string{"a", "b", "c", "d", "e", "f"}
+		l := live(t, slowly(names...), quiet()) // without a and b, the ring has other keys elsewhere, too
+		defer l.stop()
+		l.see(Up, names...)
+		home := l.places()
+		l.see(Down, "a", "b")
+		down := l.places()
+		l.see(Up, "a")
+		if moves := down.to(l.places()); len(moves) > 0 {
+			t.Errorf("it has returned: %v", moves)
+		}
+		l.wantTaken("a", 0, "it has returned")
+		l.pass(halfMinute)
+		if got, want := l.places().count("a"), home.count("a"); got < want {
+			t.Errorf("it has %d of its %d keys after the warm-up", got, want)
+		}
+	})
+}
+
 func TestInANewRegionNobodyHasToBeSpared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := live(t, slowly("a", "b", "c"), quiet())
@@ -378,6 +400,58 @@ func TestBalancersSendEachKeyOfAWarmingHostTheSameWay(t *testing.T) {
 		first.wantTaken("d", 1, "all the time")
 		second.wantTaken("d", 1, "all the time")
 	})
+}
+
+// TestEachReturnIsAnother, however soon it follows the one before.
+func TestEachReturnIsAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, slowly("a", "b", "c"), quiet())
+		defer l.stop()
+		l.see(Up, "a", "b", "c")
+		for want := range uint64(3) {
+			l.see(Down, "c")
+			l.pass(2 * time.Second)
+			l.see(Up, "c")
+			if got := l.keeper.warmUps["c"].Number; got != want+1 {
+				t.Fatalf("return %d has the number %d", want+1, got)
+			}
+			l.pass(2 * time.Second)
+		}
+	})
+}
+
+// TestPeersAreToldOfAWarmUpAtOnce: the next exchange of all that is known may be
+// long after its first steps.
+func TestPeersAreToldOfAWarmUpAtOnce(t *testing.T) {
+	t.Parallel()
+	key := secretFile(t, 5)
+	once := fastPace // exchanges state when they join, and never again
+	once.rejoin, once.pushPull = time.Hour, 0
+	start := func(name string, join ...string) *Pool {
+		p, err := newPool(slowly("a", "b", "c"), PeersConfig{Bind: "127.0.0.1:0", SecretFile: key, Join: join}, Options{Name: name, Hash: small, Logger: zerolog.Nop()}, once)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan struct{})
+		go func() { defer close(ended); p.Run(ctx) }()
+		t.Cleanup(func() { cancel(); <-ended })
+		return p
+	}
+	first := start("lb-1")
+	second := start("lb-2", first.PeersAddr())
+	for _, p := range []*Pool{first, second} {
+		eventually(t, "a peer", func() bool { return len(p.Snapshot().Peers) == 1 })
+		for name, v := range map[string]Verdict{"a": Up, "b": Up, "c": Down} {
+			p.Hear(name, v, "", time.Now())
+		}
+		<-p.Settled()
+	}
+	first.Hear("c", Up, "", time.Now())
+	eventually(t, "it warms up", func() bool { return first.Snapshot().Host("c").Warming != (Warming{}) })
+	second.Hear("c", Up, "", time.Now())
+	began := first.Snapshot().Host("c").Warming.Since
+	eventually(t, "it is the same warm-up", func() bool { return second.Snapshot().Host("c").Warming.Since.Equal(began) })
 }
 
 func TestABalancerThatHearsOfAWarmUpFirstTakesPartInIt(t *testing.T) {
