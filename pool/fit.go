@@ -42,30 +42,30 @@ func share(all []claimant, check func([]balancer.Host) error) room {
 	if check(whole) == nil {
 		return r
 	}
-	t := trial{check: check}
-	rank := func(c claimant) (n int) {
-		switch {
-		case c.static:
-			return 0
-		case c.word.Weight != nil:
-			return 1
-		}
-		return 2
-	}
 	order := slices.Clone(all)
 	slices.SortStableFunc(order, func(a, b claimant) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.least(), b.least()))
+		return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.least(), b.least()))
 	})
-	others := slices.IndexFunc(order, func(c claimant) bool { return rank(c) == 2 })
-	if others < 0 {
-		others = len(order)
-	}
-	r.place(&t, order[:others])
-	r.raise(&t, order[:others])
-	r.place(&t, order[others:])
+	firm, _ := slices.BinarySearchFunc(order, 2, func(c claimant, rank int) int { return cmp.Compare(c.rank(), rank) })
+	t := trial{check: check}
+	r.place(&t, order[:firm])
+	r.raise(&t, order[:firm])
+	r.place(&t, order[firm:])
 	slices.Sort(r.excess)
 	slices.Sort(r.out)
 	return r
+}
+
+// rank returns c's turn: 0 for a host of the config file, 1 for one about whose weight
+// operators have decided, 2 for the others.
+func (c claimant) rank() int {
+	switch {
+	case c.static:
+		return 0
+	case c.word.Weight != nil:
+		return 1
+	}
+	return 2
 }
 
 // least returns the weight that c has at least: its own, or the less that operators

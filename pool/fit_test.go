@@ -82,6 +82,38 @@ func TestBalancersAgreeOnWhoHasRoom(t *testing.T) {
 	})
 }
 
+// TestWeightsDecidedTogetherLeaveARing: each fits beside what its balancer knew, and
+// both together don't. All balancers heed the same one.
+func TestWeightsDecidedTogetherLeaveARing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := live(t, statics("a", "b", "c"), quiet()), live(t, statics("a", "b", "c"), quiet())
+		defer first.stop()
+		defer second.stop()
+		for _, l := range []*life{first, second} {
+			l.see(Up, "a", "b", "c")
+		}
+		first.must(first.weigh("a", 256))
+		second.must(second.weigh("b", 256))
+		meet(t, first, second)
+		for _, l := range []*life{first, second} {
+			s := l.Snapshot()
+			if a, b := s.Host("a"), s.Host("b"); a.Weight != 256 || b.Weight != 1 || b.Weighed != (Word{}) {
+				t.Errorf("got %+v and %+v, want that only what was decided first counts", a, b)
+			}
+			if s.Rebuilding || s.Table.Hosts()[0].Weight != 256 || !strings.Contains(s.Alarm, "decided for b, so") {
+				t.Errorf("rebuilding %t, ring of %v, alarm %q", s.Rebuilding, s.Table.Hosts(), s.Alarm)
+			}
+		}
+		second.must(second.weigh("b", 100))
+		meet(t, first, second)
+		for _, l := range []*life{first, second} {
+			if s := l.Snapshot(); s.Alarm != "" || s.Table.Hosts()[1].Weight != 100 {
+				t.Errorf("ring of %v, alarm %q", s.Table.Hosts(), s.Alarm)
+			}
+		}
+	})
+}
+
 // TestWhoLeavesTakesNoRoom: another may have its id at once.
 func TestWhoLeavesTakesNoRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
