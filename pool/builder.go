@@ -19,6 +19,11 @@ type order struct {
 	past   [][]balancer.Host
 }
 
+// find returns the index of a host; -1 if it isn't there.
+func (o order) find(host string) int {
+	return slices.IndexFunc(o.hosts, func(h balancer.Host) bool { return h.Name == host })
+}
+
 // A product is what became of an order: first the table of its hosts, then once
 // more with those of the past, if there are any.
 type product struct {

@@ -3,6 +3,7 @@ package pool
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"tokenring/balancer"
@@ -18,16 +19,13 @@ func (k *keeper) learn(heard memory) {
 			k.logDecision(d)
 		}
 	}
-	if !fresh {
-		return
-	}
-	if err := k.keepMemory(); err != nil {
-		k.log.Error().Err(err).Msg("what a peer has told is in force but not on disk")
+	if fresh {
+		k.keepMemory()
 	}
 }
 
 // decide takes a decision of our own operators in. The answer comes now if it is
-// an error, and otherwise when the table is right.
+// an error, and otherwise when the table is right and the decision on disk.
 func (k *keeper) decide(r request, now time.Time) {
 	d := r.decision
 	if _, ok := k.find(d.Host); !ok {
@@ -42,18 +40,12 @@ func (k *keeper) decide(r request, now time.Time) {
 	k.decided.merge(d)
 	k.p.peers.tell(d)
 	k.logDecision(d)
-	if err := k.keepMemory(); err != nil {
-		k.log.Error().Err(err).Str("host", d.Host).Msg("decision is in force but not on disk")
-		r.done <- fmt.Errorf("the decision about %s is in force but not on disk: %w", d.Host, err)
-		return
-	}
-	k.waiters = append(k.waiters, waiter{done: r.done})
+	k.keepMemory()
+	k.waiters = append(k.waiters, waiter{page: k.written, done: r.done})
 }
 
 // roomFor refuses a weight with which no table could hold all hosts, whether they
-// are in the ring at present or not. If none could hold them as they are, after
-// what peers decided or hosts announced, less weight is allowed: it may be the way
-// back.
+// are in the ring at present or not; but for those that have no room as it is.
 func (k *keeper) roomFor(d Decision) error {
 	i, ok := k.find(d.Host)
 	if !ok || d.Weight == nil {
@@ -63,18 +55,18 @@ func (k *keeper) roomFor(d Decision) error {
 	if weight == OwnWeight {
 		weight = k.hosts[i].said.Weight
 	}
-	hosts := make([]balancer.Host, len(k.hosts))
-	for j, h := range k.hosts {
-		hosts[j] = k.placed(h)
+	var hosts []balancer.Host
+	for _, h := range k.hosts {
+		if h != k.hosts[i] && !h.said.Leaving && !slices.Contains(k.out, h.name) {
+			hosts = append(hosts, k.placed(h))
+		}
 	}
-	was := hosts[i].Weight
-	hosts[i].Weight = weight
-	full := k.p.o.Hash.Check(hosts)
-	hosts[i].Weight = was
-	if full == nil || weight <= was && k.p.o.Hash.Check(hosts) != nil {
-		return nil
+	placed := k.hosts[i].said.placed()
+	placed.Weight = weight
+	if err := k.p.o.Hash.Check(append(hosts, placed)); err != nil {
+		return fmt.Errorf("the ring has no room for the weight %d of %s: %w", weight, d.Host, err)
 	}
-	return fmt.Errorf("the ring has no room for the weight %d of %s: %w", weight, d.Host, full)
+	return nil
 }
 
 func (k *keeper) logDecision(d Decision) {
@@ -92,15 +84,24 @@ func (k *keeper) logDecision(d Decision) {
 	line.Str("reason", d.Reason).Str("by", d.By).Str("origin", d.Origin).Msg("operator's decision")
 }
 
-// keepMemory saves decisions and warm-ups, and holds them ready for peers.
-func (k *keeper) keepMemory() error {
+// keepMemory has decisions and warm-ups written to disk, and holds them ready for
+// peers.
+func (k *keeper) keepMemory() {
 	known := func(host string) bool { _, ok := k.find(host); return ok }
 	k.decided.prune(maxDecisions, known)
 	k.warmUps.prune(maxWarmUps, known)
 	k.p.peers.hold(k.memory)
-	k.p.roster.weigh(k.decided.weights())
+	k.written++
 	if k.p.o.StateDir == "" {
-		return nil
+		k.saved.number = k.written
+		return
 	}
-	return k.memory.save(k.p.o.StateDir)
+	k.p.scribe.write(page{k.written, k.memory.clone()})
+}
+
+// file takes down what has become of a page.
+func (k *keeper) file(r receipt) {
+	if k.saved = r; r.err != nil {
+		k.log.Error().Err(r.err).Msg("decisions and warm-ups are in force but not on disk")
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -94,6 +95,25 @@ func TestDecisionsSurviveARestart(t *testing.T) {
 		}
 		l.see(Up, "a", "b")
 		l.wantRing("b", "restarted")
+	})
+}
+
+func TestABalancerThatStartsTellsItsPeersWhatItRemembers(t *testing.T) {
+	dir := t.TempDir()
+	m := newMemory()
+	m.decided.merge(Decision{Host: "a", State: Maint, At: t0, Origin: "lb-1"})
+	if err := m.save(dir); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		old := live(t, statics("a", "b"), Options{Logger: zerolog.Nop(), StateDir: dir})
+		other := live(t, statics("a", "b"), quiet())
+		defer old.stop()
+		defer other.stop()
+		meet(t, old, other)
+		if got := other.Snapshot().Host("a").State; got != Maint {
+			t.Errorf("the peer takes a for %s", got)
+		}
 	})
 }
 
@@ -270,28 +290,23 @@ func TestLessWeightMayBeTooMuchForAMap(t *testing.T) {
 func TestLessWeightIsAWayBackFromTooMuch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		room := balancer.Config{Policy: balancer.PolicyConsistent, Consistent: balancer.ConsistentConfig{Partitions: 101, Replicas: 2}}
-		l := live(t, statics("a", "b"), Options{Logger: zerolog.Nop(), Hash: room})
+		l := live(t, Config{}, Options{Logger: zerolog.Nop(), Hash: room})
 		defer l.stop()
+		l.gossips(hostOf("a", 1, 60), false)
+		l.gossips(hostOf("b", 2, 90), false)
 		l.see(Up, "a", "b")
-		b, err := encodeMemory([]Decision{
-			{Host: "a", Weight: new(200), At: time.Now(), Origin: "lb-2"},
-			{Host: "b", Weight: new(200), At: time.Now(), Origin: "lb-2"},
-		}, nil)
-		if err != nil {
-			t.Fatal(err)
+		l.wantRing("a", "b announces too much")
+		if err := l.weigh("b", 50); !errors.Is(err, ErrDecision) {
+			t.Errorf("less, but still too much: got %v, want it refused", err)
 		}
-		l.peers.NotifyMsg(b)
-		l.pass(2 * gather)
-		if got := l.Snapshot().Alarm; !strings.Contains(got, "could not be built") {
-			t.Fatalf("alarm %q, want that the ring could not be built", got)
-		}
-		if err := l.weigh("a", 50); err == nil || errors.Is(err, ErrDecision) || !strings.Contains(err.Error(), "in force") {
-			t.Errorf("less, but still too much: got %v, want it in force without a ring", err)
-		}
-		if err := l.weigh("b", OwnWeight); err != nil {
+		if err := l.weigh("b", 41); err != nil {
 			t.Errorf("enough less: %v", err)
 		}
-		if s := l.Snapshot(); s.Alarm != "" || s.Table.Hosts()[0].Weight != 50 || s.Table.Hosts()[1].Weight != 1 {
+		l.wantRing("a b", "101 of 101")
+		if err := l.weigh("a", 61); !errors.Is(err, ErrDecision) {
+			t.Errorf("more than there is: got %v, want it refused", err)
+		}
+		if s := l.Snapshot(); s.Alarm != "" || s.Table.Hosts()[0].Weight != 60 || s.Table.Hosts()[1].Weight != 41 {
 			t.Errorf("alarm %q, table of %v", s.Alarm, s.Table.Hosts())
 		}
 	})
@@ -316,6 +331,45 @@ func TestAnAnnouncedWeightIsTakenInWithoutLeaving(t *testing.T) {
 		l.gossips(m, false)
 		if h := l.Snapshot().Host("ide-1"); h.Weight != 2 || h.Announced != 8 {
 			t.Errorf("got %+v, want the operator's weight before the announced one", h)
+		}
+	})
+}
+
+// TestAFrozenRingKeepsItsWeights: another weight of a host that is there would take
+// keys of those that vanished. A decision is answered all the same.
+func TestAFrozenRingKeepsItsWeights(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := live(t, statics("a", "b", "c", "s"), quiet())
+		defer l.stop()
+		m := hostMeta("ide-1")
+		l.gossips(m, false)
+		l.see(Up, "a", "b", "c", "s", "ide-1")
+		l.must(l.decide("s", Drain))
+		l.see(Down, "a", "b", "c")
+		l.wantFrozen(true, "three of four are gone")
+		before := l.Snapshot().Table
+		m.Weight = 9
+		l.gossips(m, false)
+		l.must(l.weigh("a", 4))
+		l.must(l.decide("s", Ready))
+		s := l.Snapshot()
+		if s.Table != before || s.Rebuilding {
+			t.Errorf("rebuilding %t, the ring is %v, want it as it was: %v", s.Rebuilding, s.Table.Hosts(), before.Hosts())
+		}
+		if h := s.Host("ide-1"); h.Weight != 9 || s.Host("a").Weight != 4 || s.Host("s").WhyNot != WhyFrozen {
+			t.Errorf("got %+v, %+v, %+v: want them to say what counts after the thaw", h, s.Host("a"), s.Host("s"))
+		}
+		l.must(l.weigh("a", 0))
+		l.wantRing("b c ide-1", "an operator has taken one out")
+		l.must(l.weigh("a", 4))
+		l.wantRing("b c ide-1", "and wants it back")
+		l.see(Up, "a", "b", "c")
+		weights := map[string]int{}
+		for _, h := range l.Snapshot().Table.Hosts() {
+			weights[h.Name] = h.Weight
+		}
+		if want := map[string]int{"a": 4, "b": 1, "c": 1, "ide-1": 9, "s": 1}; !maps.Equal(weights, want) {
+			t.Errorf("thawed: weights %v, want %v", weights, want)
 		}
 	})
 }

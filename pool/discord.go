@@ -54,7 +54,7 @@ func (p Peer) due() time.Time {
 	return p.Since.Add(discordAfter)
 }
 
-// maxNamed is how many balancers an alarm names.
+// maxNamed is how many balancers or hosts an alarm names.
 const maxNamed = 4
 
 // discordAlarm says who disagrees and what to look at.

@@ -84,12 +84,22 @@ func (e *Explanation) decide(s *Snapshot, key []byte, session string, before Pla
 	case !ok && choice.Rule == RuleFrozen:
 		e.gone = choice.Host.Name
 	case choice.Rule == RuleWarming:
-		i, _ := s.Table.Pick(key, s.up, -1)
+		i := s.awaited(key)
 		e.due = fmt.Sprintf("%s, which is %s", s.ring[i].Name, s.warmsUp(i, key))
 	}
 	if e.Choice = choice; !ok {
 		e.Host = nil
 	}
+}
+
+// awaited returns the index of the host for which a key waits: in a frozen ring that
+// is the owner, whether it serves or not.
+func (s *Snapshot) awaited(key []byte) int {
+	if s.Frozen {
+		return s.Table.Owner(key)
+	}
+	i, _ := s.Table.Pick(key, s.up, -1)
+	return i
 }
 
 // whyNot says why a host of the table doesn't get a new key, "" if it may.
@@ -171,7 +181,7 @@ func (e *Explanation) settle(c *Candidate) {
 // reason puts the outcome into sentences.
 func (e *Explanation) reason(s *Snapshot, session string, before Placement) string {
 	text := e.rule(s)
-	if e.Rule == RuleFrozen && before.Away {
+	if e.Rule == RuleFrozen && before.Away && e.gone == before.Host {
 		text = fmt.Sprintf("The ring is frozen, and %s, to which this token was sent because its host was full, is among the hosts that vanished. "+
 			"Its session may live on there, so no other host gets the token; requests are answered with 503.", before.Host)
 	}

@@ -177,4 +177,12 @@ func TestExplanationsOfBoundedLoads(t *testing.T) {
 	if e := frozen.Explain(key, "", Placement{next, true}, now); e.Rule != RuleFrozen || e.Host != nil || !strings.Contains(e.Reason, next+", to which this token was sent") {
 		t.Errorf("frozen: got %+v", e)
 	}
+	drained := s.again(func(h map[string]*Host) {
+		h["ide-1"].Verdict = Down
+		h[next].State, h[next].InRing, h[next].WhyNot = Drain, false, WhyDrain
+	})
+	drained.Frozen = true
+	if e := drained.Explain(key, "", Placement{next, true}, now); e.Rule != RuleFrozen || !strings.Contains(e.Reason, "ide-1, which owns ") {
+		t.Errorf("frozen, and it was sent to a host that drains: got %+v", e)
+	}
 }

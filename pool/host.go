@@ -10,14 +10,16 @@
 // when gossip has lost it and its checks fail, both for a while. A host from the
 // config file isn't known by gossip, so only an operator takes it out.
 //
-// When more than half of the ring fails its checks, the ring is frozen: nothing
-// joins, nothing is removed as lost, and the keys of the hosts that vanished are
-// answered by nobody. A partition is likelier than so many deaths, and two
-// hosts serving one key are worse than none.
+// When more than half of the ring fails its checks, the ring is frozen until half
+// of it passes them: nothing joins, nothing is removed as lost, no weight changes,
+// and the keys of the hosts that vanished are answered by nobody. A partition is
+// likelier than so many deaths, and two hosts serving one key are worse than none.
 //
 // A balancer that starts waits for the hosts that were in the ring when it
 // stopped. Those that don't come for a while fail as if they had been there, so
 // that a partition freezes the ring of one that starts in the midst of it, too.
+//
+// A host for which the policy has no room beside the others stays out, too: see share.
 //
 // # Who decides
 //
@@ -171,6 +173,7 @@ const (
 	WhyLost      = "lost by gossip and checks"
 	WhyFrozen    = "the ring is frozen"
 	WhyWeight    = "weight 0"
+	WhyRoom      = "no room in the ring" // its weight is too much beside the others', or the policy needs an id of its own
 )
 
 // Serving reports whether h may get new requests now: it is in the ring and its

@@ -8,11 +8,13 @@ type witness struct {
 	leaving  bool
 	static   bool
 	weight   int
+	crowded  bool // there is no room for it
 	contact  Contact
 	lostAt   time.Time // since when contact is Lost or Missing
 	verdict  Verdict
 	busy     bool      // somebody is still connected through us
 	admitted bool      // by the ruling before
+	inRing   bool      // by the ruling before
 	deadAt   time.Time // by the ruling before
 }
 
@@ -24,7 +26,8 @@ type witness struct {
 //	                                ▼
 //	                              (out) ──gone for a while──▶ forgotten
 //
-// While the ring is frozen, neither the way in nor the one out as lost is open.
+// While the ring is frozen, neither the way in nor the one out as lost is open, and
+// who was out by an operator's word waits for the thaw, too.
 type ruling struct {
 	admitted bool      // it may be in the ring as far as gossip and checks are concerned
 	inRing   bool      // admitted, ready, and with a weight
@@ -38,7 +41,7 @@ type freeze struct {
 	frozen bool
 	since  time.Time
 	thawed time.Time // when the last freeze ended
-	gone   int       // hosts of the ring that fail their checks
+	gone   int       // hosts of the ring that fail their checks; while it is frozen, those that don't pass them
 	ring   int       // hosts of the ring
 }
 
@@ -64,6 +67,7 @@ func judge(now time.Time, ws []witness, before freeze, p patience) (rulings []ru
 	rulings = make([]ruling, len(ws))
 	for i, w := range ws {
 		r := &rulings[i]
+		w = w.heldBy(after)
 		if w.dead() {
 			r.deadAt = firstOf(w.deadAt, now)
 		}
@@ -79,7 +83,7 @@ func judge(now time.Time, ws []witness, before freeze, p patience) (rulings []ru
 				}
 			}
 		}
-		r.whyNot = whyNot(w, r.admitted)
+		r.whyNot = whyNot(w, r.admitted && !(before.frozen && after.frozen && !w.inRing))
 		r.inRing = r.whyNot == ""
 		if oblivion, ok := p.oblivion(w, r.admitted, after.frozen); ok {
 			if r.forget = !now.Before(oblivion); !r.forget {
@@ -90,17 +94,20 @@ func judge(now time.Time, ws []witness, before freeze, p patience) (rulings []ru
 	return rulings, after, next
 }
 
-// judge freezes the ring when more than half of its hosts fail their checks,
-// and thaws it when no more than half do. Hosts that operators have taken out,
-// and hosts that are leaving, are not of the ring.
+// judge freezes the ring when more than half of its hosts fail their checks, and
+// thaws it when half of them pass: that gossip finds one of them again, or learns
+// another address of it, is no proof. Hosts that operators have taken out, and hosts
+// that are leaving, are not of the ring; who would come back to a frozen one isn't,
+// either, or two drained hosts could thaw it.
 func (f freeze) judge(now time.Time, ws []witness) freeze {
 	f.gone, f.ring = 0, 0
 	for _, w := range ws {
-		if !w.admitted || whyNot(w, true) != "" {
+		w = w.heldBy(f)
+		if !w.admitted || whyNot(w, true) != "" || f.frozen && !w.inRing {
 			continue
 		}
 		f.ring++
-		if w.verdict == Down {
+		if w.verdict == Down || f.frozen && w.verdict == Unchecked {
 			f.gone++
 		}
 	}
@@ -113,6 +120,12 @@ func (f freeze) judge(now time.Time, ws []witness) freeze {
 	}
 	f.frozen = frozen
 	return f
+}
+
+// heldBy returns w as of a freeze: whoever is in a frozen ring has room there.
+func (w witness) heldBy(f freeze) witness {
+	w.crowded = w.crowded && !(f.frozen && w.inRing)
+	return w
 }
 
 // dead reports whether both witnesses say that the host is gone. A host of the
@@ -135,6 +148,8 @@ func whyNot(w witness, admitted bool) string {
 		return WhyLeaving
 	case w.weight <= 0:
 		return WhyWeight
+	case w.crowded:
+		return WhyRoom
 	case admitted:
 		return ""
 	case w.dead():

@@ -16,7 +16,7 @@ func at(ms int) time.Time { return t0.Add(time.Duration(ms) * time.Millisecond) 
 // serving is a gossiped host in the ring, vanished one that both witnesses have
 // held for dead since t0.
 func serving() witness {
-	return witness{state: Ready, weight: 1, contact: Alive, verdict: Up, admitted: true}
+	return witness{state: Ready, weight: 1, contact: Alive, verdict: Up, admitted: true, inRing: true}
 }
 
 func vanished() witness {
@@ -105,7 +105,7 @@ type region struct {
 func (r *region) rule(now time.Time) []ruling {
 	rulings, after, next := judge(now, r.ws, r.freeze, defaultPatience)
 	for i, ruling := range rulings {
-		r.ws[i].admitted, r.ws[i].deadAt = ruling.admitted, ruling.deadAt
+		r.ws[i].admitted, r.ws[i].inRing, r.ws[i].deadAt = ruling.admitted, ruling.inRing, ruling.deadAt
 	}
 	r.freeze, r.next = after, next
 	return rulings
@@ -194,6 +194,20 @@ func TestThawStartsTheWindowAnew(t *testing.T) {
 	r.want(t, at(65_000), "a--de", "they didn't")
 }
 
+func TestOnlyAPassedCheckThaws(t *testing.T) {
+	r := newRegion(5)
+	r.vanish(at(0), 0, 1, 2)
+	r.want(t, at(0), "abcde*", "three of five")
+	r.ws[0].contact, r.ws[0].verdict = Alive, Unchecked
+	r.want(t, at(100), "abcde*", "gossip has found one, at another address")
+	r.ws[0].verdict = Up
+	r.want(t, at(200), "abcde", "it has passed a check")
+	r.ws[1].contact, r.ws[1].verdict = Alive, Unchecked
+	r.ws[2].contact, r.ws[2].verdict = Alive, Unchecked
+	r.ws[3].verdict = Unchecked
+	r.want(t, at(300), "abcde", "three have moved: that alone freezes nothing")
+}
+
 func TestOperatorsDecisionCountsDuringAFreeze(t *testing.T) {
 	r := newRegion(3)
 	r.vanish(at(0), 0, 1)
@@ -204,6 +218,23 @@ func TestOperatorsDecisionCountsDuringAFreeze(t *testing.T) {
 	r.want(t, at(2000), "abc*", "the operator wants it back")
 	r.ws[2].leaving = true
 	r.want(t, at(3000), "ab-*", "an announced departure counts too")
+}
+
+func TestWhoIsBackFromDrainWaitsForTheThaw(t *testing.T) {
+	r := newRegion(6)
+	r.ws[4].state, r.ws[5].state = Drain, Drain
+	r.want(t, at(0), "abcd--", "two are drained")
+	r.vanish(at(0), 0, 1, 2)
+	r.want(t, at(0), "abcd--*", "three of four")
+	r.ws[4].state, r.ws[5].state = Ready, Ready
+	if got := r.rule(at(1000))[4]; got.whyNot != WhyFrozen {
+		t.Errorf("why not %q, want %q", got.whyNot, WhyFrozen)
+	}
+	r.want(t, at(1000), "abcd--*", "ready again: that is nothing new of those that vanished")
+	r.ws[3].state = Drain
+	r.want(t, at(2000), "abc---*", "an operator still takes one out")
+	r.ws[0].verdict, r.ws[1].verdict = Up, Up
+	r.want(t, at(3000), "abc-ef", "two have returned")
 }
 
 func TestReturnsOnlyAfterACheckOnceItHasLeft(t *testing.T) {

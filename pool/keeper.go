@@ -25,25 +25,30 @@ type known struct {
 
 	serving bool
 	came    time.Time // when it began to serve; zero if that was before we were settled
+	unsure  bool      // it came when nobody had served here for long: whoever was there before knows better
 	went    time.Time // when it ceased to; zero if it hasn't since then
+	kept    bool      // a frozen ring has refused its keys to others since then
 }
 
-// A waiter waits for the table that an order makes.
+// A waiter waits for the table that an order makes, and for the disk.
 type waiter struct {
 	number uint64 // of the order; 0 until the next look
+	page   uint64
 	done   chan error
 }
 
 // A keeper is the state of a Pool. One goroutine owns it: New's, then Run's.
 //
-// Whatever happens, it takes the news in (meet, hear, learn, decide, swap) and
+// Whatever happens, it takes the news in (meet, hear, learn, decide, swap, file) and
 // then looks once: judges, orders a table if the ring isn't the table's any
 // more, and publishes if anything is to be seen.
 type keeper struct {
 	p     *Pool
 	log   zerolog.Logger
 	hosts []*known // sorted by name
-	memory
+	record
+	claimants []claimant // as of the last look
+	room                 // which of them there is room for
 
 	freeze  freeze
 	asked   order  // what the builder is to make, or has made
@@ -61,6 +66,13 @@ type keeper struct {
 	version uint64 // of the last snapshot
 }
 
+// A record is what a balancer that runs remembers, and what of it is on disk.
+type record struct {
+	memory
+	written uint64  // the number of the last page
+	saved   receipt // of the last page that the scribe is done with
+}
+
 // staleness is how old CheckedAt may be in a snapshot, patrol how often the
 // keeper looks though nothing has happened.
 const (
@@ -69,7 +81,7 @@ const (
 )
 
 func newKeeper(p *Pool, remembered memory) *keeper {
-	k := &keeper{p: p, log: p.log, memory: remembered, table: new(balancer.Table)}
+	k := &keeper{p: p, log: p.log, record: record{memory: remembered}, table: new(balancer.Table)}
 	for _, h := range p.static {
 		k.add(&known{
 			name:   h.Name,
@@ -105,6 +117,8 @@ func (k *keeper) run(ctx context.Context) {
 			k.decide(r, time.Now())
 		case made := <-k.p.builder.built:
 			k.swap(made, time.Now())
+		case r := <-k.p.scribe.saved:
+			k.file(r)
 		case <-timer.C:
 		}
 		next = k.look(time.Now())

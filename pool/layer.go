@@ -18,6 +18,7 @@ type layer struct {
 	ring  []*Host        // by index in table.Hosts(); nil for a host that is no longer known
 	index map[string]int // by host name, into ring
 	up    []bool         // by index in ring
+	there []bool         // by index in ring: up, or vanished from a frozen ring; nil but in a frozen ring's past
 	warm  []warmth       // by index in ring; nil if everybody has all its keys
 }
 
@@ -92,7 +93,9 @@ func (w *warmth) takes(hash uint64) time.Time { return w.ramp.when(w.part(hash) 
 func warmSeed(host string) uint64 { return xxhash.Sum64String("warm-up:" + host) }
 
 // remember adds to s where keys are that hosts haven't taken yet. rampOf returns a
-// host's way to its keys, the zero ramp if it has long had them.
+// host's way to its keys, the zero ramp if it has long had them. In a frozen ring
+// the ramps of those that vanished go on: what such a host would have taken by now is
+// refused, on every balancer, and the rest is on an older one.
 func (s *Snapshot) remember(pasts []past, rampOf func(host string) ramp, now time.Time) {
 	if len(pasts) == 0 {
 		return
@@ -103,26 +106,35 @@ func (s *Snapshot) remember(pasts []past, rampOf func(host string) ramp, now tim
 		if table == nil { // the keys are where the table in force has them without those that have come
 			table = s.Table
 		}
-		s.past = append(s.past, newLayer(table, s.Host, func(h *Host) bool {
-			return h.Serving() && rampOf(h.Name).start.Before(p.start)
-		}))
+		older := func(h *Host) bool { return rampOf(h.Name).start.Before(p.start) }
+		l := newLayer(table, s.Host, func(h *Host) bool { return h.Serving() && older(h) })
+		if s.Frozen {
+			l.there = make([]bool, len(l.ring))
+			for i, h := range l.ring {
+				l.there[i] = h != nil && h.InRing && older(h)
+			}
+		}
+		s.past = append(s.past, l)
 		moments = append(moments, p.start)
 	}
 	for i, l := range s.layers() {
-		l.warm = warmths(l, pasts, rampOf, moments[i])
+		l.warm = s.warmths(l, pasts, rampOf, moments[i])
 	}
 }
 
 // warmths returns what each host of l has of its keys at a moment; nil if all have
 // them all.
-func warmths(l *layer, pasts []past, rampOf func(host string) ramp, at time.Time) []warmth {
+func (s *Snapshot) warmths(l *layer, pasts []past, rampOf func(host string) ramp, at time.Time) []warmth {
 	all := make([]warmth, len(l.ring))
 	some := false
 	for i, h := range l.ring {
-		if !l.up[i] {
+		if h == nil || !l.up[i] && !(s.Frozen && h.vanished()) {
 			continue
 		}
 		r := rampOf(h.Name)
+		if l != &s.layer && !r.start.Before(at) { // it wasn't there yet, or was down
+			continue
+		}
 		back := slices.IndexFunc(pasts, func(p past) bool { return p.start.Equal(r.start) })
 		if back >= 0 && !r.over(at) {
 			all[i] = warmth{ramp: r, taken: r.taken(at), seed: warmSeed(h.Name), past: back + 1}

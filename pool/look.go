@@ -13,9 +13,9 @@ import (
 // again at the latest.
 func (k *keeper) look(now time.Time) (next time.Time) {
 	k.miss(now)
-	frozen := k.freeze.frozen
+	k.fit()
 	next = earliest(k.judge(now), now.Add(patrol))
-	k.watch(frozen || k.freeze.frozen, now)
+	k.watch(now)
 	next = earliest(next, k.order(now))
 	next = earliest(next, k.compare(now))
 	k.publish(now)
@@ -68,11 +68,13 @@ func (k *keeper) witnesses() []witness {
 			leaving:  h.said.Leaving,
 			static:   h.static,
 			weight:   k.placed(h).Weight,
+			crowded:  slices.Contains(k.out, h.name),
 			contact:  h.contact,
 			lostAt:   h.lostAt,
 			verdict:  h.heard.verdict,
 			busy:     h.gauges.busy(),
 			admitted: h.ruling.admitted,
+			inRing:   h.ruling.inRing,
 			deadAt:   h.ruling.deadAt,
 		}
 	}
@@ -80,17 +82,17 @@ func (k *keeper) witnesses() []witness {
 }
 
 // placed returns what a table is to know of h: its weight is the operators', if
-// they have decided one, else its own.
+// they have decided one that counts, else its own.
 func (k *keeper) placed(h *known) balancer.Host {
 	placed := h.said.placed()
-	if d, ok := k.decided.weight(h.name); ok {
-		placed.Weight = d.weight()
+	if weight, ok := k.weights[h.name]; ok {
+		placed.Weight = weight
 	}
 	return placed
 }
 
 // order asks for a new table when the hosts in the ring aren't those of the last
-// order any more, and for tables of the past that are needed and not there. It
+// order any more, or don't weigh the same, and for tables of the past that are needed and not there. It
 // returns when a warming host takes the next part of its keys, zero if none does.
 func (k *keeper) order(now time.Time) (next time.Time) {
 	wish := order{number: k.asked.number}
@@ -99,7 +101,7 @@ func (k *keeper) order(now time.Time) (next time.Time) {
 		if !h.ruling.inRing {
 			continue
 		}
-		t := tenure{host: k.placed(h), serves: h.serving, ramp: k.rampOf(h.name)}
+		t := tenure{host: k.inTable(h), serves: h.serving || k.freeze.frozen, ramp: k.rampOf(h.name), back: k.warmUps[h.name].Back}
 		ring = append(ring, t)
 		wish.hosts = append(wish.hosts, t.host)
 		if t.serves {
@@ -111,6 +113,17 @@ func (k *keeper) order(now time.Time) (next time.Time) {
 	k.pasts = pasts
 	k.ask(wish)
 	return next
+}
+
+// inTable returns what the next table is to know of h: while the ring is frozen,
+// what the last order said, for another weight would move keys of hosts that vanished.
+func (k *keeper) inTable(h *known) balancer.Host {
+	if k.freeze.frozen {
+		if i := k.asked.find(h.name); i >= 0 {
+			return k.asked.hosts[i]
+		}
+	}
+	return k.placed(h)
 }
 
 // ask orders what is wished unless it is ordered already. If no host has come when
@@ -135,14 +148,19 @@ func (k *keeper) ask(wish order) {
 // rebuilding reports whether the table isn't the ring's.
 func (k *keeper) rebuilding() bool { return k.served != k.asked.number || k.failure != nil }
 
-// release answers the waiters whose table is there, or can't be built.
+// release answers the waiters whose decision is on disk and whose table is there, and
+// those for whom one of them can't be.
 func (k *keeper) release() {
 	k.waiters = slices.DeleteFunc(k.waiters, func(w waiter) bool {
-		if w.number > k.served {
-			return false
-		}
 		var err error
-		if k.failure != nil {
+		switch {
+		case w.page > k.saved.number:
+			return false
+		case k.saved.err != nil:
+			err = fmt.Errorf("the decision is in force but not on disk: %w", k.saved.err)
+		case w.number > k.served:
+			return false
+		case k.failure != nil:
 			err = fmt.Errorf("the decision is in force but the ring could not be rebuilt: %w", k.failure)
 		}
 		w.done <- err
@@ -182,13 +200,13 @@ func (k *keeper) snapshot(before *Snapshot, now time.Time) *Snapshot {
 		}
 	}
 	s := NewSnapshot(k.table, hosts)
+	s.Frozen, s.FrozenSince = k.freeze.frozen, k.freeze.since
 	s.remember(k.pasts, k.rampOf, now)
 	s.turn = before.turn
 	s.At, s.TableAt = now, k.tableAt
 	s.BoundedLoad = k.p.o.Hash.BoundedLoad
 	s.SlowStart = k.p.slowStart
 	s.Rebuilding = k.rebuilding()
-	s.Frozen, s.FrozenSince = k.freeze.frozen, k.freeze.since
 	s.Alarm = k.alarm()
 	s.Peers = k.others
 	return s
@@ -223,10 +241,10 @@ func (k *keeper) host(h *known) *Host {
 
 // weighed returns who has given the host another weight than its own.
 func (k *keeper) weighed(host string) Word {
-	d, ok := k.decided.weight(host)
-	if !ok {
+	if _, ok := k.weights[host]; !ok {
 		return Word{}
 	}
+	d, _ := k.decided.weight(host)
 	return Word{By: d.By, Reason: d.Reason, Since: d.At}
 }
 
@@ -240,6 +258,7 @@ func (k *keeper) alarm() string {
 	if k.failure != nil {
 		alarms = append(alarms, fmt.Sprintf("the ring could not be built: %v", k.failure))
 	}
+	alarms = append(alarms, k.room.alarms()...)
 	if len(k.discord) > 0 {
 		alarms = append(alarms, discordAlarm(k.discord))
 	}

@@ -217,26 +217,6 @@ func TestRecalledMembersPassTheDoor(t *testing.T) {
 	}
 }
 
-func TestARecalledHostHoldsItsRoomForAsLongAsTheRingMayNeedIt(t *testing.T) {
-	for name, row := range map[string]struct {
-		ago  time.Duration
-		want bool // there is room for another
-	}{
-		"lost a minute ago": {time.Minute, false},
-		"lost long ago":     {defaultPatience.forgetLost, true},
-	} {
-		r := newRoster("lb/lb-1", doorman{fits: small.Check}, zerolog.Nop())
-		a, b := in("a", row.ago), in("b", row.ago)
-		a.Weight, b.Weight = 254, 254 // of small's 509 partitions
-		if taken := r.recall([]remembered{a, b}); len(taken) != 2 {
-			t.Fatalf("%s: %d are taken, want both", name, len(taken))
-		}
-		if err := r.NotifyAlive(nodeOf(t, hostMeta("c"))); (err == nil) != row.want {
-			t.Errorf("%s: %v, want room %t", name, err, row.want)
-		}
-	}
-}
-
 func FuzzMembership(f *testing.F) {
 	b, err := json.Marshal(membership{Version: membersVersion, Pool: []remembered{noted(hostMeta("a"), 0)}, Peers: []remembered{noted(meta{Role: roleLB, Name: "b"}, 1)}})
 	if err != nil {

@@ -87,7 +87,7 @@ func (k *keeper) miss(now time.Time) {
 			contact: Missing,
 			lostAt:  r.Seen,
 			heard:   hearing{Down, unknownWhy, now},
-			ruling:  ruling{admitted: true},
+			ruling:  ruling{admitted: true, inRing: true},
 		})
 		k.log.Warn().Str("host", m.Name).Time("seen", r.Seen).Msg("a host of the ring is missing since this balancer started")
 	}

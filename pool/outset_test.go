@@ -187,6 +187,11 @@ func TestMostOfTheRingIsMissingAtTheStart(t *testing.T) {
 		if l.Snapshot().Host("b").Serving() {
 			t.Error("b serves though gossip hasn't found it")
 		}
+		l.gossips(hostMeta("b"), false)
+		s = l.Snapshot()
+		if got, ok := s.Choose(keyOf(t, s, "b"), nil); !s.Frozen || ok || got.Rule != RuleFrozen {
+			t.Errorf("gossip has found b, and nobody has checked it: frozen %t, its key goes to %+v %t", s.Frozen, got, ok)
+		}
 		l.comes("b")
 		if s := l.Snapshot(); s.Frozen || !s.Host("b").Serving() || s.Host("b").Contact != Alive {
 			t.Errorf("b has come: frozen %t, %+v", s.Frozen, s.Host("b"))

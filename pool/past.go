@@ -10,13 +10,15 @@ import (
 // A tenure is a host of the ring, and how it came there.
 type tenure struct {
 	host   balancer.Host
-	serves bool
+	serves bool // or did, and keeps its keys in a frozen ring
 	ramp   ramp // zero: it has long been there
+	back   bool // it was in the ring before its ramp, and failed its checks
 }
 
 // A past is the ring as it was before hosts came at start: without them, and
 // without all that came after. A key that one of them hasn't taken yet is where
-// that ring has it.
+// that ring has it. Those that were in the ring and failed are in the table, but down:
+// without them it might be another.
 type past struct {
 	start time.Time
 	hosts []balancer.Host // sorted by name; at least one
@@ -50,11 +52,11 @@ func pastsOf(ring []tenure, now time.Time) []past {
 		if seen || r.over(now) || len(pasts) == maxPasts {
 			continue
 		}
-		older := olderThan(ring, r.start)
-		if len(older) == 0 {
+		hosts := ringBefore(ring, r.start)
+		if hosts == nil {
 			continue
 		}
-		pasts = append(pasts, past{start: r.start, hosts: older})
+		pasts = append(pasts, past{start: r.start, hosts: hosts})
 		if r.start.Before(now) {
 			now = r.start
 		}
@@ -62,15 +64,20 @@ func pastsOf(ring []tenure, now time.Time) []past {
 	return pasts
 }
 
-// olderThan returns the hosts of the ring that came before start.
-func olderThan(ring []tenure, start time.Time) []balancer.Host {
-	var older []balancer.Host
+// ringBefore returns the ring as it was before start; nil if nobody had come by then.
+func ringBefore(ring []tenure, start time.Time) (hosts []balancer.Host) {
+	anybody := false
 	for _, t := range ring {
-		if t.ramp.start.Before(start) {
-			older = append(older, t.host)
+		older := t.ramp.start.Before(start)
+		anybody = anybody || older
+		if older || t.back {
+			hosts = append(hosts, t.host)
 		}
 	}
-	return older
+	if !anybody {
+		return nil
+	}
+	return hosts
 }
 
 // recall gives pasts the tables that are known: those of before, and the table in

@@ -11,8 +11,6 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
-
-	"tokenring/balancer"
 )
 
 // What Decide may return, besides the errors of a disk.
@@ -36,6 +34,7 @@ type Pool struct {
 	gossip    *gossip // nil: only hosts of the config file
 	peers     *peers
 	builder   *builder
+	scribe    *scribe
 	diary     *diary
 	keeper    *keeper // Run's, once it runs
 
@@ -75,7 +74,7 @@ func newPool(cfg Config, pc PeersConfig, o Options, pace pace) (*Pool, error) {
 	if err := CheckName(o.Name); err != nil {
 		return nil, fmt.Errorf("balancer %q: %w", o.Name, err)
 	}
-	door, err := checkHosts(cfg, o.Hash.Check)
+	door, err := checkHosts(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +93,7 @@ func newPool(cfg Config, pc PeersConfig, o Options, pace pace) (*Pool, error) {
 		roster:    newRoster(self.node(), door, o.Logger),
 		peers:     newPeers(self, o.Logger),
 		builder:   builder,
+		scribe:    newScribe(o.StateDir),
 		settled:   make(chan struct{}),
 		stopped:   make(chan struct{}),
 		requests:  make(chan request),
@@ -120,7 +120,7 @@ func newPool(cfg Config, pc PeersConfig, o Options, pace pace) (*Pool, error) {
 func (p *Pool) begin(remembered memory) {
 	p.keeper = newKeeper(p, remembered)
 	p.peers.hold(remembered)
-	p.roster.weigh(remembered.decided.weights())
+	p.keeper.fit()
 	now := time.Now()
 	p.keeper.judge(now)
 	p.current.Store(p.keeper.snapshot(NewSnapshot(nil, nil), now))
@@ -128,20 +128,20 @@ func (p *Pool) begin(remembered memory) {
 
 // checkHosts refuses unusable hosts of the config file, and returns the doorman
 // for those of the gossip.
-func checkHosts(cfg Config, fits func([]balancer.Host) error) (doorman, error) {
+func checkHosts(cfg Config) (doorman, error) {
 	networks, err := ParseNetworks(cfg.AllowedNetworks)
 	if err != nil {
 		return doorman{}, fmt.Errorf("allowed networks: %w", err)
 	}
-	door := doorman{static: map[string]balancer.Host{}, networks: networks, fits: fits}
+	door := doorman{static: map[string]bool{}, networks: networks}
 	for _, h := range cfg.Hosts {
 		if err := h.check(); err != nil {
 			return doorman{}, fmt.Errorf("host %q: %w", h.Name, err)
 		}
-		if _, twice := door.static[h.Name]; twice {
+		if door.static[h.Name] {
 			return doorman{}, fmt.Errorf("host %q is there twice", h.Name)
 		}
-		door.static[h.Name] = balancer.Host{Name: h.Name, ID: h.ID, Weight: h.Weight}
+		door.static[h.Name] = true
 	}
 	return door, nil
 }
@@ -237,6 +237,7 @@ func (p *Pool) Run(ctx context.Context) error {
 	var parts errgroup.Group
 	parts.Go(func() error { p.builder.run(ctx); return nil })
 	parts.Go(func() error { p.peers.run(ctx, p.self); return nil })
+	parts.Go(func() error { p.scribe.run(ctx); return nil })
 	parts.Go(func() error { p.diary.run(ctx); return nil })
 	if p.gossip != nil {
 		parts.Go(func() error {
@@ -246,6 +247,7 @@ func (p *Pool) Run(ctx context.Context) error {
 		})
 	}
 	p.keeper.run(ctx)
+	p.scribe.close()
 	return parts.Wait()
 }
 
@@ -283,8 +285,8 @@ func (p *Pool) overheard() map[string]hearing {
 }
 
 // Decide takes an operator's decision: Host, State or Weight or both, Reason and
-// By; At and Origin are set here. It returns when the snapshot with it and with
-// the table that follows from it is in force, or ctx or Run ends. Errors are
+// By; At and Origin are set here. It returns when it is on disk and the snapshot with
+// it and with the table that follows from it is in force, or ctx or Run ends. Errors are
 // ErrUnknownHost and ErrDecision (wrapped; of a weight for which the policy has no
 // room, too), or say how far the decision has come: nothing was decided, or it has
 // been taken, but is not on disk, or not in the table.
@@ -297,7 +299,7 @@ func (p *Pool) Decide(ctx context.Context, d Decision) error {
 	case <-p.stopped:
 		return fmt.Errorf("nothing was decided: %w", ErrStopped)
 	}
-	const taken = "the decision has been taken, but the ring that follows from it isn't in force yet: %w"
+	const taken = "the decision has been taken, but isn't on disk and in the ring yet: %w"
 	select {
 	case err := <-r.done:
 		return err

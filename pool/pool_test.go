@@ -334,8 +334,13 @@ func TestTableThatCannotBeBuiltKeepsTheOneBefore(t *testing.T) {
 		heavy.Hosts[2].Weight = 256
 		l := &life{t: t}
 		o := quiet()
-		o.Name, o.Hash = "lb-1", balancer.Config{Consistent: balancer.ConsistentConfig{Partitions: 101, Replicas: 2}}
+		o.Name, o.Hash = "lb-1", small
 		p, err := New(heavy, PeersConfig{}, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Whoever has no room is out before. This stands for what isn't foreseen.
+		p.builder, err = newBuilder(balancer.Config{Consistent: balancer.ConsistentConfig{Partitions: 101, Replicas: 2}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,8 +13,6 @@ import (
 	"github.com/hashicorp/memberlist"
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
-
-	"tokenring/balancer"
 )
 
 // A member is what gossip knows about one node. It is a copy: memberlist never
@@ -31,22 +29,18 @@ type member struct {
 // left reports whether m has gone on purpose.
 func (m member) left() bool { return m.lost && m.meta.Leaving }
 
-// past reports whether m was there in an earlier run alone, and so long ago that no
-// ring keeps a place for it: see outset.
-func (m member) past() bool {
-	return m.recalled && time.Since(m.lostAt) >= defaultPatience.forgetLost
-}
-
-// maxBalancers bounds the balancers of a pool.
-const maxBalancers = 256
+// The bounds of a pool.
+const (
+	maxBalancers = 256
+	maxHosts     = 2048
+)
 
 // A doorman says which nodes with sound metadata may be members.
 type doorman struct {
-	only     role                        // 0 for any
-	static   map[string]balancer.Host    // hosts of the config file, by name
-	networks []netip.Prefix              // of service addresses; empty for any
-	loopback bool                        // loopback and link-local service addresses are fine without networks
-	fits     func([]balancer.Host) error // says why no table can hold hosts; nil if they need no table
+	only     role            // 0 for any
+	static   map[string]bool // hosts of the config file, by name
+	networks []netip.Prefix  // of service addresses; empty for any
+	loopback bool            // loopback and link-local service addresses are fine without networks
 }
 
 // A roster keeps the members of one gossip pool. memberlist calls its Notify
@@ -62,7 +56,6 @@ type roster struct {
 
 	mu      sync.Mutex
 	members map[string]member // by node; ourselves not among them
-	weights map[string]int    // operators', by host; replaced, never changed
 }
 
 func newRoster(self string, door doorman, log zerolog.Logger) *roster {
@@ -93,8 +86,7 @@ func (r *roster) forget(node string) {
 }
 
 // recall takes in members of an earlier run, as lost ones, and returns those that
-// it has taken. They are called like other lost members, and count for the room
-// that is left. Those that may not come in any more aren't taken.
+// it has taken. They are called like other lost members. Those that may not come in any more aren't taken.
 func (r *roster) recall(all []remembered) (taken []remembered) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -117,14 +109,6 @@ func (r *roster) prune(now time.Time, patience time.Duration) {
 	maps.DeleteFunc(r.members, func(_ string, m member) bool {
 		return m.left() || m.lost && now.Sub(m.lostAt) > patience
 	})
-}
-
-// weigh sets the weights by operators' decision, by host. They count instead of
-// the announced ones for the room that is left. The map is the roster's now.
-func (r *roster) weigh(weights map[string]int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.weights = weights
 }
 
 // note tells whoever reads changed to look at list again.
@@ -220,55 +204,22 @@ func speaksOurs(n *memberlist.Node) error {
 	return nil
 }
 
-// roomLocked refuses a balancer where there are absurdly many, and a host that no
-// table can hold beside all others: it would keep the ring from ever changing.
-// Who came first stays. A host that announces nothing new in this regard is let
-// in whatever there is, so that its other news arrives.
+// roomLocked refuses a node where there are absurdly many of its kind. Whether the
+// ring has room for a host isn't decided here, where who came first would count: see
+// share.
 func (r *roster) roomLocked(m meta) error {
+	limit, kind := maxHosts, "hosts"
 	if m.Role == roleLB {
-		return r.fewBalancersLocked(m)
+		limit, kind = maxBalancers, "balancers"
 	}
-	known, isKnown := r.members[m.node()]
-	same := isKnown && !known.left() && known.meta.ID == m.ID && known.meta.Weight == m.Weight
-	if r.door.fits == nil || m.Leaving || same {
-		return nil
-	}
-	if err := r.door.fits(r.besideLocked(m)); err != nil {
-		return fmt.Errorf("the ring has no room for it: %w", err)
-	}
-	return nil
-}
-
-// besideLocked returns m and all other hosts there are, with the weights that
-// count.
-func (r *roster) besideLocked(m meta) []balancer.Host {
-	hosts := make([]balancer.Host, 0, len(r.door.static)+len(r.members)+1)
-	for _, h := range r.door.static {
-		hosts = append(hosts, h)
-	}
+	others := 0
 	for node, other := range r.members {
-		if other.meta.Role == roleHost && node != m.node() && !other.left() && !other.past() {
-			hosts = append(hosts, other.meta.placed())
+		if other.meta.Role == m.Role && node != m.node() {
+			others++
 		}
 	}
-	hosts = append(hosts, m.placed())
-	for i, h := range hosts {
-		if weight, ok := r.weights[h.Name]; ok {
-			hosts[i].Weight = weight
-		}
-	}
-	return hosts
-}
-
-func (r *roster) fewBalancersLocked(m meta) error {
-	balancers := 0
-	for node, other := range r.members {
-		if other.meta.Role == roleLB && node != m.node() {
-			balancers++
-		}
-	}
-	if balancers >= maxBalancers {
-		return fmt.Errorf("there are %d balancers already", balancers)
+	if others >= limit {
+		return fmt.Errorf("there are %d %s already", others, kind)
 	}
 	return nil
 }
@@ -280,7 +231,7 @@ func (d doorman) admit(m meta) error {
 	if m.Role != roleHost {
 		return nil
 	}
-	if _, taken := d.static[m.Name]; taken {
+	if d.static[m.Name] {
 		return errors.New("the config file has a host of that name")
 	}
 	ip := netip.MustParseAddrPort(m.Address).Addr() // checked by decodeMeta

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -9,8 +10,6 @@ import (
 
 	"github.com/hashicorp/memberlist"
 	"github.com/rs/zerolog"
-
-	"tokenring/balancer"
 )
 
 // nodeOf returns what memberlist would tell of a node that announces m.
@@ -30,9 +29,8 @@ func testRoster(door doorman) (*roster, *strings.Builder) {
 
 func TestRosterRefusesWhatDoesNotBelong(t *testing.T) {
 	door := doorman{
-		static:   map[string]balancer.Host{"static": {Name: "static", Weight: 1}},
+		static:   map[string]bool{"static": true},
 		networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
-		fits:     balancer.Config{Consistent: balancer.ConsistentConfig{Partitions: 101}}.Check,
 	}
 	for what, row := range map[string]struct {
 		meta   func(*meta)
@@ -47,7 +45,6 @@ func TestRosterRefusesWhatDoesNotBelong(t *testing.T) {
 		"no prefix":                           {node: func(n *memberlist.Node) { n.Name = "ide-1" }, reason: "name"},
 		"a static host's name":                {meta: func(m *meta) { m.Name = "static" }, reason: "config file"},
 		"another network":                     {meta: func(m *meta) { m.Address = "192.168.0.1:1" }, reason: "allowed network"},
-		"too heavy for a table":               {meta: func(m *meta) { m.Weight = 101 }, reason: "ring has no room"},
 		"protocols that would split the pool": {node: func(n *memberlist.Node) { n.PMin, n.PCur = 5, 5 }, reason: "protocol"},
 		"delegate protocols of another":       {node: func(n *memberlist.Node) { n.DMin, n.DMax = 1, 2 }, reason: "protocol"},
 	} {
@@ -100,115 +97,23 @@ func TestHostsHaveNoBusinessAmongPeers(t *testing.T) {
 	}
 }
 
-// roomFor returns a roster of that policy beside a host static with the id 9.
-func roomFor(cfg balancer.Config) *roster {
-	r, _ := testRoster(doorman{static: map[string]balancer.Host{"static": {Name: "static", ID: 9, Weight: 1}}, fits: cfg.Check})
-	return r
-}
-
 func hostOf(name string, id uint32, weight int) meta {
 	m := hostMeta(name)
 	m.ID, m.Weight = id, weight
 	return m
 }
 
-func TestAnnouncedWeightsStayWithinWhatThePolicyCanHold(t *testing.T) {
-	r := roomFor(balancer.Config{Consistent: balancer.ConsistentConfig{Partitions: 301}})
-	first, second := hostOf("first", 1, 200), hostOf("second", 2, 101)
-	r.NotifyJoin(nodeOf(t, first))
-	if r.NotifyAlive(nodeOf(t, second)) == nil {
-		t.Error("302 of 301 were let in")
+func TestAbsurdlyManyHostsAreRefused(t *testing.T) {
+	r, _ := testRoster(doorman{})
+	for i := range maxHosts {
+		m := hostMeta(fmt.Sprintf("ide-%d", i))
+		r.members[m.node()] = member{meta: m}
 	}
-	second.Weight = 100
-	if err := r.NotifyAlive(nodeOf(t, second)); err != nil {
-		t.Errorf("301 of 301: %v", err)
+	if r.NotifyAlive(nodeOf(t, hostMeta("new"))) == nil {
+		t.Error("one more was let in")
 	}
-	first.Weight = 256
-	if err := r.NotifyAlive(nodeOf(t, first)); err != nil {
-		t.Errorf("a member's new weight counts beside its old one: %v", err)
-	}
-	if err := roomFor(balancer.Config{Policy: balancer.PolicyRendezvous}).NotifyAlive(nodeOf(t, first)); err != nil {
-		t.Errorf("a policy without that limit: %v", err)
-	}
-}
-
-func TestOperatorsWeightsCountForTheRoomThatIsLeft(t *testing.T) {
-	r := roomFor(balancer.Config{Consistent: balancer.ConsistentConfig{Partitions: 301}})
-	r.NotifyJoin(nodeOf(t, hostOf("first", 1, 10)))
-	second := nodeOf(t, hostOf("second", 2, 100))
-	r.weigh(map[string]int{"first": 201})
-	if r.NotifyAlive(second) == nil {
-		t.Error("302 of 301 were let in")
-	}
-	r.weigh(map[string]int{"first": 201, "static": 0})
-	if err := r.NotifyAlive(second); err != nil {
-		t.Errorf("301 of 301: %v", err)
-	}
-	r.weigh(map[string]int{"first": 201, "second": 100})
-	if r.NotifyAlive(nodeOf(t, hostOf("second", 2, 1))) == nil {
-		t.Error("what a host announces counted although operators have given it another weight")
-	}
-}
-
-func TestHostsThatThePolicyCannotTellApartAreRefused(t *testing.T) {
-	haproxy, any := balancer.Config{Policy: balancer.PolicyHAProxy}, balancer.Config{}
-	for what, row := range map[string]struct {
-		cfg    balancer.Config
-		m      meta
-		reason string // "" lets it in
-	}{
-		"an id of its own":        {haproxy, hostOf("new", 2, 1), ""},
-		"no id":                   {haproxy, hostOf("new", 0, 1), "has the id 0"},
-		"a member's id":           {haproxy, hostOf("new", 7, 1), "can't tell apart"},
-		"the same modulo 2^20":    {haproxy, hostOf("new", 7+1<<20, 1), "can't tell apart"},
-		"a static host's id":      {haproxy, hostOf("new", 9, 1), "can't tell apart"},
-		"its own id again":        {haproxy, hostOf("first", 7, 3), ""},
-		"another id for itself":   {haproxy, hostOf("first", 8, 1), ""},
-		"another policy, no id":   {any, hostOf("new", 0, 1), ""},
-		"another policy, one id":  {any, hostOf("new", 7, 1), ""},
-		"a lost member's id":      {haproxy, hostOf("new", 5, 1), "can't tell apart"},
-		"the id of one that left": {haproxy, hostOf("new", 6, 1), ""},
-	} {
-		r := roomFor(row.cfg)
-		left := hostOf("left", 6, 1)
-		left.Leaving = true
-		for _, m := range []meta{hostOf("first", 7, 1), hostOf("lost", 5, 1), left} {
-			r.NotifyJoin(nodeOf(t, m))
-		}
-		r.NotifyLeave(nodeOf(t, hostOf("lost", 5, 1)))
-		r.NotifyLeave(nodeOf(t, left))
-		err := r.NotifyAlive(nodeOf(t, row.m))
-		if (err == nil) != (row.reason == "") || err != nil && !strings.Contains(err.Error(), row.reason) {
-			t.Errorf("%s: got %v, want a refusal about %q", what, err, row.reason)
-		}
-	}
-}
-
-func TestAHostThatLeftFindsItsIDTaken(t *testing.T) {
-	r := roomFor(balancer.Config{Policy: balancer.PolicyHAProxy})
-	old := hostOf("old", 7, 1)
-	leaving := old
-	leaving.Leaving = true
-	r.NotifyJoin(nodeOf(t, leaving))
-	r.NotifyLeave(nodeOf(t, leaving))
-	r.NotifyJoin(nodeOf(t, hostOf("new", 7, 1)))
-	if r.NotifyAlive(nodeOf(t, old)) == nil {
-		t.Error("two hosts have one id")
-	}
-}
-
-func TestAHostThatIsInMayAlwaysSayThatItLeaves(t *testing.T) {
-	r := roomFor(balancer.Config{Consistent: balancer.ConsistentConfig{Partitions: 301}})
-	m := hostOf("first", 1, 200)
-	r.NotifyJoin(nodeOf(t, m))
-	r.weigh(map[string]int{"static": 256}) // a peer's decision leaves no room
-	m.Zone = "b"
-	if err := r.NotifyAlive(nodeOf(t, m)); err != nil {
-		t.Errorf("news without a weight: %v", err)
-	}
-	m.Leaving, m.Weight = true, 201
-	if err := r.NotifyAlive(nodeOf(t, m)); err != nil {
-		t.Errorf("leaving: %v", err)
+	if err := r.NotifyAlive(nodeOf(t, hostMeta("ide-7"))); err != nil {
+		t.Errorf("news of a member: %v", err)
 	}
 }
 

@@ -38,6 +38,7 @@ type sim struct {
 	comings uint64     // of all hosts
 	keys    [][]byte
 	astray  float64 // see simConfigs
+	frozen  bool
 }
 
 type simHost struct {
@@ -79,10 +80,12 @@ func (s *sim) find(name string) *simHost {
 
 // comes begins the service of a host, new or not.
 func (s *sim) comes(name string) {
-	if !slices.ContainsFunc(s.hosts, func(h *simHost) bool { return h.host.Name == name }) {
+	back := slices.ContainsFunc(s.hosts, func(h *simHost) bool { return h.host.Name == name })
+	if !back {
 		s.add(name)
 	}
 	h := s.find(name)
+	h.back = back
 	s.comings++
 	h.last.Number, h.last.Since, h.last.Lasts = s.comings, s.now, s.lasts
 	h.serves, h.ramp = true, h.last.ramp()
@@ -115,7 +118,9 @@ func (s *sim) snapshot() *Snapshot {
 	var hosts []*Host
 	ramps := map[string]ramp{}
 	for _, h := range s.hosts {
-		ring, placed = append(ring, h.tenure), append(placed, h.host)
+		t := h.tenure
+		t.serves = t.serves || s.frozen
+		ring, placed = append(ring, t), append(placed, h.host)
 		ramps[h.host.Name] = h.ramp
 		verdict := Down
 		if h.serves {
@@ -128,6 +133,7 @@ func (s *sim) snapshot() *Snapshot {
 		pasts[i].table = s.table(pasts[i].hosts)
 	}
 	snap := NewSnapshot(s.table(placed), hosts)
+	snap.Frozen = s.frozen
 	snap.remember(pasts, func(name string) ramp { return ramps[name] }, s.now)
 	return snap
 }

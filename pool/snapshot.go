@@ -106,8 +106,11 @@ func (s *Snapshot) Choose(key []byte, avoid *Host) (Choice, bool) {
 		return s.next(avoid)
 	}
 	if s.Frozen {
-		if h := s.home(key); h.vanished() || h != nil && same(h, avoid) {
+		switch h, rule := s.home(key); {
+		case h.vanished() || h != nil && same(h, avoid):
 			return Choice{h, RuleFrozen}, false
+		case h != nil && h.Serving():
+			return Choice{h, rule}, true
 		}
 	}
 	i, rule := s.Table.Pick(key, s.up, s.find(avoid))
@@ -136,25 +139,28 @@ func (s *Snapshot) before(key []byte, i int, avoid *Host) (h *Host) {
 	return h
 }
 
-// home returns who has key if everybody serves: its owner, or who had it before
-// an owner that warms up. It is nil if nobody does, or who does isn't known any
-// longer.
-func (s *Snapshot) home(key []byte) *Host {
+// home returns who has key if everybody serves, and by which rule: its owner, or
+// who had it before an owner that warms up. It is nil if nobody does, or who does
+// isn't known any longer.
+func (s *Snapshot) home(key []byte) (*Host, balancer.Rule) {
 	l, hash := &s.layer, s.Table.Hash(key)
-	i := l.table.OwnerOf(hash)
+	i, rule := l.table.OwnerOf(hash), balancer.RuleOwner
 	if i < 0 {
-		return nil
+		return nil, balancer.RuleNone
 	}
 	for l.waits(i, hash) {
-		l = &s.past[l.warm[i].past-1]
-		i = l.table.OwnerOf(hash)
+		l, rule = &s.past[l.warm[i].past-1], RuleWarming
+		if i, _ = l.table.Pick(key, l.there, -1); i < 0 {
+			return nil, balancer.RuleNone
+		}
 	}
-	return l.ring[i]
+	return l.ring[i], rule
 }
 
-// vanished reports whether h, which may be nil, fails its checks though it belongs
-// in the ring.
-func (h *Host) vanished() bool { return h != nil && h.InRing && h.Verdict == Down }
+// vanished reports whether h, which may be nil, belongs in the ring and doesn't
+// serve. One that gossip has found again, or elsewhere, and nobody has checked yet is
+// as good as gone: its sessions may live on.
+func (h *Host) vanished() bool { return h != nil && h.InRing && h.Verdict != Up }
 
 // next returns the serving hosts one after the other, whatever their weights. One
 // that warms up is passed over in most rounds at first.

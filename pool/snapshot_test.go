@@ -84,6 +84,10 @@ func TestFrozenRingMovesNoKeyOfAVanishedHost(t *testing.T) {
 	if got, ok := s.Choose(keyOf(t, s, "a"), nil); ok || got.Rule != RuleFrozen || got.Host.Name != "a" {
 		t.Errorf("key of a vanished host: got %+v %t, want none by %s", got, ok, RuleFrozen)
 	}
+	s.Host("b").Verdict = Unchecked // gossip has found it again
+	if got, ok := s.Choose(keyOf(t, s, "b"), nil); ok || got.Rule != RuleFrozen || got.Host.Name != "b" {
+		t.Errorf("key of a host that nobody has checked yet: got %+v %t, want none by %s", got, ok, RuleFrozen)
+	}
 	key := keyOf(t, s, "c")
 	if got, ok := s.Choose(key, nil); !ok || got.Host.Name != "c" {
 		t.Errorf("key of a host that is there: got %+v %t", got, ok)

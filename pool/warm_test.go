@@ -205,24 +205,24 @@ func TestABalancerThatStartsAgainMovesNobody(t *testing.T) {
 	})
 }
 
-func TestWhoReturnsToAFrozenRingHasItsKeysAtOnce(t *testing.T) {
+func TestWhoReturnsWhileAnotherIsDownMovesNobodyAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := live(t, slowly("a", "b", "c", "d"), quiet())
+		names := []string{"a", "b", "c", "d", "e", "f"}
+		l := live(t, slowly(names...), quiet()) // without a and b, the ring has other keys elsewhere, too
 		defer l.stop()
-		l.see(Up, "a", "b", "c", "d")
+		l.see(Up, names...)
 		home := l.places()
-		l.see(Down, "a", "b", "c")
-		if !l.Snapshot().Frozen {
-			t.Fatal("not frozen")
-		}
-		l.pass(time.Minute)
+		l.see(Down, "a", "b")
+		down := l.places()
 		l.see(Up, "a")
-		l.wantTaken("a", 1, "it has returned to a frozen ring")
-		if got, want := l.places().count("a"), home.count("a"); got < want {
-			t.Errorf("%d of its %d keys are refused or elsewhere", want-got, want)
+		if moves := down.to(l.places()); len(moves) > 0 {
+			t.Errorf("it has returned: %v", moves)
 		}
-		l.see(Up, "b")
-		l.wantTaken("b", 0, "it has returned to a ring that had thawed")
+		l.wantTaken("a", 0, "it has returned")
+		l.pass(halfMinute)
+		if got, want := l.places().count("a"), home.count("a"); got < want {
+			t.Errorf("it has %d of its %d keys after the warm-up", got, want)
+		}
 	})
 }
 
@@ -242,142 +242,20 @@ func TestInANewRegionNobodyHasToBeSpared(t *testing.T) {
 	})
 }
 
-// meet lets balancers exchange what they know.
-func meet(t *testing.T, balancers ...*life) {
-	t.Helper()
-	for range 2 { // what they answer, too
-		for _, l := range balancers {
-			for _, other := range balancers {
-				l.peers.MergeRemoteState(other.peers.LocalState(false), false)
-			}
-		}
-		balancers[0].pass(2 * gather)
-	}
-}
-
-func TestBalancersSendEachKeyOfAWarmingHostTheSameWay(t *testing.T) {
+// TestEachReturnIsAnother, however soon it follows the one before.
+func TestEachReturnIsAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		first := live(t, slowly("a", "b", "c", "d"), quiet())
-		second := live(t, slowly("a", "b", "c", "d"), quiet())
-		defer first.stop()
-		defer second.stop()
-		for _, l := range []*life{first, second} {
-			l.see(Up, "a", "b", "c")
-			l.see(Down, "d")
-		}
-		first.see(Up, "d")
-		first.pass(2900 * time.Millisecond)
-		second.see(Up, "d") // before it hears of it
-		meet(t, first, second)
-		if a, b := first.Snapshot().Host("d").Warming, second.Snapshot().Host("d").Warming; a != b || a.Since.IsZero() {
-			t.Fatalf("%+v and %+v", a, b)
-		}
-		for range 30 {
-			if moves := first.places().to(second.places()); len(moves) > 0 {
-				t.Fatalf("%v after the start, they differ: %v", time.Since(first.Snapshot().Host("d").Warming.Since), moves)
-			}
-			first.pass(time.Second)
-		}
-		first.wantTaken("d", 1, "all the time")
-		second.wantTaken("d", 1, "all the time")
-	})
-}
-
-func TestABalancerThatHearsOfAWarmUpFirstTakesPartInIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		first := live(t, slowly("a", "b", "c"), quiet())
-		second := live(t, slowly("a", "b", "c"), quiet())
-		defer first.stop()
-		defer second.stop()
-		for _, l := range []*life{first, second} {
-			l.see(Up, "a", "b", "c")
+		l := live(t, slowly("a", "b", "c"), quiet())
+		defer l.stop()
+		l.see(Up, "a", "b", "c")
+		for want := range uint64(3) {
 			l.see(Down, "c")
-		}
-		first.see(Up, "c")
-		meet(t, first, second)
-		first.pass(10 * time.Second)
-		second.see(Up, "c")
-		meet(t, first, second)
-		if a, b := first.Snapshot().Host("c").Warming, second.Snapshot().Host("c").Warming; a != b || a.Taken < 0.2 {
-			t.Errorf("%+v and %+v, want what the first has begun", a, b)
-		}
-	})
-}
-
-// TestNoKeyLeavesAHostBecauseOnePeerLostIt: the peer's path to the host was cut,
-// not the host.
-func TestNoKeyLeavesAHostBecauseOnePeerLostIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		steady := live(t, slowly("a", "b", "c"), quiet())
-		shaky := live(t, slowly("a", "b", "c"), quiet())
-		defer steady.stop()
-		defer shaky.stop()
-		for _, l := range []*life{steady, shaky} {
-			l.see(Up, "a", "b", "c")
-		}
-		home := steady.places()
-		for range 3 {
-			shaky.see(Down, "b")
-			shaky.pass(10 * time.Second)
-			shaky.see(Up, "b")
-			shaky.wantTaken("b", 0, "before it hears of its error")
-			meet(t, steady, shaky)
-			for _, l := range []*life{steady, shaky} {
-				l.wantTaken("b", 1, "they have met")
-				if moves := home.to(l.places()); len(moves) > 0 {
-					t.Errorf("they have met: %v", moves)
-				}
+			l.pass(2 * time.Second)
+			l.see(Up, "c")
+			if got := l.keeper.warmUps["c"].Number; got != want+1 {
+				t.Fatalf("return %d has the number %d", want+1, got)
 			}
-		}
-	})
-}
-
-// TestAWarmUpGoesOnAlthoughAPeerLosesTheHostAgain: what the one takes for another
-// return is for the other the warm-up under way.
-func TestAWarmUpGoesOnAlthoughAPeerLosesTheHostAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		steady := live(t, slowly("a", "b", "c"), quiet())
-		shaky := live(t, slowly("a", "b", "c"), quiet())
-		defer steady.stop()
-		defer shaky.stop()
-		for _, l := range []*life{steady, shaky} {
-			l.see(Up, "a", "b", "c")
-			l.see(Down, "b")
-		}
-		steady.pass(10 * time.Second)
-		steady.see(Up, "b")
-		shaky.see(Up, "b")
-		meet(t, steady, shaky)
-		began := steady.Snapshot().Host("b").Warming
-		steady.pass(8 * time.Second)
-		shaky.see(Down, "b")
-		steady.pass(3 * time.Second)
-		shaky.see(Up, "b")
-		meet(t, steady, shaky)
-		for _, l := range []*life{steady, shaky} {
-			if got := l.Snapshot().Host("b").Warming; got.Until != began.Until || got.Taken < 0.2 {
-				t.Errorf("got %+v, want the warm-up that began as %+v", got, began)
-			}
-		}
-	})
-}
-
-func TestABalancerThatStartsLearnsOfAWarmUpFromItsPeers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		first := live(t, slowly("a", "b", "c"), quiet())
-		defer first.stop()
-		first.see(Up, "a", "b")
-		first.pass(time.Minute)
-		first.see(Up, "c")
-		first.pass(halfMinute / 2)
-
-		second := live(t, slowly("a", "b", "c"), quiet())
-		defer second.stop()
-		second.see(Up, "a", "b", "c") // before the peer has answered
-		meet(t, first, second)
-		first.wantTaken("c", 0.45, "where it began")
-		if moves := first.places().to(second.places()); len(moves) > 0 {
-			t.Errorf("they differ: %v", moves)
+			l.pass(2 * time.Second)
 		}
 	})
 }

@@ -52,8 +52,8 @@ func TestExplanationSaysUntilWhenATokenWaits(t *testing.T) {
 func TestChooseDoesNotAllocateWhileHostsWarmUp(t *testing.T) {
 	s, snap := halfWarm(t, 4)
 	avoid := snap.Host("old-1")
-	frozen := *snap
-	frozen.Frozen = true
+	s.frozen = true
+	frozen := s.snapshot()
 	if n := testing.AllocsPerRun(20, func() {
 		for _, key := range s.keys[:100] {
 			snap.Choose(key, nil)
@@ -72,8 +72,8 @@ func TestAFrozenRingRefusesTheKeysOfWhoHasThem(t *testing.T) {
 	for _, name := range []string{"old-0", "old-1", "old-2"} {
 		s.fails(name)
 	}
+	s.frozen = true
 	snap := s.snapshot()
-	snap.Frozen = true
 	for i, key := range s.keys {
 		c, ok := snap.Choose(key, nil)
 		gone := at[i] == "old-0" || at[i] == "old-1" || at[i] == "old-2"

@@ -175,6 +175,55 @@ func TestAHostThatFailsInItsWarmUpMovesOnlyWhatItHad(t *testing.T) {
 	})
 }
 
+func TestAHostThatReturnsWhileAnotherIsDownTakesEachKeyOnce(t *testing.T) {
+	onEachPolicy(t, 6, func(t *testing.T, s *sim) {
+		s.fails("old-0")
+		s.fails("old-1")
+		down := s.look()
+		s.comes("old-0")
+		if moves := down.to(s.look()); len(moves) > 0 {
+			t.Fatalf("it returned: %v", moves)
+		}
+		moved := map[int]int{}
+		s.settles(func(moves []move) {
+			for _, m := range moves {
+				if moved[m.key]++; m.to != "old-0" || m.from != down[m.key] || moved[m.key] > 1 {
+					t.Fatalf("%+v for the %d. time", m, moved[m.key])
+				}
+			}
+		})
+		if got := s.look().to(s.owners()); len(got) > 0 || len(moved) == 0 {
+			t.Errorf("%d have moved, and %v aren't with their owners", len(moved), got)
+		}
+	})
+}
+
+// TestAFrozenRingLeavesTheKeysOfAHostThatIsComingBack: what it hasn't taken again is
+// where it was, or refused if that one has vanished.
+func TestAFrozenRingLeavesTheKeysOfAHostThatIsComingBack(t *testing.T) {
+	onEachPolicy(t, 7, func(t *testing.T, s *sim) {
+		s.fails("old-0")
+		s.comes("old-0")
+		s.pass(s.lasts / 2)
+		at := s.look()
+		var gone []string
+		for _, name := range []string{"old-0", "old-1", "old-2", "old-3"} {
+			s.fails(name)
+			gone = append(gone, name)
+		}
+		s.frozen = true
+		for i, where := range s.look() {
+			want := at[i]
+			if slices.Contains(gone, want) {
+				want = ""
+			}
+			if where != want {
+				t.Fatalf("key %d was on %s: it is on %q", i, at[i], where)
+			}
+		}
+	})
+}
+
 // TestAnOlderHostThatFailsMeanwhileMovesOnlyItsOwn: and what was there goes where
 // it would go without the host, and stays there when the host is taken out.
 func TestAnOlderHostThatFailsMeanwhileMovesOnlyItsOwn(t *testing.T) {

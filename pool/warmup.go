@@ -22,6 +22,7 @@ type warmUp struct {
 	Number uint64        `json:"number"`         // of the host's return; 1 is its first coming
 	Since  time.Time     `json:"since,omitzero"` // zero: for longer than anybody remembers
 	Lasts  time.Duration `json:"lasts"`          // in nanoseconds
+	Back   bool          `json:"back,omitempty"` // it was in the ring already, and failed its checks
 }
 
 // The bounds of a warm-up. One of less than two seconds would have steps that
@@ -48,10 +49,12 @@ func (w warmUp) check() error {
 
 // compare orders what is said about one host: the greater counts.
 func (w warmUp) compare(v warmUp) int {
+	rank := map[bool]int{true: 1}
 	return cmp.Or(
 		cmp.Compare(w.Number, v.Number),
 		v.Since.Compare(w.Since),
 		cmp.Compare(v.Lasts, w.Lasts),
+		cmp.Compare(rank[w.Back], rank[v.Back]),
 	)
 }
 
