@@ -32,7 +32,7 @@ var (
 	hostsKnown   = metric("hosts", "Hosts known.")
 	hostsServing = metric("hosts_serving", "Hosts that may get new requests now.")
 	ringFrozen   = metric("ring_frozen", "1 if the ring is frozen because most hosts vanished at once, else 0.")
-	ringVersion  = metric("ring_version", "Version of the hosts' snapshot in force; grows with every change of hosts, checks or peers.")
+	ringVersion  = metric("ring_version", "How many rings have been in force since this balancer started.")
 	ringBuilt    = metric("ring_built_timestamp_seconds", "When the ring in force was built, as Unix time; changes() of it counts the rings.")
 	ringInfo     = metric("ring_info", "Always 1; the digest is the same on all balancers that place every token alike.", "policy", "digest")
 	ringDiscord  = metric("ring_disagreement_seconds", "For how long another balancer that is alive has had another ring; 0 when all agree.")
@@ -125,7 +125,7 @@ func (m metrics) ring(snap *pool.Snapshot) {
 	m.gauge(hostsKnown, float64(counts.Total))
 	m.gauge(hostsServing, float64(counts.Serving))
 	m.gauge(ringFrozen, indicator(snap.Frozen))
-	m.gauge(ringVersion, float64(snap.Version))
+	m.gauge(ringVersion, float64(snap.TableNumber))
 	m.gauge(ringInfo, 1, snap.Table.Policy(), snap.Table.Digest())
 	m.gauge(ringDiscord, secondsSince(snap.DisagreeSince()))
 	if !snap.TableAt.IsZero() {

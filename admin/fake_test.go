@@ -62,7 +62,7 @@ func (r *fakeRegion) change(name string, how func(*pool.Host)) {
 		hosts[i] = &c
 	}
 	r.put(hosts, func(s *pool.Snapshot) {
-		s.Version, s.Peers = old.Version+1, old.Peers
+		s.Version, s.TableNumber, s.Peers = old.Version+1, old.TableNumber+1, old.Peers
 		how(s.Host(name))
 	})
 }
@@ -139,7 +139,7 @@ func newRegion() *fakeRegion {
 	hosts[2].Gauges.ConnectErrors.Store(7)
 	hosts[3].State, hosts[3].Reason, hosts[3].By, hosts[3].Since = pool.Drain, "new kernel", "eva", aDay
 	r.put(hosts, func(s *pool.Snapshot) {
-		s.Version = 42
+		s.Version, s.TableNumber = 57, 42
 		s.Peers = []pool.Peer{
 			{Name: "lb-2", Address: "10.0.0.3:7947", Version: "v1", Digest: s.Table.Digest(), Alive: true, Agrees: true, Since: aDay},
 			{Name: "lb-3", Address: "10.0.0.4:7947", Version: "v1", Digest: "0123456789abcdef", Alive: true, Since: aDay},

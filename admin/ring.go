@@ -10,7 +10,7 @@ import (
 
 // A ringBody is how the keys are placed on hosts.
 type ringBody struct {
-	Version     uint64         `json:"version" doc:"Grows with every change of the hosts"`
+	Version     uint64         `json:"version" doc:"Counts the rings that have been in force since this balancer started"`
 	Digest      string         `json:"digest" doc:"The same on all balancers that place every token alike"`
 	BuiltAt     *time.Time     `json:"built_at,omitempty"`
 	Rebuilding  bool           `json:"rebuilding" doc:"Whether the next ring is being built"`
@@ -47,7 +47,7 @@ func (s *Server) getRing(context.Context, *struct{}) (*ringOutput, error) {
 func (s *Server) ring(snap *pool.Snapshot) ringBody {
 	hash := s.deps.Hash.WithDefaults()
 	b := ringBody{
-		Version:     snap.Version,
+		Version:     snap.TableNumber,
 		Digest:      snap.Table.Digest(),
 		BuiltAt:     when(snap.TableAt),
 		Rebuilding:  snap.Rebuilding,

@@ -18,7 +18,7 @@ type statusBody struct {
 	Hosts         hostCounts        `json:"hosts"`
 	Sessions      int64             `json:"sessions" doc:"Terminals open through this balancer"`
 	InFlight      int64             `json:"in_flight" doc:"Requests under way through this balancer"`
-	RingVersion   uint64            `json:"ring_version" doc:"Grows with every change of the hosts"`
+	RingVersion   uint64            `json:"ring_version" doc:"Counts the rings that have been in force since this balancer started"`
 	RingDigest    string            `json:"ring_digest" doc:"The same on all balancers that place every token alike"`
 	Frozen        bool              `json:"frozen" doc:"Whether the ring is frozen because most hosts vanished at once"`
 	FrozenSince   *time.Time        `json:"frozen_since,omitempty"`
@@ -75,7 +75,7 @@ func (s *Server) status(snap *pool.Snapshot) statusBody {
 		UptimeSeconds: int64(time.Since(s.started).Seconds()),
 		Ready:         true,
 		Hosts:         countHosts(snap.Hosts),
-		RingVersion:   snap.Version,
+		RingVersion:   snap.TableNumber,
 		RingDigest:    snap.Table.Digest(),
 		Frozen:        snap.Frozen,
 		FrozenSince:   when(snap.FrozenSince),

@@ -79,7 +79,7 @@ func (d Decision) checkWords() error {
 		return fmt.Errorf("the reason has %d bytes, at most %d are possible", len(d.Reason), maxReason)
 	}
 	for _, text := range []string{d.Reason, d.By} {
-		if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+		if !utf8.ValidString(text) || strings.ContainsFunc(text, steers) {
 			return errors.New("the reason and the operator's name must be UTF-8 without control characters")
 		}
 	}
@@ -87,6 +87,12 @@ func (d Decision) checkWords() error {
 		return fmt.Errorf("the operator's name has %d bytes, at most %d are possible", len(d.By), maxBy)
 	}
 	return nil
+}
+
+// steers reports whether a character does something else than be shown: ends lines,
+// moves a terminal's cursor, or turns the direction in which others are read.
+func steers(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
 
 // parts returns d cut into decisions about one thing each.

@@ -155,6 +155,8 @@ func TestDecisionsThatMakeNoSenseAreRefused(t *testing.T) {
 		"long name":         func(d *Decision) { d.By = strings.Repeat("b", 65) },
 		"broken UTF-8":      func(d *Decision) { d.Reason = "\xff" },
 		"control character": func(d *Decision) { d.By = "a\x00" },
+		"other direction":   func(d *Decision) { d.Reason = "a\u202eb" },
+		"another line":      func(d *Decision) { d.Reason = "a\u2028b" },
 		"end of time":       func(d *Decision) { d.At = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC) },
 	} {
 		d := decision("a", Maint, 0)

@@ -55,6 +55,7 @@ type keeper struct {
 	served  uint64 // the number of the last product
 	table   *balancer.Table
 	tableAt time.Time
+	tables  uint64 // how many there have been
 	failure error  // of the last build
 	pasts   []past // where the keys are that warming hosts haven't taken yet
 	waiters []waiter
@@ -229,6 +230,7 @@ func (k *keeper) swap(made product, now time.Time) {
 		return
 	}
 	k.table, k.tableAt = made.table, now
+	k.tables++
 	k.p.peers.show(made.table.Digest())
 	k.log.Info().Int("hosts", len(made.table.Hosts())).Str("digest", made.table.Digest()).Dur("took", made.took).Msg("ring changed")
 }

@@ -203,7 +203,7 @@ func (k *keeper) snapshot(before *Snapshot, now time.Time) *Snapshot {
 	s.Frozen, s.FrozenSince = k.freeze.frozen, k.freeze.since
 	s.remember(k.pasts, k.rampOf, now)
 	s.turn = before.turn
-	s.At, s.TableAt = now, k.tableAt
+	s.At, s.TableAt, s.TableNumber = now, k.tableAt, k.tables
 	s.BoundedLoad = k.p.o.Hash.BoundedLoad
 	s.SlowStart = k.p.slowStart
 	s.Rebuilding = k.rebuilding()

@@ -230,6 +230,9 @@ func TestHostsThatJoinTogetherMakeOneTable(t *testing.T) {
 		if len(tables) != 2 {
 			t.Errorf("%d tables, want the empty one and one more", len(tables))
 		}
+		if n := l.Snapshot().TableNumber; n != 1 {
+			t.Errorf("the table has number %d, want 1, however many snapshots it was in", n)
+		}
 	})
 }
 

@@ -37,6 +37,7 @@ type Snapshot struct {
 	Hosts       []*Host   // sorted by name
 	Table       *balancer.Table
 	TableAt     time.Time // when the table was built; zero for the first, empty one
+	TableNumber uint64    // counts the tables; 0 for that one
 	Rebuilding  bool      // the hosts in the ring aren't those of the table any more: the next one is being built
 	Frozen      bool
 	FrozenSince time.Time

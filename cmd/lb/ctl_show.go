@@ -83,7 +83,7 @@ func showRing(out io.Writer, r ctlRing) error {
 	r.write(w)
 	fmt.Fprintf(w, "slots\t%d\n", r.Slots)
 	if !r.BuiltAt.IsZero() {
-		fmt.Fprintf(w, "built\t%s\n", instant(r.BuiltAt))
+		fmt.Fprintf(w, "built\t%s, as number %d since the balancer started\n", instant(r.BuiltAt), r.Version)
 	}
 	if r.Rebuilding {
 		fmt.Fprintf(w, "next\tis being built\n")
