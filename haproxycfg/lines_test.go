@@ -45,16 +45,33 @@ var lines = []struct {
 	{"backend", "hash-type consistent wt6 avalanche", haproxycfg.Changed, "id-3.0", "function: wt6, avalanche: true"},
 	{"backend", "timeout check 5s", haproxycfg.Changed, "no longer than the interval", "  timeout: 2s"},
 	{"backend", "timeout check 300", haproxycfg.Changed, "connection and the answer together", "  timeout: 300ms"},
-	{"backend", "option httpchk", haproxycfg.Changed, "GET, not OPTIONS", `  path: "/"`},
-	{"backend", "option httpchk /up", haproxycfg.Changed, "GET, not OPTIONS", `  path: "/up"`},
+	{"backend", "option httpchk", haproxycfg.Decide, "GET, not OPTIONS", `  path: "/"`},
+	{"backend", "option httpchk /up", haproxycfg.Decide, "answers GET /up with a status from 200 to 399", `  path: "/up"`},
+	{"backend", "option httpchk HEAD /up", haproxycfg.Changed, "GET, not HEAD", `  path: "/up"`},
+	{"backend", "option httpchk POST /up", haproxycfg.Decide, "all are down here", `  path: "/up"`},
+	{"backend", `option httpchk GET /up HTTP/1.1\r\nHost:\ a\r\nX-Check:\ b`, haproxycfg.Decide, "the field X-Check isn't sent", `  host: "a"`},
 	{"backend", "no option httpchk", haproxycfg.LeftOut, "switched off", `  path: ""`},
-	{"backend", "http-check send meth POST uri /up body x hdr A b", haproxycfg.LeftOut, "body isn't sent", `  path: "/up"`},
-	{"backend", "http-check send ver HTTP/1.1", haproxycfg.Took, "a GET with HTTP/1.1", ""},
-	{"backend", "http-check expect string fine", haproxycfg.LeftOut, "only the status", ""},
-	{"backend", "http-check expect ! status 500", haproxycfg.LeftOut, "only the status", ""},
-	{"backend", "http-check expect status 200-399", haproxycfg.Took, "200 to 399", ""},
-	{"backend", "http-check disable-on-404", haproxycfg.LeftOut, "not draining", ""},
-	{"backend", "http-check comment x", haproxycfg.LeftOut, "one GET", ""},
+	{"backend", "http-check send meth GET uri /up", haproxycfg.LeftOut, "with option httpchk only", `  path: ""`},
+	{"backend", "option httpchk\nhttp-check send meth POST uri /up body x hdr A b", haproxycfg.Decide, "body: checks have no body", `  path: "/up"`},
+	{"backend", "option httpchk\nhttp-check send meth GET uri /up hdr Authorization b", haproxycfg.Decide, "Authorization isn't sent", `  path: "/up"`},
+	{"backend", "option httpchk\nhttp-check send meth GET uri /up hdr User-Agent b", haproxycfg.LeftOut, "User-Agent isn't sent", `  path: "/up"`},
+	{"backend", "option httpchk\nhttp-check send uri /up", haproxycfg.Decide, "GET, not OPTIONS", `  path: "/up"`},
+	{"backend", "option httpchk GET /\nhttp-check send uri /up", haproxycfg.Took, "health.path", `  path: "/up"`},
+	{"backend", "option httpchk GET /\nhttp-check send uri-lf /%[srv_name]", haproxycfg.Decide, "made from variables", `  path: ""`},
+	{"backend", "option httpchk GET /\nhttp-check send odd x", haproxycfg.Unknown, "no keyword", `  path: "/"`},
+	{"backend", "option httpchk GET /\nhttp-check send ver HTTP/1.1", haproxycfg.Took, "a GET with HTTP/1.1", ""},
+	{"backend", "option httpchk GET /\nhttp-check expect status 401", haproxycfg.Decide, "everybody gets 503", ""},
+	{"backend", "option httpchk GET /\nhttp-check expect status 200,401", haproxycfg.Decide, "everybody gets 503", ""},
+	{"backend", "option httpchk GET /\nhttp-check expect status 200-499", haproxycfg.Decide, "everybody gets 503", ""},
+	{"backend", "option httpchk GET /\nhttp-check expect ! rstatus ^5", haproxycfg.Decide, "! rstatus ^5", ""},
+	{"backend", "option httpchk GET /\nhttp-check expect rstatus ^404", haproxycfg.Decide, "TCP connect", ""},
+	{"backend", "option httpchk GET /\nhttp-check expect ! status 500", haproxycfg.Decide, "and no other", ""},
+	{"backend", "option httpchk GET /\nhttp-check expect string fine", haproxycfg.Decide, "only the status", ""},
+	{"backend", "option httpchk GET /\nhttp-check expect status 200-399", haproxycfg.Took, "200 to 399", ""},
+	{"backend", "option httpchk GET /\nhttp-check expect comment up min-recv 5 status 200,204,300-302", haproxycfg.Changed, "another of these", ""},
+	{"backend", "option httpchk GET /\nhttp-check disable-on-404", haproxycfg.LeftOut, "not draining", ""},
+	{"backend", "option httpchk GET /\nhttp-check connect ssl", haproxycfg.Decide, "in clear", ""},
+	{"backend", "option httpchk GET /\nhttp-check comment x", haproxycfg.LeftOut, "one GET", ""},
 	{"backend", "default-server maxconn 5 weight 7", haproxycfg.LeftOut, "no queue", "weight: 7}"},
 	{"backend", "default-server slowstart 30s", haproxycfg.Changed, "pool.slow_start: 30s", "  slow_start: 30s"},
 	{"backend", "default-server slowstart 90000", haproxycfg.Changed, "pool.slow_start: 1m30s", "  slow_start: 1m30s"},
@@ -81,8 +98,10 @@ var lines = []struct {
 	{"server", "check cookie s2", haproxycfg.LeftOut, "in a sealed form", ""},
 	{"backend", "dynamic-cookie-key x", haproxycfg.LeftOut, "a key of its own", ""},
 	{"backend", "disabled", haproxycfg.Decide, "the whole section is off", ""},
-	{"server", "check inter 5s", haproxycfg.Took, "health.interval: 5s", "  interval: 5s"},
+	{"server", "check inter 5s", haproxycfg.Changed, "2s as with most servers, not 5s", "  interval: 2s"},
 	{"server", "no-check", haproxycfg.Changed, "checks every host", ""},
+	{"backend", "default-server inter 5s rise 4", haproxycfg.Took, "health.rise: 4", "  rise: 4"},
+	{"server", "check fall 9", haproxycfg.Changed, "health.fall: 3 as with most servers, not 9", ""},
 	{"server", "check id 1048578", haproxycfg.Took, "modulo 1048576", "id: 1048578"},
 	{"server", "check disabled enabled", haproxycfg.Took, "pool.hosts: two", "    - {name: two"},
 	{"server", "check disabled", haproxycfg.LeftOut, "as a comment", "    # - {name: two"},
@@ -125,8 +144,8 @@ var lines = []struct {
 	{"global", ".notice hello", haproxycfg.LeftOut, "a message", ""},
 }
 
-// TestLines puts a line into an edge, and wants the verdict and words in its note,
-// and a line of lb.yaml if one is given.
+// TestLines puts lines into an edge, and wants the verdict and words in the note
+// of the last, and a line of lb.yaml if one is given.
 func TestLines(t *testing.T) {
 	files := fstest.MapFS{
 		"etc/list":    {Data: []byte("# all of them\n/etc/a.pem [alpn h2] a.example.com\n\n/etc/b.pem !x\n")},
@@ -148,8 +167,9 @@ func TestLines(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			looked := row.line[strings.LastIndexByte(row.line, '\n')+1:]
 			for i, line := range strings.Split(cfg, "\n") {
-				if strings.Contains(line, row.line) {
+				if strings.Contains(line, looked) {
 					mustSay(t, &result.Report.Lines[i], row.verdict, row.note)
 				}
 			}
