@@ -38,6 +38,7 @@ func takeBind(t *translation, d *directive) {
 		rest = rest[n:]
 	}
 	if b.refused {
+		t.unheard = append(t.unheard, d)
 		return
 	}
 	for address := range strings.SplitSeq(d.word(1), ",") {
@@ -82,10 +83,11 @@ func (b *bind) listen(text string) {
 	host, first, last, why := parseBind(text)
 	if why != "" {
 		b.d.note(Decide, fmt.Sprintf("%s: %s", text, why))
+		b.t.unheard = append(b.t.unheard, b.d)
 		return
 	}
 	for port := first; port <= last; port++ {
-		l := listener{net.JoinHostPort(host, strconv.Itoa(port)), b.ssl, false, b.d.Number}
+		l := listener{address: net.JoinHostPort(host, strconv.Itoa(port)), tls: b.ssl, fronts: []*section{b.t.proxy}, line: b.d.Number}
 		if host == "" {
 			l.address = fmt.Sprintf(":%d", port)
 		}
@@ -97,6 +99,7 @@ func (b *bind) listen(text string) {
 		case b.t.plan.listeners[at].tls != l.tls:
 			b.d.note(Decide, fmt.Sprintf("listen: %s is line %d's already, with other TLS", l.address, b.t.plan.listeners[at].line))
 		default:
+			b.t.plan.listeners[at].fronts = append(b.t.plan.listeners[at].fronts, b.t.proxy)
 			b.d.note(Took, fmt.Sprintf("listen: %s, with line %d", l.address, b.t.plan.listeners[at].line))
 		}
 	}

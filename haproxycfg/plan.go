@@ -44,6 +44,7 @@ type setting struct {
 type listener struct {
 	address       string
 	tls, redirect bool
+	fronts        []*section // that have the address
 	line          int
 }
 

@@ -192,47 +192,6 @@ func takeUseBackend(t *translation, d *directive) {
 	d.note(Decide, "lb has no conditions: requests that go to "+d.word(1)+" there go to pool.hosts here. Give them another address, or another balancer in front")
 }
 
-// takeRedirect handles redirect rules, of which lb knows one.
-func takeRedirect(t *translation, d *directive) {
-	if !toHTTPS(d) {
-		d.note(Decide, "lb redirects to https only: requests that this rule answers go to a host")
-		return
-	}
-	condition := conditionOf(d)
-	if !slices.Contains(plainConditions, condition) {
-		d.note(Decide, "only under a condition there ("+condition+"); lb redirects everything on an address, or nothing. Nothing is written: add redirect_https: true to the plain listener if that is right")
-		return
-	}
-	count := 0
-	for i := range t.plan.listeners {
-		l := &t.plan.listeners[i]
-		if !l.tls && slices.ContainsFunc(t.proxy.directives, func(b *directive) bool { return b.Number == l.line }) {
-			l.redirect = true
-			count++
-		}
-	}
-	if count == 0 {
-		d.note(LeftOut, "there is no plain address to redirect from")
-		return
-	}
-	d.note(Changed, "redirect_https, with 301 (308 unless it is GET or HEAD). A query that holds a token isn't repeated in the answer")
-}
-
-// plainConditions are those that hold for every request without TLS.
-var plainConditions = []string{"", "if !{ ssl_fc }", "unless { ssl_fc }", "if { ssl_fc,not }"}
-
-// conditionOf returns a rule's condition as text.
-func conditionOf(d *directive) string {
-	words := d.args(0)
-	for i, w := range words {
-		if w == "if" || w == "unless" {
-			text := strings.Join(words[i:], " ")
-			return strings.ReplaceAll(strings.ReplaceAll(text, "! {", "!{"), "  ", " ")
-		}
-	}
-	return ""
-}
-
 // ourFields are the request fields that lb sets by itself.
 var ourFields = []string{"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id"}
 
@@ -278,6 +237,7 @@ func (t *translation) finish() {
 	t.finishHash()
 	t.finishChecks()
 	t.finishTimeouts()
+	t.finishRedirects()
 	if d := t.backend.last("option redispatch"); d == nil || d.no {
 		t.backend.head.note(Changed, "a host that can't be reached: HAProxy tries it again and then answers 503; lb goes on to the host that the token will have once the first is taken out")
 	}
