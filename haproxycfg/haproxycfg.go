@@ -61,6 +61,8 @@ type translation struct {
 	proxy     *section   // the one that is being translated
 	redirects []redirect
 	unheard   []*directive // bind lines with an address that lb doesn't listen on
+	version   version      // of TLS, unless a bind line says another
+	versions  []version    // of the bind lines with TLS
 }
 
 // translate goes through the sections that are taken over. Handlers note at

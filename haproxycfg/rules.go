@@ -126,10 +126,11 @@ func takeBase(_ *translation, d *directive) {
 
 // takeTLSOptions handles ssl-default-bind-options.
 func takeTLSOptions(t *translation, d *directive) {
-	for i, word := range d.args(1) {
+	words := d.args(1)
+	for i, word := range words {
+		t.version = version{d, oldest(words[i:], t.version.oldest)}
 		switch {
-		case word == "ssl-min-ver":
-			t.minVersion(d, d.word(i+2))
+		case word == "ssl-min-ver", word == "no-tlsv12", word == "force-tlsv13":
 		case strings.HasPrefix(word, "TLSv"), strings.HasPrefix(word, "SSLv"):
 		default:
 			if known, ok := bindOptions[word]; ok {
@@ -139,7 +140,7 @@ func takeTLSOptions(t *translation, d *directive) {
 			d.note(LeftOut, word+": "+whyTLSChoice)
 		}
 	}
-	if len(d.Notes) == 0 {
+	if len(d.Notes) == 0 && t.version.oldest == "" {
 		d.note(LeftOut, whyTLSChoice)
 	}
 }
@@ -238,6 +239,7 @@ func (t *translation) finish() {
 	t.finishChecks()
 	t.finishTimeouts()
 	t.finishRedirects()
+	t.finishTLS()
 	if d := t.backend.last("option redispatch"); d == nil || d.no {
 		t.backend.head.note(Changed, "a host that can't be reached: HAProxy tries it again and then answers 503; lb goes on to the host that the token will have once the first is taken out")
 	}
