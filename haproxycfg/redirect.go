@@ -20,7 +20,7 @@ func takeRedirect(t *translation, d *directive) {
 		d.note(Decide, "lb redirects to https only: requests that this rule answers go to a host")
 		return
 	}
-	condition := t.conditionOf(d)
+	condition := conditionOf(t.proxy, d)
 	if !slices.Contains(plainConditions, condition) {
 		d.note(Decide, "only under a condition there ("+condition+"); lb redirects everything on an address, or nothing. Nothing is written: add redirect_https: true to the plain listener if that is right, for without it tokens are sent in clear")
 		return
@@ -86,16 +86,16 @@ func (t *translation) plainUnheard(d *directive) bool {
 // plainConditions are those that hold for every request without TLS.
 var plainConditions = []string{"", "if !{ ssl_fc }", "unless { ssl_fc }", "if { ssl_fc,not }"}
 
-// conditionOf returns a rule's condition as text. Names for whether a connection
-// has TLS are written out.
-func (t *translation) conditionOf(d *directive) string {
+// conditionOf returns the condition of a rule of s as text. Names for whether a
+// connection has TLS are written out.
+func conditionOf(s *section, d *directive) string {
 	words := d.args(0)
 	at := slices.IndexFunc(words, func(w string) bool { return w == "if" || w == "unless" })
 	if at < 0 {
 		return ""
 	}
 	for i, w := range words {
-		if name, negated := strings.CutPrefix(w, "!"); i > at && t.meansTLS(name) {
+		if name, negated := strings.CutPrefix(w, "!"); i > at && s.meansTLS(name) {
 			words[i] = "{ ssl_fc }"
 			if negated {
 				words[i] = "!{ ssl_fc }"
@@ -105,11 +105,11 @@ func (t *translation) conditionOf(d *directive) string {
 	return strings.ReplaceAll(strings.Join(words[at:], " "), "! {", "!{")
 }
 
-// meansTLS tells whether an acl of the present proxy is called name, and says
-// that a connection has TLS and nothing else.
-func (t *translation) meansTLS(name string) bool {
+// meansTLS tells whether an acl is called name, and says that a connection has
+// TLS and nothing else.
+func (s *section) meansTLS(name string) bool {
 	means := false
-	for _, d := range t.proxy.chain() {
+	for _, d := range s.chain() {
 		if d.word(0) == "acl" && d.word(1) == name {
 			if means = slices.Equal(d.args(2), []string{"ssl_fc"}); !means {
 				return false

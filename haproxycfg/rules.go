@@ -18,42 +18,53 @@ var (
 		"stats":                    takeSocket,
 	}
 	frontHandlers = map[string]handler{
-		"bind":                    takeBind,
-		"default_backend":         takeDefaultBackend,
-		"http-request":            takeRequestRule,
-		"log":                     takeLog,
-		"mode":                    takeMode,
-		"option forwardfor":       takeForwardFor,
-		"redirect":                takeRedirect,
-		"stats":                   takeStats,
-		"tcp-request":             takeConnectionRule,
-		"timeout client":          takeClientTimeout,
-		"timeout client-hs":       timer("handshake", 2, ""),
-		"timeout http-keep-alive": timer("idle", 2, ""),
-		"timeout http-request":    timer("head", 2, ""),
-		"use_backend":             takeUseBackend,
+		"bind":                               takeBind,
+		"default_backend":                    takeDefaultBackend,
+		"filter":                             takeFilter,
+		"http-after-response":                takeAnswerRule,
+		"http-request":                       takeRequestRule,
+		"http-response":                      takeAnswerRule,
+		"log":                                takeLog,
+		"mode":                               takeMode,
+		"option forwardfor":                  takeForwardFor,
+		"option http-restrict-req-hdr-names": takeNames,
+		"redirect":                           takeRedirect,
+		"stats":                              takeStats,
+		"tcp-request":                        takeConnectionRule,
+		"tcp-response":                       takeTCPAnswerRule,
+		"timeout client":                     takeClientTimeout,
+		"timeout client-hs":                  timer("handshake", 2, ""),
+		"timeout http-keep-alive":            timer("idle", 2, ""),
+		"timeout http-request":               timer("head", 2, ""),
+		"unique-id-header":                   takeUniqueID,
+		"use_backend":                        takeUseBackend,
 	}
 	backHandlers = map[string]handler{
-		"balance":             takeBalance,
-		"cookie":              takeCookie,
-		"default-server":      takeDefaultServer,
-		"hash-balance-factor": takeBalanceFactor,
-		"hash-type":           takeHashType,
-		"http-check":          takeHTTPCheckRule,
-		"http-request":        takeRequestRule,
-		"log":                 takeLog,
-		"mode":                takeMode,
-		"option forwardfor":   takeForwardFor,
-		"option httpchk":      takeHTTPCheck,
-		"redirect":            takeRedirect,
-		"server":              takenBefore,
-		"server-template":     takenBefore,
-		"stats":               takeStats,
-		"tcp-request":         takeConnectionRule,
-		"timeout check":       takeCheckTimeout,
-		"timeout connect":     timer("connect", 2, ""),
-		"timeout server":      timer("response", 2, ""),
-		"timeout tunnel":      timer("tunnel", 2, ""),
+		"balance":                            takeBalance,
+		"cookie":                             takeCookie,
+		"default-server":                     takeDefaultServer,
+		"hash-balance-factor":                takeBalanceFactor,
+		"hash-type":                          takeHashType,
+		"http-check":                         takeHTTPCheckRule,
+		"filter":                             takeFilter,
+		"http-after-response":                takeAnswerRule,
+		"http-request":                       takeRequestRule,
+		"http-response":                      takeAnswerRule,
+		"log":                                takeLog,
+		"mode":                               takeMode,
+		"option forwardfor":                  takeForwardFor,
+		"option http-restrict-req-hdr-names": takeNames,
+		"option httpchk":                     takeHTTPCheck,
+		"redirect":                           takeRedirect,
+		"server":                             takenBefore,
+		"server-template":                    takenBefore,
+		"stats":                              takeStats,
+		"tcp-request":                        takeConnectionRule,
+		"tcp-response":                       takeTCPAnswerRule,
+		"timeout check":                      takeCheckTimeout,
+		"timeout connect":                    timer("connect", 2, ""),
+		"timeout server":                     timer("response", 2, ""),
+		"timeout tunnel":                     timer("tunnel", 2, ""),
 	}
 )
 
@@ -191,46 +202,6 @@ func takeUseBackend(t *translation, d *directive) {
 		return
 	}
 	d.note(Decide, "lb has no conditions: requests that go to "+d.word(1)+" there go to pool.hosts here. Give them another address, or another balancer in front")
-}
-
-// ourFields are the request fields that lb sets by itself.
-var ourFields = []string{"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id"}
-
-// rewrites are the actions that change what is hashed.
-var rewrites = []string{"set-uri", "set-query", "set-path", "set-pathq", "replace-uri", "replace-path", "replace-pathq", "normalize-uri"}
-
-// turnsAway are the actions that end a request or a connection.
-var turnsAway = []string{"deny", "reject", "tarpit", "silent-drop", "auth", "return"}
-
-// takeConnectionRule handles tcp-request rules.
-func takeConnectionRule(_ *translation, d *directive) {
-	switch action := d.word(2); {
-	case strings.HasPrefix(action, "expect-"):
-		d.note(Decide, "lb doesn't read the PROXY protocol: whatever stands in front must connect plainly, or use another address")
-	case slices.Contains(turnsAway, action):
-		d.note(Decide, "lb turns nobody away by a rule: let a firewall do it, or whoever is kept out there gets in here")
-	default:
-		d.note(LeftOut, "lb has no rules for connections")
-	}
-}
-
-// takeRequestRule handles http-request rules.
-func takeRequestRule(t *translation, d *directive) {
-	action, _, _ := strings.Cut(d.word(1), "(")
-	switch {
-	case action == "redirect":
-		takeRedirect(t, d)
-	case slices.Contains([]string{"set-header", "add-header"}, action) && slices.Contains(ourFields, strings.ToLower(d.word(2))):
-		d.note(Changed, "lb sets "+d.word(2)+" by itself, for every request")
-	case strings.HasSuffix(action, "-header") || action == "replace-value":
-		d.note(Decide, "lb changes no other fields: hosts get "+d.word(2)+" as the client sent it, or not at all")
-	case slices.Contains(rewrites, action):
-		d.note(Decide, "lb passes on the target as it came. HAProxy hashes it as this rule leaves it: if the rule touches the token, tokens move once")
-	case slices.Contains(turnsAway, action):
-		d.note(Decide, "lb answers no request by a rule: those that are turned away there reach hosts here")
-	default:
-		d.note(LeftOut, "lb has no rules for requests")
-	}
 }
 
 // finish fills in what HAProxy does without a word, once all lines are read.
