@@ -200,7 +200,15 @@ var lines = []struct {
 	{"global", "ssl-default-bind-options no-tlsv12", haproxycfg.Took, `"1.3"`, `  min_version: "1.3"`},
 	{"global", "ssl-default-bind-options force-tlsv13 no-tls-tickets", haproxycfg.LeftOut, `"1.3"`, `  min_version: "1.3"`},
 	{"global", "ssl-default-bind-options ssl-min-ver TLSv1.3", haproxycfg.Took, `"1.3"`, `  min_version: "1.3"`},
-	{"global", "tune.bufsize 32768", haproxycfg.LeftOut, "HAProxy's inside", ""},
+	{"global", "tune.bufsize 4096", haproxycfg.Changed, "8192 bytes in a line", ""},
+	{"global", "tune.bufsize 32768", haproxycfg.Changed, "limits.line: 32768", "limits:\n  line: 32768  # 2\nadmin"},
+	{"global", "tune.bufsize 65536", haproxycfg.Changed, "limits.head: 65536", "  line: 65536  # 2\n  head: 65536  # 2\n"},
+	{"global", "tune.http.maxhdr 256", haproxycfg.Changed, "limits.fields: 255", "  fields: 255  # 2"},
+	{"global", "tune.http.maxhdr 5", haproxycfg.Changed, "limits.fields: 10", "  fields: 10  # 2"},
+	{"global", "tune.rcvbuf.client 5", haproxycfg.LeftOut, "HAProxy's inside", ""},
+	{"global", "maxconn 4000", haproxycfg.Changed, "limits.connections: 4000", "  connections: 4000  # 2"},
+	{"global", "maxconn 0", haproxycfg.LeftOut, "open files", ""},
+	{"frontend", "maxconn 4000", haproxycfg.LeftOut, "for a frontend", ""},
 	{"global", ".notice hello", haproxycfg.LeftOut, "a message", ""},
 }
 

@@ -14,8 +14,11 @@ var (
 		"crt-base":                 takeBase,
 		"hard-stop-after":          timer("shutdown", 1, "there it is for what is open after a reload, here for what is open when lb stops"),
 		"log":                      takeLog,
+		"maxconn":                  takeConnections,
 		"ssl-default-bind-options": takeTLSOptions,
 		"stats":                    takeSocket,
+		"tune.bufsize":             takeBuffer,
+		"tune.http.maxhdr":         takeFields,
 	}
 	frontHandlers = map[string]handler{
 		"bind":                               takeBind,
