@@ -22,7 +22,7 @@ func takeRedirect(t *translation, d *directive) {
 	}
 	condition := conditionOf(t.proxy, d)
 	if !slices.Contains(plainConditions, condition) {
-		d.note(Decide, "only under a condition there ("+condition+"); lb redirects everything on an address, or nothing. Nothing is written: add redirect_https: true to the plain listener if that is right, for without it tokens are sent in clear")
+		d.note(Decide, "only under a condition there; lb redirects everything on an address, or nothing. Nothing is written: add redirect_https: true to the plain listener if that is right, for without it tokens are sent in clear")
 		return
 	}
 	at := slices.IndexFunc(t.redirects, func(r redirect) bool { return r.rule == d })

@@ -142,7 +142,7 @@ func readFile(name string, data []byte) *file {
 	f.lines = make([]Line, len(texts))
 	for i, text := range texts {
 		text = strings.TrimRight(text, "\r")
-		f.lines[i] = Line{Number: i + 1, Text: printable(strings.TrimSpace(text))}
+		f.lines[i] = Line{Number: i + 1, Text: printable(strings.TrimSpace(code(text)))}
 		f.readLine(&f.lines[i], text)
 	}
 	return f
