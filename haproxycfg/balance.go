@@ -22,7 +22,7 @@ func takeBalance(t *translation, d *directive) {
 	case name == "hash":
 		takeHash(t, d)
 	case name == "hdr":
-		t.key(d, "header", inBrackets(d.word(1)), "HAProxy hashes the first item of a list, lb the whole value; without one it goes round robin")
+		takeFieldKey(t, d)
 	case name == "source":
 		t.plan.key.set(d, "hash.key", "source", "")
 		d.note(Decide, "HAProxy hashes the bits of the address, lb its text: each client moves once, when lb takes over")
@@ -50,11 +50,40 @@ func takeHash(t *translation, d *directive) {
 		return
 	}
 	source := map[string]string{"urlp": "query", "url_param": "query", "req.cook": "cookie", "cook": "cookie", "req.hdr": "header", "hdr": "header"}[found[1]]
-	why := "the raw value; an empty one counts as missing"
+	t.key(d, source, found[2], fetched[source])
 	if source == "header" {
-		why = "HAProxy hashes the last item of a list, lb the whole value"
+		t.list(d, found[2])
 	}
-	t.key(d, source, found[2], why)
+}
+
+// fetched is how the values that balance hash fetches differ from lb's keys.
+var fetched = map[string]string{
+	"query":  "the raw value, which ends at & here, and there also at ;. A user whose query has a ; in the token or before it moves once, when lb takes over; an empty value counts as missing",
+	"cookie": "the raw value. Of two cookies with that name HAProxy takes the last, lb the first, and lb keeps blanks at the end: users who send such move once, when lb takes over; an empty value counts as missing",
+	"header": "HAProxy hashes what is behind the last comma, of the last field with that name; lb the whole value of the first. Users whose value has a comma move once, when lb takes over",
+}
+
+// takeFieldKey handles hdr(<name>) [use_domain_only].
+func takeFieldKey(t *translation, d *directive) {
+	name := inBrackets(d.word(1))
+	t.key(d, "header", name, "HAProxy hashes what is before the first comma, lb the whole value. Users whose value has a comma move once, when lb takes over; without the field, requests go round robin")
+	t.list(d, name)
+	switch {
+	case d.word(2) == "use_domain_only":
+		d.note(Decide, "use_domain_only: HAProxy hashes a part of the name, such as example of ide.example.com, and lb all of it: tokens move once, when lb takes over, and users of one domain are no longer together")
+	case d.word(2) != "":
+		d.note(Unknown, fmt.Sprintf("%q is no option of balance hdr that is known here", d.word(2)))
+	}
+}
+
+// lists are the fields whose values mostly have commas.
+var lists = []string{"x-forwarded-for", "forwarded", "via", "user-agent", "accept", "accept-language", "accept-encoding", "cache-control"}
+
+// list notes a key that is a part of its field's value.
+func (t *translation) list(d *directive, name string) {
+	if slices.Contains(lists, strings.ToLower(name)) {
+		d.note(Decide, name+" is a list for many users, and HAProxy hashes one item of it: they move once, when lb takes over")
+	}
 }
 
 // key takes a rule that names a place of requests.

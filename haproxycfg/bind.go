@@ -19,6 +19,7 @@ type bind struct {
 	t       *translation
 	d       *directive
 	ssl     bool
+	version string // the oldest of TLS that it says, "" if it says none
 	pairs   []pair
 	refused bool
 }
@@ -38,6 +39,7 @@ func takeBind(t *translation, d *directive) {
 		rest = rest[n:]
 	}
 	if b.refused {
+		t.unheard = append(t.unheard, d)
 		return
 	}
 	for address := range strings.SplitSeq(d.word(1), ",") {
@@ -47,6 +49,7 @@ func takeBind(t *translation, d *directive) {
 		return
 	}
 	t.plan.addPairs(b.pairs)
+	t.versions = append(t.versions, version{d, b.version})
 	if len(b.pairs) == 0 {
 		d.note(Decide, "no certificate is known for this address: name one in tls.certificates")
 	}
@@ -60,9 +63,9 @@ func (b *bind) option(words []string, known option) {
 	case "crt":
 		b.pairs = append(b.pairs, b.t.certificates(b.d, value)...)
 	case "crt-list":
-		b.pairs = append(b.pairs, b.t.certificateList(b.d, value)...)
-	case "ssl-min-ver":
-		b.t.minVersion(b.d, value)
+		b.pairs = append(b.pairs, b.certificateList(value)...)
+	case "ssl-min-ver", "no-tlsv12", "force-tlsv13":
+		b.version = oldest(words, b.version)
 	case "accept-proxy", "accept-netscaler-cip":
 		b.refused = true
 		b.d.note(known.verdict, known.why)
@@ -82,10 +85,11 @@ func (b *bind) listen(text string) {
 	host, first, last, why := parseBind(text)
 	if why != "" {
 		b.d.note(Decide, fmt.Sprintf("%s: %s", text, why))
+		b.t.unheard = append(b.t.unheard, b.d)
 		return
 	}
 	for port := first; port <= last; port++ {
-		l := listener{net.JoinHostPort(host, strconv.Itoa(port)), b.ssl, false, b.d.Number}
+		l := listener{address: net.JoinHostPort(host, strconv.Itoa(port)), tls: b.ssl, fronts: []*section{b.t.proxy}, line: b.d.Number}
 		if host == "" {
 			l.address = fmt.Sprintf(":%d", port)
 		}
@@ -97,6 +101,7 @@ func (b *bind) listen(text string) {
 		case b.t.plan.listeners[at].tls != l.tls:
 			b.d.note(Decide, fmt.Sprintf("listen: %s is line %d's already, with other TLS", l.address, b.t.plan.listeners[at].line))
 		default:
+			b.t.plan.listeners[at].fronts = append(b.t.plan.listeners[at].fronts, b.t.proxy)
 			b.d.note(Took, fmt.Sprintf("listen: %s, with line %d", l.address, b.t.plan.listeners[at].line))
 		}
 	}
@@ -214,24 +219,47 @@ func (t *translation) certificate(d *directive, name string) pair {
 
 // certificateList finds what the lines of a crt-list name. Their filters aren't
 // needed: a certificate is chosen by the names in it.
-func (t *translation) certificateList(d *directive, name string) []pair {
+func (b *bind) certificateList(name string) []pair {
 	var data []byte
 	var err error = fs.ErrNotExist
-	if t.files != nil && path.IsAbs(name) {
-		data, err = fs.ReadFile(t.files, inRoot(name))
+	if b.t.files != nil && path.IsAbs(name) {
+		data, err = fs.ReadFile(b.t.files, inRoot(name))
 	}
 	if err != nil {
-		d.note(Decide, "crt-list "+name+" can't be read here: name its certificates in tls.certificates one by one")
+		b.d.note(Decide, "crt-list "+name+" can't be read here: name its certificates in tls.certificates one by one, and see whether verify in its brackets keeps somebody out")
 		return nil
 	}
 	var pairs []pair
 	for line := range strings.Lines(string(data)) {
 		if words := strings.Fields(line); len(words) > 0 && !strings.HasPrefix(words[0], "#") {
-			pairs = append(pairs, t.certificates(d, words[0])...)
+			pairs = append(pairs, b.t.certificates(b.d, words[0])...)
+			b.listed(line)
 		}
 	}
-	d.note(Changed, "the list's certificates are in tls.certificates, and each is shown for the names in it: options and filters of the list are left out")
+	b.d.note(Changed, "the list's certificates are in tls.certificates, and each is shown for the names in it: filters of the list are left out")
 	return pairs
+}
+
+// listed reads the options that a line of a crt-list has in brackets. They are
+// some of bind's, for one certificate.
+func (b *bind) listed(line string) {
+	_, rest, _ := strings.Cut(line, "[")
+	inside, _, _ := strings.Cut(rest, "]")
+	for words := strings.Fields(inside); len(words) > 0; {
+		known, ok := bindOptions[words[0]]
+		if !ok {
+			b.d.note(Unknown, fmt.Sprintf("%q in the list is no option that is known here: nothing from there on to the end of its brackets is read", printable(words[0])))
+			return
+		}
+		n := min(1+known.args, len(words))
+		switch version := oldest(words[:n], ""); {
+		case version == "1.3":
+			b.d.note(Decide, strings.Join(words[:n], " ")+" in the list is for one certificate: tls.min_version is for all")
+		case version == "":
+			b.option(words[:n], known)
+		}
+		words = words[n:]
+	}
 }
 
 // base returns a directory of the global section, "" if it isn't set.
@@ -246,13 +274,3 @@ func (t *translation) base(key string) string {
 
 // inRoot makes an absolute path one of a file system's.
 func inRoot(name string) string { return strings.TrimPrefix(path.Clean(name), "/") }
-
-// minVersion takes the oldest TLS version.
-func (t *translation) minVersion(d *directive, version string) {
-	switch version {
-	case "TLSv1.2", "TLSv1.3":
-		t.plan.minTLS.set(d, "tls.min_version", quote(strings.TrimPrefix(version, "TLSv")), "")
-	default:
-		t.plan.minTLS.set(d, "tls.min_version", `"1.2"`, version+" isn't offered; clients that know nothing newer are refused")
-	}
-}

@@ -1,8 +1,10 @@
 package haproxycfg
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,20 +12,26 @@ import (
 )
 
 // settings takes what servers say of checks. lb has one set of them for all
-// hosts: the first server's, and the others' lines note what differs.
+// hosts: what most servers have, and the others' lines note what differs.
 func (t *translation) settings(all []*server) {
 	p := t.plan
-	checked := slices.ContainsFunc(all, func(s *server) bool { return s.check })
+	var checked []*server
 	for _, s := range all {
 		if s.check {
-			t.checksOf(s)
-		} else if checked {
+			checked = append(checked, s)
+		}
+	}
+	for _, s := range all {
+		if !s.check && len(checked) > 0 {
 			s.directive.note(Changed, "no check there; lb checks every host, by the same rule")
 		}
 	}
-	if !checked {
+	if len(checked) == 0 {
 		t.backend.head.note(Changed, "HAProxy checks none of the servers; lb checks every host, and by a TCP connect if nothing else is said")
 	}
+	common(checked, &p.interval, "health.interval", formatTime(defaultInter), func(s *server) said { return s.inter })
+	common(checked, &p.rise, "health.rise", "2", func(s *server) said { return s.rise })
+	common(checked, &p.fall, "health.fall", "3", func(s *server) said { return s.fall })
 	if p.interval.value == "" {
 		p.interval.value = formatTime(defaultInter)
 	}
@@ -31,19 +39,25 @@ func (t *translation) settings(all []*server) {
 
 const defaultInter = 2 * time.Second // HAProxy's
 
-func (t *translation) checksOf(s *server) {
-	p := t.plan
-	for _, one := range []struct {
-		said
-		key string
-		to  *setting
-	}{
-		{s.inter, "health.interval", &p.interval},
-		{s.rise, "health.rise", &p.rise},
-		{s.fall, "health.fall", &p.fall},
-	} {
-		if one.by != nil {
-			one.to.set(one.by, one.key, one.value, "")
+// common sets what most of the servers have, the first of those that are equally
+// frequent. A server whose lines say nothing has HAProxy's default, usual.
+func common(all []*server, to *setting, key, usual string, of func(*server) said) {
+	count, most := map[string]int{}, ""
+	for _, s := range all {
+		count[cmp.Or(of(s).value, usual)]++
+	}
+	for _, s := range all {
+		if value := cmp.Or(of(s).value, usual); count[value] > count[most] {
+			most = value
+		}
+	}
+	for _, s := range all {
+		one := of(s)
+		switch value := cmp.Or(one.value, usual); {
+		case value != most:
+			cmp.Or(one.by, s.directive).note(Changed, fmt.Sprintf("%s: %s as with most servers, not %s: there is one value for all here", key, most, value))
+		case one.by != nil:
+			to.set(one.by, key, value, "")
 		}
 	}
 }
@@ -82,52 +96,82 @@ func takeHTTPCheck(t *translation, d *directive) {
 		d.note(LeftOut, "switched off here")
 		return
 	}
-	method, uri := "OPTIONS", "/"
-	switch args := d.args(2); {
-	case len(args) == 1:
-		uri = args[0]
-	case len(args) > 1:
-		method, uri = args[0], args[1]
+	args := d.args(2)
+	if len(args) > 2 {
 		t.oldFields(d, strings.Join(args[2:], " "))
 	}
-	if d.word(2) == "" && t.sends("uri") {
+	if send := t.sends("uri", "uri-lf"); send != nil {
 		d.note(Took, "checks are HTTP requests; http-check send says which")
 		return
 	}
-	t.checkPath(d, method, uri)
+	switch len(args) {
+	case 0:
+		t.checkPath(d, "/")
+	case 1:
+		t.checkPath(d, args[0])
+	default:
+		t.checkPath(d, args[1])
+	}
 }
 
-func (t *translation) checkPath(d *directive, method, uri string) {
+// checkPath takes what checks ask for. Whether a host answers it well may depend
+// on the method.
+func (t *translation) checkPath(d *directive, uri string) {
+	method := t.checkMethod()
 	why := ""
 	if method != "GET" {
 		why = "asked for with GET, not " + method
 	}
 	t.plan.path.set(d, "health.path", quote(uri), why)
+	if method != "GET" && method != "HEAD" {
+		d.note(Decide, fmt.Sprintf("see that a healthy host answers GET %s with a status from 200 to 399, as it does %s: else all are down here, and everybody gets 503", printable(uri), method))
+	}
+}
+
+// checkMethod returns that of HAProxy's checks: what http-check send says, or
+// else option httpchk.
+func (t *translation) checkMethod() string {
+	if send := t.sends("meth"); send != nil {
+		return send.after("meth")
+	}
+	if d := t.backend.last("option httpchk"); len(d.args(2)) > 1 {
+		return d.word(2)
+	}
+	return "OPTIONS"
+}
+
+// after returns the word behind the first one that is key.
+func (d *directive) after(key string) string {
+	words := d.args(0)
+	return d.word(slices.Index(words, key) + 1)
 }
 
 // oldFields takes the Host field from where fields stood before http-check send:
 // behind the version, with line ends written out.
 func (t *translation) oldFields(d *directive, text string) {
 	for field := range strings.SplitSeq(text, "\r\n") {
-		name, value, ok := strings.Cut(field, ":")
-		switch {
-		case ok && strings.EqualFold(name, "host"):
-			t.plan.checkHost.set(d, "health.host", quote(strings.TrimSpace(value)), "")
-		case ok:
-			d.note(LeftOut, "the field "+printable(name)+" isn't sent with checks: see that hosts answer without it")
+		if name, value, ok := strings.Cut(field, ":"); ok {
+			t.checkField(d, name, strings.TrimSpace(value))
 		}
 	}
 }
 
-// sends tells whether an http-check send of the backend says something.
-func (t *translation) sends(what string) bool {
-	return slices.ContainsFunc(t.backend.chain(), func(d *directive) bool {
-		return d.word(0) == "http-check" && d.word(1) == "send" && slices.Contains(d.args(2), what)
-	})
+// sends returns the http-check send that says one of what, nil if none does.
+func (t *translation) sends(what ...string) *directive {
+	for _, d := range t.backend.chain() {
+		if d.word(0) == "http-check" && d.word(1) == "send" && slices.ContainsFunc(d.args(2), func(w string) bool { return slices.Contains(what, w) }) {
+			return d
+		}
+	}
+	return nil
 }
 
 // takeHTTPCheckRule handles http-check send, expect and others.
 func takeHTTPCheckRule(t *translation, d *directive) {
+	if option := t.backend.last("option httpchk"); option == nil || option.no {
+		d.note(LeftOut, "HAProxy heeds it with option httpchk only: a check is a TCP connect, there as here")
+		return
+	}
 	switch d.word(1) {
 	case "send":
 		t.send(d)
@@ -142,53 +186,89 @@ func takeHTTPCheckRule(t *translation, d *directive) {
 	}
 }
 
+// sendWords are the keywords of http-check send, with what of them lb can't send.
+var sendWords = map[string]string{
+	"uri-lf":  "the path of checks is made from variables there: write one in health.path. Without it a check is a TCP connect, which a broken host passes",
+	"body":    "checks have no body here: see that a healthy host answers without one with a status from 200 to 399, or all are down",
+	"body-lf": "checks have no body here: see that a healthy host answers without one with a status from 200 to 399, or all are down",
+}
+
 // send handles http-check send [meth <m>] [uri <u>] [ver <v>] [hdr <n> <v>]… [body <b>].
 func (t *translation) send(d *directive) {
-	method, uri := "GET", ""
-	args := d.args(2)
-	for i := 0; i+1 < len(args); i += 2 {
-		switch args[i] {
-		case "meth":
-			method = args[i+1]
+	for i := 2; i < len(d.words); i += 2 {
+		switch key := d.word(i); key {
 		case "uri":
-			uri = args[i+1]
+			t.checkPath(d, d.word(i+1))
 		case "hdr":
-			t.checkField(d, args[i+1:])
+			t.checkField(d, d.word(i+1), d.word(i+2))
 			i++
-		case "ver":
+		case "meth", "ver", "comment":
 		default:
-			d.note(LeftOut, args[i]+" isn't sent with checks: see that hosts answer without it")
+			why, ok := sendWords[key]
+			if !ok {
+				d.note(Unknown, fmt.Sprintf("%q is no keyword of http-check send that is known here", key))
+				return
+			}
+			d.note(Decide, key+": "+why)
 		}
-	}
-	if uri != "" {
-		t.checkPath(d, method, uri)
 	}
 	if len(d.Notes) == 0 {
 		d.note(Took, "a GET with HTTP/1.1 is what lb sends")
 	}
 }
 
-// checkField takes the Host field of a check, given as name and value.
-func (t *translation) checkField(d *directive, field []string) {
-	if strings.EqualFold(field[0], "host") && len(field) > 1 {
-		t.plan.checkHost.set(d, "health.host", quote(field[1]), "")
-		return
+// idleFields are those on which no answer's status should depend.
+var idleFields = []string{"connection", "user-agent", "accept", "accept-encoding", "cache-control", "pragma"}
+
+// checkField takes the Host field of a check.
+func (t *translation) checkField(d *directive, name, value string) {
+	switch lower := strings.ToLower(name); {
+	case lower == "host":
+		t.plan.checkHost.set(d, "health.host", quote(value), "")
+	case slices.Contains(idleFields, lower):
+		d.note(LeftOut, "the field "+printable(name)+" isn't sent with checks")
+	default:
+		d.note(Decide, "the field "+printable(name)+" isn't sent with checks: see that a healthy host answers without it with a status from 200 to 399, or all are down and everybody gets 503")
 	}
-	d.note(LeftOut, "the field "+printable(field[0])+" isn't sent with checks: see that hosts answer without it")
 }
 
-// expect handles http-check expect [!] status|string|… <pattern>.
+// expectOptions are what may stand in front of the condition, each with a value.
+var expectOptions = []string{"min-recv", "comment", "ok-status", "error-status", "tout-status", "on-success", "on-error", "status-code"}
+
+// expect handles http-check expect [<option>…] [!] status|string|… <pattern>.
 func (t *translation) expect(d *directive) {
 	args := d.args(2)
-	if len(args) == 2 && args[0] == "status" && args[1] == "200-399" {
+	for len(args) > 2 && slices.Contains(expectOptions, args[0]) {
+		args = args[2:]
+	}
+	rule := printable(strings.Join(args, " "))
+	switch {
+	case len(args) == 2 && args[0] == "status" && args[1] == "200-399":
 		d.note(Took, "any status from 200 to 399 is good")
-		return
+	case len(args) == 2 && args[0] == "status" && goodStatuses(args[1]):
+		d.note(Changed, "any status from 200 to 399 is good here: a host that answers with another of these counts as up")
+	case slices.Contains(args, "status") || slices.Contains(args, "rstatus"):
+		d.note(Decide, "a status from 200 to 399 is good here, and no other, whatever "+rule+" says: a host whose good answer has another status is down, and if all are, everybody gets 503. Let health.path name a page that healthy hosts answer so, or be \"\" for a TCP connect")
+	default:
+		d.note(Decide, "only the status of the answer counts here, and any from 200 to 399 is good: a host that answers so while "+rule+" says that it is broken stays up and gets users, and one that answers otherwise is down")
 	}
-	if len(args) == 2 && args[0] == "status" {
-		d.note(Changed, "any status from 200 to 399 is good here: a host that redirects counts as up")
-		return
+}
+
+// goodStatuses tells whether a list of statuses and ranges has none that is down
+// here.
+func goodStatuses(list string) bool {
+	for part := range strings.SplitSeq(list, ",") {
+		low, high, isRange := strings.Cut(part, "-")
+		if !isRange {
+			high = low
+		}
+		from, err := strconv.Atoi(low)
+		to, err2 := strconv.Atoi(high)
+		if err != nil || err2 != nil || from < 200 || to > 399 || to < from {
+			return false
+		}
 	}
-	d.note(LeftOut, "only the status of the answer counts here: any from 200 to 399 is good. A host that says so while it is broken stays up")
+	return true
 }
 
 // finishChecks fills in what HAProxy does without a word.

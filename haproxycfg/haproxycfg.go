@@ -54,11 +54,15 @@ func Import(name string, data []byte, options Options) (*Result, error) {
 // A translation is a haproxy.cfg on its way into a plan.
 type translation struct {
 	*file
-	files   fs.FS
-	plan    *plan
-	backend *section   // the one that is taken over
-	fronts  []*section // that lead to it; a listen section is in both
-	proxy   *section   // the one that is being translated
+	files     fs.FS
+	plan      *plan
+	backend   *section   // the one that is taken over
+	fronts    []*section // that lead to it; a listen section is in both
+	proxy     *section   // the one that is being translated
+	redirects []redirect
+	unheard   []*directive // bind lines with an address that lb doesn't listen on
+	version   version      // of TLS, unless a bind line says another
+	versions  []version    // of the bind lines with TLS
 }
 
 // translate goes through the sections that are taken over. Handlers note at

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -136,7 +137,7 @@ func mustBeYAML(t *testing.T, text []byte) {
 	}
 }
 
-// TestSecretsAreNotReported: a report shows each line, but for what is secret.
+// TestSecretsAreNotReported: a report shows each line, but for what may be secret.
 func TestSecretsAreNotReported(t *testing.T) {
 	const secret = "hunter2"
 	for _, line := range []string{
@@ -146,6 +147,24 @@ func TestSecretsAreNotReported(t *testing.T) {
 		`http-request set-header X-Api-Key hunter2 if { path / }`,
 		"http-check send meth GET uri / hdr Authorization hunter2",
 		`option httpchk GET / HTTP/1.1\r\nAuthorization:\ Basic\ hunter2`,
+		"http-request set-header X-Origin-Verify hunter2",
+		"http-request set-header X-Edge hunter2 if { ssl_fc }",
+		`http-request replace-header X-Edge (.*) hunter2`,
+		"http-request redirect location https://me:hunter2@a.example.com/",
+		"http-request redirect location https://a.example.com/?key=hunter2 if { path / }",
+		"http-request set-query token=hunter2&%[query]",
+		"http-request set-var(txn.a) str(hunter2)",
+		"http-request deny unless { req.hdr(X-Edge) -m str hunter2 }",
+		"http-request deny if { query -m sub hunter2 } or { path / }",
+		"http-request deny unless { req.hdr(x-sig),hmac(sha256,hunter2) -m found }",
+		"http-check send meth GET uri /up?key=hunter2",
+		"option httpchk GET /up?api_key=hunter2",
+		"http-check send meth GET uri /up body hunter2",
+		`tcp-check send "AUTH hunter2"`,
+		"default-server agent-check agent-send hunter2",
+		"timeout tunnel 1h # hunter2",
+		"redirect scheme https if { hdr(X-Edge) hunter2 }",
+		"acl me hdr_sub(cookie) -i hunter2",
 		"acl me url_param(token) hunter2",
 		"acl me hdr(Authorization) -m str hunter2",
 		"use_backend b if { urlp(token) hunter2 }",
@@ -159,13 +178,44 @@ func TestSecretsAreNotReported(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if all := result.Report.String() + string(result.YAML); strings.Contains(all, secret) {
-			t.Errorf("%s: the secret is shown:\n%s", line, all)
+		if text := result.Report.String(); strings.Contains(text, secret) {
+			t.Errorf("%s: the secret is shown:\n%s", line, text)
 		}
 		_, err = haproxycfg.Import("haproxy.cfg", []byte(cfg+" "+line+` "`), haproxycfg.Options{})
-		if err == nil || strings.Contains(err.Error(), secret) {
+		if err == nil && !strings.Contains(line, "#") || err != nil && strings.Contains(err.Error(), secret) {
 			t.Errorf("%s, with an open quote: got %v, want an error without the secret", line, err)
 		}
+	}
+}
+
+// TestWhatIsNoSecretIsShown: a masked line says little.
+func TestWhatIsNoSecretIsShown(t *testing.T) {
+	for _, line := range []string{
+		"http-request set-header X-Forwarded-Proto https if { ssl_fc }",
+		"http-request set-header X-Client %[src]",
+		"http-request deny if { path_beg /admin } !{ src 10.0.0.0/8 }",
+		"use_backend b if { hdr(host) -i ide.example.com }",
+		"http-check send meth GET uri /up hdr Host ide.example.com",
+		"option forwardfor header X-Client if-none",
+		"http-request set-var(txn.a) path,lower",
+		"bind 127.0.0.1:81 ssl crt /etc/key.pem verify required ca-file /etc/ca.pem",
+	} {
+		cfg := "defaults\n  mode http\nlisten b\n  bind 127.0.0.1:80\n  " + line + "\n  server a 10.0.0.1:80\n"
+		result, err := haproxycfg.Import("haproxy.cfg", []byte(cfg), haproxycfg.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := result.Report.Lines[4].Text; got != line {
+			t.Errorf("%s: got %s", line, got)
+		}
+	}
+}
+
+// TestErrorsAreCut: a file that has one long line doesn't fill the terminal.
+func TestErrorsAreCut(t *testing.T) {
+	_, err := haproxycfg.Import("haproxy.cfg", []byte("hash-type "+strings.Repeat("é", 1<<16)), haproxycfg.Options{})
+	if err == nil || len(err.Error()) > 1000 || !utf8.ValidString(err.Error()) {
+		t.Errorf("got %d bytes: %.2000q", len(fmt.Sprint(err)), err)
 	}
 }
 

@@ -30,10 +30,11 @@ type plan struct {
 	rise      setting
 	fall      setting
 	timeouts  map[string]setting
+	limits    map[string]setting
 	admin     int // the line that asks for an endpoint for operators
 }
 
-func newPlan() *plan { return &plan{timeouts: map[string]setting{}} }
+func newPlan() *plan { return &plan{timeouts: map[string]setting{}, limits: map[string]setting{}} }
 
 // A setting is one value as lb.yaml has it; it is unset while value is empty.
 type setting struct {
@@ -44,6 +45,7 @@ type setting struct {
 type listener struct {
 	address       string
 	tls, redirect bool
+	fronts        []*section // that have the address
 	line          int
 }
 
@@ -118,6 +120,7 @@ func (p *plan) yaml() []byte {
 	p.writeHosts(&w)
 	p.writeHealth(&w)
 	p.writeTimeouts(&w)
+	p.writeLimits(&w)
 	w.line("admin:%s", from(p.admin))
 	w.line("  address: \"127.0.0.1:7000\"  # API, metrics and dashboard; the token is made in state_dir if token_file names none")
 	w.line("state_dir: /var/lib/lb")

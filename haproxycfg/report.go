@@ -34,7 +34,7 @@ type Note struct {
 // is empty or a comment.
 type Line struct {
 	Number int    // from 1
-	Text   string // as in the file, without surrounding blanks; secrets are masked
+	Text   string // as in the file, without surrounding blanks and a comment; what may be secret is masked
 	Notes  []Note
 }
 
@@ -47,9 +47,9 @@ func (l *Line) Verdict() Verdict {
 	return gravest
 }
 
-// note adds a note, once.
+// note adds a note, once. What it repeats of the line is masked as the line is.
 func (l *Line) note(v Verdict, text string) {
-	if n := (Note{v, text}); !slices.Contains(l.Notes, n) {
+	if n := (Note{v, maskInside(text)}); !slices.Contains(l.Notes, n) {
 		l.Notes = append(l.Notes, n)
 	}
 }
@@ -135,17 +135,29 @@ func ranges(numbers []int) string {
 type Error struct {
 	File    string
 	Line    int    // from 1; 0 when it is about the whole file
-	Text    string // the line, its secrets masked
+	Text    string // the line, masked
 	Message string // what is wrong
 	Hint    string // what to do
 }
 
-// Error returns the message with the line below it.
+// Error returns the message with the line below it, both cut if they are long.
 func (e Error) Error() string {
 	if e.Line == 0 {
-		return fmt.Sprintf("%s: %s\n   %s", e.File, e.Message, e.Hint)
+		return fmt.Sprintf("%s: %s\n   %s", e.File, cut(e.Message), e.Hint)
 	}
-	return fmt.Sprintf("%s:%d: %s\n   %d | %s\n   %s", e.File, e.Line, e.Message, e.Line, e.Text, e.Hint)
+	return fmt.Sprintf("%s:%d: %s\n   %d | %s\n   %s", e.File, e.Line, cut(e.Message), e.Line, cut(e.Text), e.Hint)
+}
+
+// cut shortens text that would fill a terminal.
+func cut(text string) string {
+	const most = 200
+	n := 0
+	for i := range text {
+		if n++; n > most {
+			return text[:i] + "…"
+		}
+	}
+	return text
 }
 
 // Errors is all for which a haproxy.cfg can't be imported, in the order of its

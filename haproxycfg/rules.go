@@ -14,46 +14,60 @@ var (
 		"crt-base":                 takeBase,
 		"hard-stop-after":          timer("shutdown", 1, "there it is for what is open after a reload, here for what is open when lb stops"),
 		"log":                      takeLog,
+		"maxconn":                  takeConnections,
 		"ssl-default-bind-options": takeTLSOptions,
 		"stats":                    takeSocket,
+		"tune.bufsize":             takeBuffer,
+		"tune.http.maxhdr":         takeFields,
 	}
 	frontHandlers = map[string]handler{
-		"bind":                    takeBind,
-		"default_backend":         takeDefaultBackend,
-		"http-request":            takeRequestRule,
-		"log":                     takeLog,
-		"mode":                    takeMode,
-		"option forwardfor":       takeForwardFor,
-		"redirect":                takeRedirect,
-		"stats":                   takeStats,
-		"tcp-request":             takeConnectionRule,
-		"timeout client":          takeClientTimeout,
-		"timeout client-hs":       timer("handshake", 2, ""),
-		"timeout http-keep-alive": timer("idle", 2, ""),
-		"timeout http-request":    timer("head", 2, ""),
-		"use_backend":             takeUseBackend,
+		"bind":                               takeBind,
+		"default_backend":                    takeDefaultBackend,
+		"filter":                             takeFilter,
+		"http-after-response":                takeAnswerRule,
+		"http-request":                       takeRequestRule,
+		"http-response":                      takeAnswerRule,
+		"log":                                takeLog,
+		"mode":                               takeMode,
+		"option forwardfor":                  takeForwardFor,
+		"option http-restrict-req-hdr-names": takeNames,
+		"redirect":                           takeRedirect,
+		"stats":                              takeStats,
+		"tcp-request":                        takeConnectionRule,
+		"tcp-response":                       takeTCPAnswerRule,
+		"timeout client":                     takeClientTimeout,
+		"timeout client-hs":                  timer("handshake", 2, ""),
+		"timeout http-keep-alive":            timer("idle", 2, ""),
+		"timeout http-request":               timer("head", 2, ""),
+		"unique-id-header":                   takeUniqueID,
+		"use_backend":                        takeUseBackend,
 	}
 	backHandlers = map[string]handler{
-		"balance":             takeBalance,
-		"cookie":              takeCookie,
-		"default-server":      takeDefaultServer,
-		"hash-balance-factor": takeBalanceFactor,
-		"hash-type":           takeHashType,
-		"http-check":          takeHTTPCheckRule,
-		"http-request":        takeRequestRule,
-		"log":                 takeLog,
-		"mode":                takeMode,
-		"option forwardfor":   takeForwardFor,
-		"option httpchk":      takeHTTPCheck,
-		"redirect":            takeRedirect,
-		"server":              takenBefore,
-		"server-template":     takenBefore,
-		"stats":               takeStats,
-		"tcp-request":         takeConnectionRule,
-		"timeout check":       takeCheckTimeout,
-		"timeout connect":     timer("connect", 2, ""),
-		"timeout server":      timer("response", 2, ""),
-		"timeout tunnel":      timer("tunnel", 2, ""),
+		"balance":                            takeBalance,
+		"cookie":                             takeCookie,
+		"default-server":                     takeDefaultServer,
+		"hash-balance-factor":                takeBalanceFactor,
+		"hash-type":                          takeHashType,
+		"http-check":                         takeHTTPCheckRule,
+		"filter":                             takeFilter,
+		"http-after-response":                takeAnswerRule,
+		"http-request":                       takeRequestRule,
+		"http-response":                      takeAnswerRule,
+		"log":                                takeLog,
+		"mode":                               takeMode,
+		"option forwardfor":                  takeForwardFor,
+		"option http-restrict-req-hdr-names": takeNames,
+		"option httpchk":                     takeHTTPCheck,
+		"redirect":                           takeRedirect,
+		"server":                             takenBefore,
+		"server-template":                    takenBefore,
+		"stats":                              takeStats,
+		"tcp-request":                        takeConnectionRule,
+		"tcp-response":                       takeTCPAnswerRule,
+		"timeout check":                      takeCheckTimeout,
+		"timeout connect":                    timer("connect", 2, ""),
+		"timeout server":                     timer("response", 2, ""),
+		"timeout tunnel":                     timer("tunnel", 2, ""),
 	}
 )
 
@@ -126,10 +140,11 @@ func takeBase(_ *translation, d *directive) {
 
 // takeTLSOptions handles ssl-default-bind-options.
 func takeTLSOptions(t *translation, d *directive) {
-	for i, word := range d.args(1) {
+	words := d.args(1)
+	for i, word := range words {
+		t.version = version{d, oldest(words[i:], t.version.oldest)}
 		switch {
-		case word == "ssl-min-ver":
-			t.minVersion(d, d.word(i+2))
+		case word == "ssl-min-ver", word == "no-tlsv12", word == "force-tlsv13":
 		case strings.HasPrefix(word, "TLSv"), strings.HasPrefix(word, "SSLv"):
 		default:
 			if known, ok := bindOptions[word]; ok {
@@ -139,7 +154,7 @@ func takeTLSOptions(t *translation, d *directive) {
 			d.note(LeftOut, word+": "+whyTLSChoice)
 		}
 	}
-	if len(d.Notes) == 0 {
+	if len(d.Notes) == 0 && t.version.oldest == "" {
 		d.note(LeftOut, whyTLSChoice)
 	}
 }
@@ -192,92 +207,13 @@ func takeUseBackend(t *translation, d *directive) {
 	d.note(Decide, "lb has no conditions: requests that go to "+d.word(1)+" there go to pool.hosts here. Give them another address, or another balancer in front")
 }
 
-// takeRedirect handles redirect rules, of which lb knows one.
-func takeRedirect(t *translation, d *directive) {
-	if !toHTTPS(d) {
-		d.note(Decide, "lb redirects to https only: requests that this rule answers go to a host")
-		return
-	}
-	condition := conditionOf(d)
-	if !slices.Contains(plainConditions, condition) {
-		d.note(Decide, "only under a condition there ("+condition+"); lb redirects everything on an address, or nothing. Nothing is written: add redirect_https: true to the plain listener if that is right")
-		return
-	}
-	count := 0
-	for i := range t.plan.listeners {
-		l := &t.plan.listeners[i]
-		if !l.tls && slices.ContainsFunc(t.proxy.directives, func(b *directive) bool { return b.Number == l.line }) {
-			l.redirect = true
-			count++
-		}
-	}
-	if count == 0 {
-		d.note(LeftOut, "there is no plain address to redirect from")
-		return
-	}
-	d.note(Changed, "redirect_https, with 301 (308 unless it is GET or HEAD). A query that holds a token isn't repeated in the answer")
-}
-
-// plainConditions are those that hold for every request without TLS.
-var plainConditions = []string{"", "if !{ ssl_fc }", "unless { ssl_fc }", "if { ssl_fc,not }"}
-
-// conditionOf returns a rule's condition as text.
-func conditionOf(d *directive) string {
-	words := d.args(0)
-	for i, w := range words {
-		if w == "if" || w == "unless" {
-			text := strings.Join(words[i:], " ")
-			return strings.ReplaceAll(strings.ReplaceAll(text, "! {", "!{"), "  ", " ")
-		}
-	}
-	return ""
-}
-
-// ourFields are the request fields that lb sets by itself.
-var ourFields = []string{"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id"}
-
-// rewrites are the actions that change what is hashed.
-var rewrites = []string{"set-uri", "set-query", "set-path", "set-pathq", "replace-uri", "replace-path", "replace-pathq", "normalize-uri"}
-
-// turnsAway are the actions that end a request or a connection.
-var turnsAway = []string{"deny", "reject", "tarpit", "silent-drop", "auth", "return"}
-
-// takeConnectionRule handles tcp-request rules.
-func takeConnectionRule(_ *translation, d *directive) {
-	switch action := d.word(2); {
-	case strings.HasPrefix(action, "expect-"):
-		d.note(Decide, "lb doesn't read the PROXY protocol: whatever stands in front must connect plainly, or use another address")
-	case slices.Contains(turnsAway, action):
-		d.note(Decide, "lb turns nobody away by a rule: let a firewall do it, or whoever is kept out there gets in here")
-	default:
-		d.note(LeftOut, "lb has no rules for connections")
-	}
-}
-
-// takeRequestRule handles http-request rules.
-func takeRequestRule(t *translation, d *directive) {
-	action, _, _ := strings.Cut(d.word(1), "(")
-	switch {
-	case action == "redirect":
-		takeRedirect(t, d)
-	case slices.Contains([]string{"set-header", "add-header"}, action) && slices.Contains(ourFields, strings.ToLower(d.word(2))):
-		d.note(Changed, "lb sets "+d.word(2)+" by itself, for every request")
-	case strings.HasSuffix(action, "-header") || action == "replace-value":
-		d.note(Decide, "lb changes no other fields: hosts get "+d.word(2)+" as the client sent it, or not at all")
-	case slices.Contains(rewrites, action):
-		d.note(Decide, "lb passes on the target as it came. HAProxy hashes it as this rule leaves it: if the rule touches the token, tokens move once")
-	case slices.Contains(turnsAway, action):
-		d.note(Decide, "lb answers no request by a rule: those that are turned away there reach hosts here")
-	default:
-		d.note(LeftOut, "lb has no rules for requests")
-	}
-}
-
 // finish fills in what HAProxy does without a word, once all lines are read.
 func (t *translation) finish() {
 	t.finishHash()
 	t.finishChecks()
 	t.finishTimeouts()
+	t.finishRedirects()
+	t.finishTLS()
 	if d := t.backend.last("option redispatch"); d == nil || d.no {
 		t.backend.head.note(Changed, "a host that can't be reached: HAProxy tries it again and then answers 503; lb goes on to the host that the token will have once the first is taken out")
 	}

@@ -128,20 +128,21 @@ type file struct {
 	errs     Errors
 }
 
-const maxBytes = 8 << 20
+// MaxBytes bounds what an import reads; a longer file is refused.
+const MaxBytes = 8 << 20
 
 // readFile cuts data into sections. What it can't read is in errs.
 func readFile(name string, data []byte) *file {
 	f := &file{name: name, named: map[string]*section{}}
-	if len(data) > maxBytes {
-		f.errs = Errors{{File: name, Message: fmt.Sprintf("the file has %d bytes, at most %d are read", len(data), maxBytes), Hint: "import a part of it"}}
+	if len(data) > MaxBytes {
+		f.errs = Errors{{File: name, Message: fmt.Sprintf("the file has more than %d bytes", MaxBytes), Hint: "import a part of it"}}
 		return f
 	}
 	texts := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
 	f.lines = make([]Line, len(texts))
 	for i, text := range texts {
 		text = strings.TrimRight(text, "\r")
-		f.lines[i] = Line{Number: i + 1, Text: printable(strings.TrimSpace(text))}
+		f.lines[i] = Line{Number: i + 1, Text: printable(strings.TrimSpace(code(text)))}
 		f.readLine(&f.lines[i], text)
 	}
 	return f

@@ -126,6 +126,8 @@ func (t *translation) option(d *directive, words []word, known option, p *params
 	name, value := words[0].text, strings.Join(args, " ")
 	at := slices.IndexFunc(words, func(w word) bool { return w.variable != "" })
 	switch {
+	case name == "agent-send": // what it sends isn't repeated
+		d.note(known.verdict, name+": "+known.why)
 	case known.why != "":
 		d.note(known.verdict, strings.TrimSpace(name+" "+value)+": "+known.why)
 	case at >= 0:

@@ -29,6 +29,21 @@ func split(line string) ([]word, error) {
 	return s.words, nil
 }
 
+// code returns a line without the comment at its end, if it can be cut into words.
+func code(line string) string {
+	s := splitter{rest: line}
+	for s.rest != "" {
+		before := len(s.rest)
+		if s.step() != nil {
+			return line
+		}
+		if s.comment {
+			return line[:len(line)-before]
+		}
+	}
+	return line
+}
+
 // A splitter is what is known of a line between two of its bytes.
 type splitter struct {
 	rest     string

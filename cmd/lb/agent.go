@@ -85,8 +85,7 @@ func (a *agentCmd) announce(ctx context.Context, cfg pool.AgentConfig, log zerol
 // runWithDemo serves the demo host for as long as the agent runs: the agent
 // leaves first, because a host says goodbye before it goes.
 func (a *agentCmd) runWithDemo(ctx context.Context, cfg pool.AgentConfig, host demo.HostConfig) error {
-	_, port, _ := net.SplitHostPort(a.Address) // checked
-	ln, err := net.Listen("tcp", ":"+port)
+	ln, err := net.Listen("tcp", a.Address)
 	if err != nil {
 		return fmt.Errorf("demo host: %w", err)
 	}

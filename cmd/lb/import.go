@@ -4,15 +4,17 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"tokenring/config"
 	"tokenring/haproxycfg"
 )
 
 type importCmd struct {
-	File    string `arg:"" placeholder:"FILE" help:"The haproxy.cfg to read, - for standard input."`
-	Backend string `placeholder:"NAME" help:"The backend to take over; needed if several have servers."`
-	Report  string `placeholder:"FILE" help:"Where to write the report (default: standard error)."`
+	File    string   `arg:"" placeholder:"FILE" help:"The haproxy.cfg to read, - for standard input."`
+	More    []string `arg:"" optional:"" help:"Refused: put several files together with cat, and read them with -."`
+	Backend string   `placeholder:"NAME" help:"The backend to take over; needed if several have servers."`
+	Report  string   `placeholder:"FILE" help:"Where to write the report (default, or -: standard error)."`
 }
 
 // Help is the text that --help adds.
@@ -37,7 +39,13 @@ with 2 if the file can't be imported.`
 
 // Run imports the file.
 func (c *importCmd) Run(s *streams) error {
+	if len(c.More) > 0 {
+		return usageError{fmt.Errorf("lb import: unexpected argument %s; one file is read, and several are one when they are put together in the order in which HAProxy reads them: cat %s %s | lb import -", c.More[0], c.File, strings.Join(c.More, " "))}
+	}
 	name, data, err := c.read(s.in)
+	if err == nil {
+		err = c.checkReport()
+	}
 	if err != nil {
 		return usageError{err}
 	}
@@ -49,7 +57,7 @@ func (c *importCmd) Run(s *streams) error {
 		return fmt.Errorf("write lb.yaml: %w", err)
 	}
 	report := result.Report.String() + "\n" + verdictOf(result.YAML)
-	if c.Report == "" {
+	if c.Report == "" || c.Report == "-" {
 		_, err = io.WriteString(s.err, report)
 	} else {
 		err = os.WriteFile(c.Report, []byte(report), 0o600)
@@ -60,13 +68,41 @@ func (c *importCmd) Run(s *streams) error {
 	return nil
 }
 
+// read reads the file, or a byte more than can be imported of it.
 func (c *importCmd) read(stdin io.Reader) (name string, data []byte, err error) {
-	if c.File == "-" {
-		data, err = io.ReadAll(stdin)
-		return "haproxy.cfg", data, err
+	name = "haproxy.cfg"
+	if c.File != "-" {
+		name = c.File
+		info, err := os.Stat(name) // before it is opened: a pipe would wait for whoever writes
+		switch {
+		case err != nil:
+			return "", nil, err
+		case info.IsDir():
+			return "", nil, fmt.Errorf("%s is a directory; cat its files in the order in which HAProxy reads them: cat %s/*.cfg | lb import -", name, strings.TrimRight(name, "/"))
+		case !info.Mode().IsRegular():
+			return "", nil, fmt.Errorf("%s is no plain file; cat what it gives: cat %s | lb import -", name, name)
+		}
+		file, err := os.Open(name)
+		if err != nil {
+			return "", nil, err
+		}
+		defer file.Close() // it was only read
+		stdin = file
 	}
-	data, err = os.ReadFile(c.File)
-	return c.File, data, err
+	data, err = io.ReadAll(io.LimitReader(stdin, haproxycfg.MaxBytes+1))
+	return name, data, err
+}
+
+// checkReport refuses to write the report over the file that is read.
+func (c *importCmd) checkReport() error {
+	report, err := os.Stat(c.Report)
+	if err != nil || c.File == "-" {
+		return nil // it will be made, or says by itself what is wrong
+	}
+	if file, err := os.Stat(c.File); err == nil && os.SameFile(file, report) {
+		return fmt.Errorf("--report %s is the file to import, which it would overwrite: name another file", c.Report)
+	}
+	return nil
 }
 
 // verdictOf says what lb check would say of the configuration in this place.

@@ -1,0 +1,69 @@
+package haproxycfg
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// What lb allows by itself, and at most, in bytes.
+const (
+	ownLine   = 8192
+	ownHead   = 32768
+	mostLimit = 1 << 20
+)
+
+// takeConnections handles maxconn of the global section.
+func takeConnections(t *translation, d *directive) {
+	n, err := strconv.Atoi(d.word(1))
+	if err != nil || n < 1 {
+		d.note(LeftOut, "as many connections as the limit of open files allows, there as here")
+		return
+	}
+	t.plan.setLimit(d, "connections", n, "for all listeners together; lb says when it starts if it may not open files enough for that, two for each")
+}
+
+// takeBuffer handles tune.bufsize, which bounds heads in HAProxy. A limit of lb's
+// that is larger anyway stays.
+func takeBuffer(t *translation, d *directive) {
+	n, err := strconv.Atoi(d.word(1))
+	if err != nil || n <= ownLine {
+		d.note(Changed, fmt.Sprintf("what bounds heads: lb takes %d bytes in a line and %d in all, at least", ownLine, ownHead))
+		return
+	}
+	n = min(n, mostLimit)
+	t.plan.setLimit(d, "line", n, "a line of a head, and a head as a whole, are as long as HAProxy lets them be")
+	if n > ownHead {
+		t.plan.setLimit(d, "head", n, "a line of a head, and a head as a whole, are as long as HAProxy lets them be")
+	}
+}
+
+// takeFields handles tune.http.maxhdr, which counts the first line as well.
+func takeFields(t *translation, d *directive) {
+	const fewest = 10
+	n, err := strconv.Atoi(d.word(1))
+	if err != nil || n < 1 {
+		t.fail(d.Line, fmt.Sprintf("tune.http.maxhdr: %q is no number from 1 to 32767", d.word(1)), "see what HAProxy says: haproxy -c -f "+t.name)
+		return
+	}
+	t.plan.setLimit(d, "fields", max(min(n, mostLimit)-1, fewest), "HAProxy counts the first line as well")
+}
+
+// setLimit is set for one of limits.
+func (p *plan) setLimit(d *directive, name string, value int, why string) {
+	s := p.limits[name]
+	s.set(d, "limits."+name, strconv.Itoa(value), why)
+	p.limits[name] = s
+}
+
+// limitOrder is the order of the keys under limits.
+var limitOrder = []string{"line", "head", "fields", "connections"}
+
+func (p *plan) writeLimits(w *writer) {
+	if len(p.limits) == 0 {
+		return
+	}
+	w.line("limits:")
+	for _, name := range limitOrder {
+		w.set(name, p.limits[name])
+	}
+}

@@ -1,0 +1,61 @@
+package haproxycfg
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A version is the oldest one of TLS that a line allows; "" if it says nothing
+// of that.
+type version struct {
+	line   *directive
+	oldest string // as HAProxy or lb.yaml has it, such as TLSv1.1 or 1.3
+}
+
+// oldest returns the oldest version that an option of bind leaves, given with its
+// argument; before if it says nothing of that.
+func oldest(words []string, before string) string {
+	switch words[0] {
+	case "no-tlsv12", "force-tlsv13":
+		return "1.3"
+	case "ssl-min-ver":
+		if len(words) > 1 && before != "1.3" {
+			return strings.Replace(strings.Replace(words[1], "TLSv1.2", "1.2", 1), "TLSv1.3", "1.3", 1)
+		}
+	}
+	return before
+}
+
+// offered is the oldest version that lb offers in place of v.
+func offered(v string) string {
+	if v == "1.3" {
+		return v
+	}
+	return "1.2"
+}
+
+// finishTLS takes the oldest version of TLS. lb has one for all addresses: the
+// oldest that one of them allows, so that nobody is turned away.
+func (t *translation) finishTLS() {
+	lowest := "1.3"
+	for _, v := range t.versions {
+		if v.oldest == "" {
+			v.oldest = t.version.oldest // ssl-default-bind-options
+		}
+		lowest = min(lowest, offered(v.oldest))
+	}
+	if len(t.versions) == 0 {
+		lowest = offered(t.version.oldest)
+	}
+	for _, v := range append(t.versions, t.version) {
+		switch {
+		case v.oldest == "":
+		case offered(v.oldest) != lowest:
+			v.line.note(Decide, fmt.Sprintf("tls.min_version: %q, for another address allows that, and there is one value for all here: write \"1.3\" if clients that know nothing newer than 1.2 are to be refused everywhere", lowest))
+		case v.oldest == lowest:
+			t.plan.minTLS.set(v.line, "tls.min_version", quote(lowest), "")
+		default:
+			t.plan.minTLS.set(v.line, "tls.min_version", quote(lowest), v.oldest+" isn't offered; clients that know nothing newer are refused")
+		}
+	}
+}
