@@ -115,7 +115,7 @@ func TestDrainOfTheLastHostAsks(t *testing.T) {
 	p.press("drain", `button[aria-label="drain: ide-2"]`)
 	p.press("Set", "#decide .primary")
 	p.until("#decide .impact .warning", `^This would move 100\.0 % of the tokens; up to 50\.0 % may move unasked`)
-	p.until("#decide .flows .before", `ide-2 100\.0 %`)
+	p.until("#decide .flows .before", `ide-2\s+100\.0 %`)
 	p.until("#decide .flows .after", `100\.0 %$`) // nobody's
 	p.until("#serving", "^1 of 3$")
 	p.press("the word", "#decide .primary")
