@@ -3,6 +3,7 @@ package browser
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -96,4 +97,42 @@ func TestChangesOfSharesAreReadableOnAPhone(t *testing.T) {
 		t.Errorf("a short name takes %g pixels of height in the table, more than a line", tall)
 	}
 	p.clean()
+}
+
+// The button that does it is of no use out of sight.
+func TestDialogsHaveRoomForLongNames(t *testing.T) {
+	browser := startChromium(t)
+	for _, names := range []string{"host%04d.ide.frankfurt.prod.internal.example.com", strings.Repeat("x", 61) + "-%02d"} {
+		region := startPretence(t, 3)
+		region.rename(names)
+		region.change(func() { region.status["confirm_share"] = 0.2 })
+		p := openPretence(t, browser, region)
+		p.press("drain", "#hosts .states button:nth-child(2)")
+		p.until("#decide h2", "to drain$")
+		p.dialogFits(names)
+		p.press("Set", "#decide .primary")
+		p.until("#decide .primary", "^Do it all the same$")
+		p.dialogFits(names)
+		p.press("Cancel", "#decide .cancel")
+		p.press("the weight", `#hosts button[aria-label^="weight"]`)
+		p.until("#decide h2", "^Weight of")
+		p.dialogFits(names)
+		p.refusals("409")
+	}
+}
+
+// dialogFits fails the test if the dialog is wider than there is room for, or its
+// buttons aren't in sight.
+func (p *tab) dialogFits(what string) {
+	p.t.Helper()
+	for _, width := range []int64{1280, 400, 320} {
+		p.name = fmt.Sprintf("%s at %d pixels", what, width)
+		p.resize(width, 800)
+		if over := evaluate[int](p, `(() => { const d = document.querySelector("#decide"); return d.scrollWidth - d.clientWidth; })()`); over > 0 {
+			p.t.Errorf("%s: the dialog is %d pixels wider than its room", p.name, over)
+		}
+		p.uncut("#decide", "h2, p, label, button, input")
+		p.uncut("#decide .flows .name", "span:last-child")
+	}
+	p.resize(1280, 900)
 }
