@@ -115,7 +115,7 @@ func TestDrainOfTheLastHostAsks(t *testing.T) {
 	p.press("drain", `button[aria-label="drain: ide-2"]`)
 	p.press("Set", "#decide .primary")
 	p.until("#decide .impact .warning", `^This would move 100\.0 % of the tokens; up to 50\.0 % may move unasked`)
-	p.until("#decide .flows .before", `ide-2 100\.0 %`)
+	p.until("#decide .flows .before", `ide-2\s+100\.0 %`)
 	p.until("#decide .flows .after", `100\.0 %$`) // nobody's
 	p.until("#serving", "^1 of 3$")
 	p.press("the word", "#decide .primary")
@@ -191,6 +191,31 @@ func TestWhatifAsksForAllThatTheFormSays(t *testing.T) {
 	p.until("#moves", "^Nothing is asked")
 	p.press("Ask", "#whatif .primary")
 	p.until("#moves", "That is what there is now")
+	p.clean()
+}
+
+// An operator's weight of 0 keeps a host out of the ring. What it would weigh there
+// is its own, as `lb ctl whatif --join` has it.
+func TestWhatifAsksForTheWeightThatItShows(t *testing.T) {
+	region, browser := startPretence(t, 3), startChromium(t)
+	region.change(func() {
+		h := region.host(2)
+		h["weight"], h["announced_weight"], h["weight_decided"] = 0, 5, fields{"by": "eva"}
+		h["in_ring"], h["serving"], h["why_not"] = false, false, "weight 0"
+	})
+	p := openPretence(t, browser, region)
+	p.press("What if?", "details.card > summary")
+	p.press("ide-2", `#whatif-hosts [data-key="ide-2"] input[type=checkbox]`)
+	p.untilTrue("show the host's own weight", `document.querySelector("#whatif-hosts [data-key=ide-2] input[type=number]").value === "5"`)
+	p.press("Ask", "#whatif .primary")
+	p.until("#moves .figures", "Tokens that move")
+	p.fill(`#whatif-hosts [data-key="ide-2"] input[type=number]`, "0")
+	p.press("Ask", "#whatif .primary")
+	p.untilTrue("refuse a weight that nothing joins with", `document.activeElement.matches("#whatif-hosts [data-key=ide-2] input[type=number]:invalid")`)
+	want := fields{"join": []any{fields{"name": "ide-2", "weight": 5.0, "id": 2.0}}}
+	if got := region.asked(); !reflect.DeepEqual(got, []fields{want}) {
+		t.Errorf("the balancer was asked\n%v, want\n%v", got, want)
+	}
 	p.clean()
 }
 

@@ -2,6 +2,7 @@
 // same as tables. It is the answer of POST /v1/whatif as a page shows it.
 import { byName, colour, count, el, mark, number, percent, svg, swatch } from "./dom.js";
 import { layOut, REST } from "./flows.js";
+import { ending, nameTag, without } from "./names.js";
 
 const LISTED = 50; // routes in the table
 const MANY = 300; // ribbons that are too many to be told apart
@@ -50,10 +51,12 @@ function picture(plan, many, about) {
   const box = el("div", { class: "flows", "data-many": many, role: "img", "aria-label": `Shares of the hosts before and after. ${about}` });
   const left = el("div", { class: "before" });
   const right = el("div", { class: "after" });
+  const common = ending(plan.rows.filter(isHost).map((row) => row.name));
   for (const row of plan.rows) {
-    left.append(...end(row, row.left, [el("b", {}, nameOf(row)), row.was || !isHost(row) ? percent(row.before) : "new"]));
-    right.append(...end(row, row.right, [row.is || !isHost(row) ? percent(row.after) : "gone", change(row)]));
+    left.append(...end(row, row.left, [label(row, common), words(row.was || !isHost(row) ? percent(row.before) : "new")]));
+    right.append(...end(row, row.right, [words(row.is || !isHost(row) ? percent(row.after) : "gone"), change(row)]));
   }
+  box.style.setProperty("--longest", Math.max(0, ...plan.rows.map((row) => without(nameOf(row), common).length)));
   const drawing = svg("svg", { viewBox: `0 0 100 ${plan.height}`, preserveAspectRatio: "none" }, ...plan.ribbons.map(ribbon));
   [left, drawing, right].forEach((part) => part.style.setProperty("height", `${plan.height}px`));
   box.append(el("span", {}, "Before"), el("span"), el("span", {}, "After"), left, drawing, right);
@@ -70,20 +73,30 @@ function nameOf(row) {
   return row.folded ? `${row.folded} others` : row.name || "nobody";
 }
 
+function label(row, common) {
+  const tag = nameTag(nameOf(row));
+  tag.update(isHost(row) ? common : "");
+  return tag;
+}
+
+function words(is) {
+  return el("span", {}, is);
+}
+
 // tint is the colour of a row. Nobody and the others have none of their own.
 function tint(name) {
   return name === "" || name === REST ? "var(--quiet)" : colour(name);
 }
 
 // end is one end of a row: its bar, and its label in the middle of the row.
-function end(row, bar, label) {
+function end(row, bar, parts) {
   const block = el("i", { "data-host": row.name });
   block.style.setProperty("top", `${bar.top}px`);
   block.style.setProperty("height", `${bar.height}px`);
   block.style.setProperty("--colour", tint(row.name));
-  const words = el("span", { "data-host": row.name }, ...label.filter(Boolean).flatMap((part) => [part, " "]));
-  words.style.setProperty("top", `${row.top + row.height / 2}px`);
-  return [block, words];
+  const line = el("p", { "data-host": row.name }, ...parts.filter(Boolean).flatMap((part) => [part, " "]));
+  line.style.setProperty("top", `${row.top + row.height / 2}px`);
+  return [block, line];
 }
 
 function change(row) {
@@ -130,7 +143,7 @@ function tables(a) {
 
 // table makes a table whose first columns, so many of them, are names.
 function table(caption, heads, rows, names) {
-  const content = (value, i) => (i < names ? [swatch(value), value || "nobody"] : [value]);
+  const content = (value, i) => (i < names ? [swatch(value), el("span", { class: "whole" }, value || "nobody")] : [value]);
   const cell = (value, i) => el(i === 0 ? "th" : "td", { scope: i === 0 && "row", class: i >= names && "number" }, ...content(value, i));
   return el("table", { class: "figure" }, el("caption", {}, caption),
     el("thead", {}, el("tr", {}, ...heads.map((head, i) => el("th", { scope: "col", class: i >= names && "number" }, head)))),

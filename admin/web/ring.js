@@ -3,6 +3,7 @@
 // shares against what the weights say they should be.
 import { colour, el, keyed, mark, number, percent, svg, swatch, text } from "./dom.js";
 import { condition, warmth, weightOrigin } from "./condition.js";
+import { ending, nameTag } from "./names.js";
 
 const OUTER = 92;
 const INNER = 68;
@@ -60,17 +61,20 @@ function showShares(hosts, shares) {
   const placed = new Map(shares.map((s) => [s.host, s]));
   const entries = hosts.map((h) => ({ ...h, placed: placed.get(h.name) }));
   const scale = Math.max(...shares.map((s) => Math.max(s.share, s.fair)), 0) || 1;
-  keyed(legend, entries.map((e) => ({ ...e, scale })), (e) => e.name, entry);
+  const end = ending(hosts.map((h) => h.name));
+  keyed(legend, entries.map((e) => ({ ...e, scale, end })), (e) => e.name, entry);
 }
 
 function entry(host) {
   const about = el("small");
+  const name = nameTag(host.name);
   const bar = el("span", { class: "bullet" }, el("i"));
   bar.style.setProperty("--colour", colour(host.name));
   const [share, ratio, weight] = ["td", "td", "td"].map((tag) => el(tag, { class: "number" }));
-  const node = el("tr", {}, el("th", { scope: "row" }, swatch(host.name), el("b", {}, host.name), about), el("td", {}, bar), share, ratio, weight);
+  const node = el("tr", {}, el("th", { scope: "row" }, swatch(host.name), name, about), el("td", {}, bar), share, ratio, weight);
   node.update = (h) => {
     const p = h.placed;
+    name.update(h.end);
     mark(node, "data-dim", !h.serving || null);
     text(about, !h.serving ? condition(h) : h.warming ? warmth(h) : h.full ? "full" : "");
     bar.style.setProperty("--share", p ? p.share / h.scale : 0);

@@ -45,7 +45,7 @@ function choice({ name }) {
 // the operator hasn't touched follows the host.
 function fieldsOf({ name }) {
   const inRing = el("input", { type: "checkbox", "aria-label": `${name} is in the ring` });
-  const weight = el("input", { type: "number", min: 0, max: HEAVIEST, step: 1, required: true, "aria-label": `weight of ${name}` });
+  const weight = el("input", { type: "number", max: HEAVIEST, step: 1, required: true, "aria-label": `weight of ${name}` });
   const about = el("small", { class: "quiet" });
   const node = el("li", {}, el("label", {}, inRing, swatch(name), el("b", {}, name)), about, weight);
   let host = null;
@@ -53,13 +53,14 @@ function fieldsOf({ name }) {
   const describe = () => {
     const change = difference(host, inRing.checked, Number(weight.value));
     weight.disabled = !inRing.checked;
+    weight.min = host.in_ring ? 0 : 1; // one of weight 0 doesn't join
     text(about, change || (host.in_ring ? "" : condition(host)));
     mark(node, "data-changed", change !== "");
   };
   node.reset = () => {
     touched = false;
     inRing.checked = host.in_ring;
-    weight.value = host.weight;
+    weight.value = host.in_ring ? host.weight : host.weight || host.announced_weight || 1;
     describe();
   };
   node.update = (h) => {
@@ -111,7 +112,7 @@ function nameFor(id) {
 // change is what the form asks for, as the API has it; null if it is as things are.
 function change() {
   const rows = [...fields.children].map((node) => node.state());
-  const back = rows.filter((r) => r.stays && !r.host.in_ring).map((r) => ({ name: r.host.name, weight: Math.max(1, r.weight), id: r.host.id }));
+  const back = rows.filter((r) => r.stays && !r.host.in_ring).map((r) => ({ name: r.host.name, weight: r.weight, id: r.host.id }));
   const weights = rows.filter((r) => r.stays && r.host.in_ring && r.weight !== r.host.weight).map((r) => [r.host.name, r.weight]);
   const policy = form.elements.policy.selectedOptions[0];
   const parts = {
