@@ -209,6 +209,11 @@ var lines = []struct {
 	{"global", "maxconn 4000", haproxycfg.Changed, "limits.connections: 4000", "  connections: 4000  # 2"},
 	{"global", "maxconn 0", haproxycfg.LeftOut, "open files", ""},
 	{"frontend", "maxconn 4000", haproxycfg.LeftOut, "for a frontend", ""},
+	{"server", "check hash-key id", haproxycfg.Took, "the id is what places", ""},
+	{"server", "check hash-key addr", haproxycfg.Decide, "something else than its id", ""},
+	{"server", "check socks4 10.0.0.9:1080", haproxycfg.Decide, "no SOCKS proxy", ""},
+	{"global", "set-var proc.a int(1)", haproxycfg.LeftOut, "no variables", ""},
+	{"global", "lua-load /etc/a.lua", haproxycfg.LeftOut, "no Lua", ""},
 	{"global", ".notice hello", haproxycfg.LeftOut, "a message", ""},
 }
 
