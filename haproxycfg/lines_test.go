@@ -126,6 +126,7 @@ var lines = []struct {
 	{"frontend", "acl tls ssl_fc\nacl tls path /\nredirect scheme https unless tls", haproxycfg.Decide, "sent in clear", ""},
 	{"frontend", "redirect location /a", haproxycfg.Decide, "to https only", ""},
 	{"frontend", "stats enable", haproxycfg.Changed, "dashboard", "admin:  # 9"},
+	{"frontend", "use_backend ide if { path /a }", haproxycfg.Changed, "whatever the condition", ""},
 	{"frontend", "use_backend %[req.hdr(host)]", haproxycfg.Decide, "no conditions", ""},
 	{"frontend", "bind 127.0.0.1:8443 ssl crt-list /etc/list", haproxycfg.Decide, "no private key is in /etc/b.pem", `cert: "/etc/a.pem"`},
 	{"frontend", "bind 127.0.0.1:8443 ssl crt-list /etc/mutual", haproxycfg.Decide, "asks clients for no certificates: whoever", `cert: "/etc/a.pem"`},
