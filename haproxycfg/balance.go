@@ -198,7 +198,20 @@ func (t *translation) renumber() {
 		return
 	}
 	for i := range t.plan.hosts {
-		t.plan.hosts[i].id = uint64(i + 1)
+		h, id := &t.plan.hosts[i], uint64(i+1)
+		t.lines[h.line-1].renumber(h, id)
+		h.id = id
 	}
 	line.note(Changed, "the hosts get new ids, in the order of their lines: with map-based that order decides in HAProxy, and the ids stand for it here")
+}
+
+// renumber corrects the note that says a host's id.
+func (l *Line) renumber(h *host, id uint64) {
+	before := fmt.Sprintf("pool.hosts: %s, id %d", h.name, h.id)
+	for i, n := range l.Notes {
+		if rest, ok := strings.CutPrefix(n.Text, before); ok && h.id != id && (rest == "" || strings.IndexByte(digits, rest[0]) < 0) {
+			l.Notes[i].Text = fmt.Sprintf("pool.hosts: %s, id %d for its place in the order, not %d%s", h.name, id, h.id, rest)
+			return
+		}
+	}
 }

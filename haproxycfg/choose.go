@@ -27,9 +27,27 @@ func (t *translation) choose(name string) {
 			}
 		}
 	}
-	if len(t.fronts) == 0 {
+	if len(t.fronts) > 0 {
+		return
+	}
+	if d := t.unknownTarget(); d != nil {
+		t.fail(d.Line, fmt.Sprintf("no frontend leads to %q, unless %s stands for it", t.backend, d.variable()), "the value belongs to HAProxy's environment and isn't guessed: write it in place of the variable in a copy, and import that")
+	} else {
 		t.fail(t.backend.head.Line, fmt.Sprintf("no frontend leads to %q", t.backend), "choose another with --backend, or add the frontend's file: they may be spread over several (cat them in the order in which HAProxy reads them)")
 	}
+}
+
+// unknownTarget returns a directive that sends requests to a backend whose name
+// is in a variable, nil if there is none.
+func (t *translation) unknownTarget() *directive {
+	for _, s := range t.sections {
+		for _, d := range s.directives {
+			if (d.word(0) == "default_backend" || d.word(0) == "use_backend") && d.variable() != "" {
+				return d
+			}
+		}
+	}
+	return nil
 }
 
 // pick returns the proxy to take over, nil if that isn't clear.

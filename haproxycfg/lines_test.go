@@ -126,6 +126,7 @@ var lines = []struct {
 	{"frontend", "acl tls ssl_fc\nacl tls path /\nredirect scheme https unless tls", haproxycfg.Decide, "sent in clear", ""},
 	{"frontend", "redirect location /a", haproxycfg.Decide, "to https only", ""},
 	{"frontend", "stats enable", haproxycfg.Changed, "dashboard", "admin:  # 9"},
+	{"frontend", "use_backend ide if { path /a }", haproxycfg.Changed, "whatever the condition", ""},
 	{"frontend", "use_backend %[req.hdr(host)]", haproxycfg.Decide, "no conditions", ""},
 	{"frontend", "bind 127.0.0.1:8443 ssl crt-list /etc/list", haproxycfg.Decide, "no private key is in /etc/b.pem", `cert: "/etc/a.pem"`},
 	{"frontend", "bind 127.0.0.1:8443 ssl crt-list /etc/mutual", haproxycfg.Decide, "asks clients for no certificates: whoever", `cert: "/etc/a.pem"`},
@@ -209,6 +210,11 @@ var lines = []struct {
 	{"global", "maxconn 4000", haproxycfg.Changed, "limits.connections: 4000", "  connections: 4000  # 2"},
 	{"global", "maxconn 0", haproxycfg.LeftOut, "open files", ""},
 	{"frontend", "maxconn 4000", haproxycfg.LeftOut, "for a frontend", ""},
+	{"server", "check hash-key id", haproxycfg.Took, "the id is what places", ""},
+	{"server", "check hash-key addr", haproxycfg.Decide, "something else than its id", ""},
+	{"server", "check socks4 10.0.0.9:1080", haproxycfg.Decide, "no SOCKS proxy", ""},
+	{"global", "set-var proc.a int(1)", haproxycfg.LeftOut, "no variables", ""},
+	{"global", "lua-load /etc/a.lua", haproxycfg.LeftOut, "no Lua", ""},
 	{"global", ".notice hello", haproxycfg.LeftOut, "a message", ""},
 }
 

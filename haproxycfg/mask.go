@@ -41,7 +41,10 @@ var (
 // mask takes what may be secret out of the text of the line: every line is
 // reported, and reports get mailed around.
 func (d *directive) mask() {
-	words := d.args(0)
+	var words []string
+	for _, w := range d.words {
+		words = append(words, w.raw)
+	}
 	hide := hidden(words)
 	var shown []string
 	for i, w := range words {

@@ -78,7 +78,8 @@ var serverOptions = optionTable([]string{"inter", "rise", "fall", "slowstart", "
 	{0, Decide, "lb sends no PROXY protocol: a host that expects it refuses what comes. Switch it off there; the client's address is in X-Forwarded-For", []string{"send-proxy", "send-proxy-v2", "send-proxy-v2-ssl", "send-proxy-v2-ssl-cn"}},
 	{0, LeftOut, "lb sends no PROXY protocol anyway", []string{"no-send-proxy", "no-send-proxy-v2", "no-send-proxy-v2-ssl", "no-send-proxy-v2-ssl-cn", "no-check-send-proxy"}},
 	{1, LeftOut, "lb sends no PROXY protocol", []string{"proxy-v2-options", "set-proxy-v2-tlv-fmt"}},
-	{1, Decide, "lb speaks HTTP/1.1 to hosts: one that wants another protocol can't be reached", []string{"proto", "alpn", "socks4"}},
+	{1, Decide, "lb speaks HTTP/1.1 to hosts: one that wants another protocol can't be reached", []string{"proto", "alpn"}},
+	{1, Decide, "lb connects to hosts by itself, through no SOCKS proxy: see that it reaches this one", []string{"socks4"}},
 	{1, LeftOut, "WebSockets go over HTTP/1.1", []string{"ws"}},
 	{1, Decide, "checks go to the host's own address and port: let it answer there", []string{"port", "addr", "check-proto", "check-sni", "check-alpn"}},
 	{0, Decide, "checks are plain HTTP or TCP, like everything that lb sends to hosts", []string{"check-ssl", "check-send-proxy", "check-via-socks4"}},
@@ -104,6 +105,6 @@ var serverOptions = optionTable([]string{"inter", "rise", "fall", "slowstart", "
 	{0, LeftOut, "lb has no stick tables", []string{"stick", "non-stick"}},
 	{1, LeftOut, "for balancing logs", []string{"log-proto"}},
 	{1, LeftOut, "a name for statistics only", []string{"guid"}},
-	{1, Decide, "unless this is id, HAProxy places the host by something else than its id, which lb can't: tokens move once, when lb takes over", []string{"hash-key"}},
+	{1, Decide, "HAProxy places the host by something else than its id, which lb can't: tokens move once, when lb takes over", []string{"hash-key"}},
 	{1, LeftOut, "only for connections that HAProxy keeps apart", []string{"shard"}},
 })

@@ -200,11 +200,14 @@ func takeDefaultBackend(t *translation, d *directive) {
 }
 
 func takeUseBackend(t *translation, d *directive) {
-	if d.word(1) == t.backend.name {
+	switch {
+	case d.word(1) != t.backend.name:
+		d.note(Decide, "lb has no conditions: requests that go to "+d.word(1)+" there go to pool.hosts here. Give them another address, or another balancer in front")
+	case conditionOf(t.proxy, d) != "" && t.proxy != t.backend && t.proxy.last("default_backend") == nil:
+		d.note(Decide, "who doesn't meet the condition gets 503 there, for there is no default_backend, and goes to pool.hosts here: does it keep somebody out?")
+	default:
 		d.note(Changed, "all requests go to pool.hosts here, whatever the condition")
-		return
 	}
-	d.note(Decide, "lb has no conditions: requests that go to "+d.word(1)+" there go to pool.hosts here. Give them another address, or another balancer in front")
 }
 
 // finish fills in what HAProxy does without a word, once all lines are read.

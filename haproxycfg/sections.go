@@ -125,6 +125,7 @@ type file struct {
 	sections []*section
 	defaults *section            // the one that proxies inherit from if they name none
 	named    map[string]*section // defaults by name
+	env      environment         // as it is at the line that is read
 	errs     Errors
 }
 
@@ -133,7 +134,7 @@ const MaxBytes = 8 << 20
 
 // readFile cuts data into sections. What it can't read is in errs.
 func readFile(name string, data []byte) *file {
-	f := &file{name: name, named: map[string]*section{}}
+	f := &file{name: name, named: map[string]*section{}, env: environment{}}
 	if len(data) > MaxBytes {
 		f.errs = Errors{{File: name, Message: fmt.Sprintf("the file has more than %d bytes", MaxBytes), Hint: "import a part of it"}}
 		return f
@@ -149,7 +150,7 @@ func readFile(name string, data []byte) *file {
 }
 
 func (f *file) readLine(l *Line, text string) {
-	words, err := split(text)
+	words, err := split(text, f.env)
 	if err != nil {
 		l.Text = maskUnread(l.Text)
 		f.fail(l, err.Error(), "see §2.2 of HAProxy's configuration manual: \\ escapes, \"…\" and '…' quote")
@@ -174,6 +175,24 @@ func (f *file) readLine(l *Line, text string) {
 	default:
 		s := f.sections[len(f.sections)-1]
 		s.directives = append(s.directives, d)
+		if s.kind == "global" {
+			f.remember(d)
+		}
+	}
+}
+
+// remember takes what the file does to variables. What presetenv sets may be set
+// otherwise where HAProxy starts, and secrets aren't to be repeated.
+func (f *file) remember(d *directive) {
+	switch {
+	case d.word(0) == "setenv" && len(d.words) == 3 && d.variable() == "" && !secretName.MatchString(d.word(1)):
+		f.env[d.word(1)] = d.word(2)
+	case d.word(0) == "setenv", d.word(0) == "unsetenv":
+		for _, name := range d.args(1) {
+			delete(f.env, name)
+		}
+	case d.word(0) == "resetenv":
+		clear(f.env)
 	}
 }
 

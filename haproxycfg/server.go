@@ -128,6 +128,8 @@ func (t *translation) option(d *directive, words []word, known option, p *params
 	switch {
 	case name == "agent-send": // what it sends isn't repeated
 		d.note(known.verdict, name+": "+known.why)
+	case name == "hash-key" && value == "id":
+		d.note(Took, "hash-key id: the id is what places a host, here as there")
 	case known.why != "":
 		d.note(known.verdict, strings.TrimSpace(name+" "+value)+": "+known.why)
 	case at >= 0:

@@ -8,15 +8,19 @@ import (
 // A word is one word of a line, its quotes and escapes resolved.
 type word struct {
 	text     string
-	variable string // the first environment variable in it, as written; "" if there is none
+	raw      string // text with all variables as they are written
+	variable string // the first environment variable in it whose value isn't known, as written; "" if there is none
 }
+
+// An environment has the variables that the file itself sets.
+type environment map[string]string
 
 // split cuts a line into words by HAProxy's rules (configuration manual, §2.2):
 // a backslash escapes, "…" keeps blanks together and expands variables, '…'
-// keeps everything as it is, and an unquoted # begins a comment. Variables
-// aren't expanded: their values belong to another process.
-func split(line string) ([]word, error) {
-	s := splitter{rest: line}
+// keeps everything as it is, and an unquoted # begins a comment. Variables that
+// aren't in env aren't expanded: their values belong to another process.
+func split(line string, env environment) ([]word, error) {
+	s := splitter{rest: line, env: env}
 	for s.rest != "" && !s.comment {
 		if err := s.step(); err != nil {
 			return nil, err
@@ -47,8 +51,10 @@ func code(line string) string {
 // A splitter is what is known of a line between two of its bytes.
 type splitter struct {
 	rest     string
+	env      environment
 	words    []word
 	text     strings.Builder
+	raw      strings.Builder
 	variable string
 	began    bool // a word has begun, even if it is empty
 	quote    byte // the open one; 0 if there is none
@@ -124,7 +130,8 @@ func lower(c byte) byte {
 	return c
 }
 
-// expand takes a variable, $NAME or ${NAME}, and leaves it as it is written.
+// expand takes a variable, $NAME or ${NAME}, and leaves it as it is written unless
+// its value is known.
 func (s *splitter) expand() {
 	n := 1
 	if strings.HasPrefix(s.rest, "${") {
@@ -136,10 +143,19 @@ func (s *splitter) expand() {
 			n++
 		}
 	}
-	if n > 1 && s.variable == "" {
-		s.variable = s.rest[:n]
+	written := s.rest[:n]
+	name, _, _ := strings.Cut(strings.Trim(written, "${}"), "-") // ${NAME-what else}
+	value, known := s.env[name]
+	switch {
+	case known:
+		s.text.WriteString(value)
+	case n > 1 && s.variable == "":
+		s.variable = written
+		fallthrough
+	default:
+		s.text.WriteString(written)
 	}
-	s.text.WriteString(s.rest[:n])
+	s.raw.WriteString(written)
 	s.began = true
 	s.rest = s.rest[n:]
 }
@@ -150,13 +166,15 @@ func nameByte(c byte) bool {
 
 func (s *splitter) put(c byte) {
 	s.text.WriteByte(c)
+	s.raw.WriteByte(c)
 	s.began = true
 }
 
 func (s *splitter) end() {
 	if s.began {
-		s.words = append(s.words, word{text: s.text.String(), variable: s.variable})
+		s.words = append(s.words, word{text: s.text.String(), raw: s.raw.String(), variable: s.variable})
 	}
 	s.text.Reset()
+	s.raw.Reset()
 	s.variable, s.began = "", false
 }

@@ -31,7 +31,7 @@ func TestWordsAreHAProxys(t *testing.T) {
 		{`"\$X"`, `$X`},
 		{"a\rb", `a`},
 	} {
-		words, err := split(row.line)
+		words, err := split(row.line, nil)
 		if err != nil {
 			t.Errorf("%q: %v", row.line, err)
 			continue
@@ -59,7 +59,7 @@ func TestVariablesAreSeenInDoubleQuotesOnly(t *testing.T) {
 		{`'$HOME'`, "", "$HOME"},
 		{`"1$"`, "", "1$"},
 	} {
-		words, err := split(row.line)
+		words, err := split(row.line, nil)
 		if row.text == "" {
 			if err == nil {
 				t.Errorf("%s: got %v, want an error", row.line, words)
@@ -72,9 +72,26 @@ func TestVariablesAreSeenInDoubleQuotesOnly(t *testing.T) {
 	}
 }
 
+func TestVariablesOfTheFileAreExpanded(t *testing.T) {
+	env := environment{"A": "x y", "EMPTY": ""}
+	for _, row := range []struct{ line, variable, text string }{
+		{`"$A:80"`, "", "x y:80"},
+		{`"${A}"`, "", "x y"},
+		{`"${A-z}"`, "", "x y"},
+		{`"a${EMPTY}b"`, "", "ab"},
+		{`"$A$B"`, "$B", "x y$B"},
+		{`'$A'`, "", "$A"},
+	} {
+		words, err := split(row.line, env)
+		if err != nil || len(words) != 1 || words[0].variable != row.variable || words[0].text != row.text {
+			t.Errorf("%s: got %q, %v; want the variable %q in %q", row.line, words, err, row.variable, row.text)
+		}
+	}
+}
+
 func TestLinesThatHAProxyRefuses(t *testing.T) {
 	for _, line := range []string{`"`, `'`, `a "b`, `a 'b"`, `\x`, `\x4`, `\x4g`} {
-		if words, err := split(line); err == nil {
+		if words, err := split(line, nil); err == nil {
 			t.Errorf("%s: got %q, want an error", line, words)
 		}
 	}
