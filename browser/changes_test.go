@@ -219,6 +219,41 @@ func TestWhatifAsksForTheWeightThatItShows(t *testing.T) {
 	p.clean()
 }
 
+// What no decision can bring about asks for no confirmation.
+func TestWhatifSpeaksOfConfirmationWhereThereIsADecision(t *testing.T) {
+	region, browser := startPretence(t, 3), startChromium(t)
+	region.change(func() {
+		region.status["confirm_share"] = 0.2
+		h := region.host(3)
+		h["verdict"], h["in_ring"], h["serving"], h["why_not"] = "down", false, false, "its checks fail"
+	})
+	p := openPretence(t, browser, region)
+	p.press("What if?", "details.card > summary")
+	host := func(i int) func() {
+		return func() { p.press("a host", fmt.Sprintf("#whatif-hosts li:nth-child(%d) input[type=checkbox]", i)) }
+	}
+	for _, c := range []struct {
+		what string
+		asks bool
+		fill func()
+	}{
+		{"a host leaves", true, host(1)},
+		{"another policy", false, func() { p.do("choose", chromedp.SetValue("#whatif select", "maglev", chromedp.ByQuery)) }},
+		{"a host that isn't there", false, func() { p.press("Add a host", "#join") }},
+		{"a host that is down", false, host(3)},
+	} {
+		c.fill()
+		p.press("Ask", "#whatif .primary")
+		p.until("#moves .figures", "Tokens that move")
+		if asks := strings.Contains(p.text("#moves"), "asks for confirmation"); asks != c.asks {
+			t.Errorf("%s: it speaks of confirmation: %v, want %v", c.what, asks, c.asks)
+		}
+		p.press("As it is", `#whatif button[type="reset"]`)
+		p.until("#moves", "^Nothing is asked")
+	}
+	p.clean()
+}
+
 // measureFlows lays a movement out, and says how long its bars and how thick its
 // ribbons are, or where they don't fit together.
 const measureFlows = `(layOut, before, after, routes) => {

@@ -127,6 +127,13 @@ function change() {
   return wanted.length > 0 ? Object.fromEntries(wanted) : null;
 }
 
+// decidable reports whether an operator's decisions can bring about what was asked
+// about: hosts that nobody has seen, those that fail and other policies they can't.
+function decidable({ join: joins = [], policy }) {
+  const could = (name) => hosts.some((h) => h.name === name && h.verdict === "up" && !h.leaving);
+  return policy === undefined && joins.every((j) => could(j.name));
+}
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const question = change();
@@ -139,7 +146,7 @@ form.addEventListener("submit", async (event) => {
   try {
     const result = await call("POST", "/v1/whatif", question);
     asked = result.before.digest;
-    show(movement(result, SIZE));
+    show(movement(result, { ...SIZE, decidable: decidable(question) }));
     text(news, summary(result));
     if (JSON.stringify(change()) !== JSON.stringify(question)) { // while it was worked out
       outdate();
