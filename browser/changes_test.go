@@ -106,6 +106,48 @@ func TestChangeThatMovesMuchAsksTwice(t *testing.T) {
 	p.refusals("409")
 }
 
+// focused waits until what selector finds has the focus.
+func (p *tab) focused(selector string) {
+	p.t.Helper()
+	p.untilTrue("focus "+selector, fmt.Sprintf(`document.activeElement.matches(%q)`, selector))
+}
+
+// Who works with the keyboard goes on from where they are, after refusals, too.
+func TestFocusStaysWhereTheOperatorIs(t *testing.T) {
+	region, browser := startPretence(t, 3), startChromium(t)
+	region.change(func() { region.status["confirm_share"] = 0.2 })
+	p := openPretence(t, browser, region)
+	release := region.hold("whatif")
+	p.press("drain", `button[aria-label="drain: ide-1"]`)
+	p.press("Set", "#decide .primary")
+	p.do("go on to Cancel", chromedp.Focus("#decide .cancel", chromedp.ByQuery))
+	release()
+	p.until("#decide .primary", "^Do it all the same$")
+	p.focused("#decide .cancel")
+	p.types("")
+	p.closed()
+	p.focused(`button[aria-label="drain: ide-1"]`)
+
+	region.refuse("hosts")
+	p.press("drain", `button[aria-label="drain: ide-2"]`)
+	p.do("go on to Set", chromedp.Focus("#decide .primary", chromedp.ByQuery))
+	p.types("")
+	p.until("#decide .problem", "^there is no such host$")
+	p.focused("#decide .primary")
+	p.press("Cancel", "#decide .cancel")
+
+	p.press("What if?", "details.card > summary")
+	p.press("Add a host", "#join")
+	p.focused("#joining input")
+	p.press("don't", "#joining button")
+	p.focused("#join")
+	for _, fault := range p.seen.complaints() {
+		if !strings.Contains(fault, "status of 4") {
+			t.Errorf("the console says %s", fault)
+		}
+	}
+}
+
 func TestDrainOfTheLastHostAsks(t *testing.T) {
 	d, browser := startDemo(t), startChromium(t)
 	p := openDashboard(t, browser, d)

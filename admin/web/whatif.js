@@ -11,6 +11,7 @@ const HEAVIEST = 256; // the weight that a host may have
 
 const form = document.getElementById("whatif");
 const fields = document.getElementById("whatif-hosts");
+const add = document.getElementById("join");
 const joining = document.getElementById("joining");
 const answer = document.getElementById("moves");
 const news = document.getElementById("whatif-news");
@@ -94,6 +95,7 @@ function join() {
   const node = el("li", {}, name, weight, identity, remove);
   remove.addEventListener("click", () => {
     node.remove();
+    add.focus(); // as the button that had it is gone
     outdate();
   });
   node.state = () => ({ name: name.control.value.trim(), weight: Number(weight.control.value), id: Number(identity.control.value) });
@@ -183,7 +185,7 @@ form.addEventListener("reset", (event) => {
   asked = null;
   show(el("p", { class: "quiet" }, "Nothing is asked."));
 });
-document.getElementById("join").addEventListener("click", () => {
+add.addEventListener("click", () => {
   join();
   outdate();
 });
