@@ -106,6 +106,48 @@ func TestChangeThatMovesMuchAsksTwice(t *testing.T) {
 	p.refusals("409")
 }
 
+// focused waits until what selector finds has the focus.
+func (p *tab) focused(selector string) {
+	p.t.Helper()
+	p.untilTrue("focus "+selector, fmt.Sprintf(`document.activeElement.matches(%q)`, selector))
+}
+
+// Who works with the keyboard goes on from where they are, after refusals, too.
+func TestFocusStaysWhereTheOperatorIs(t *testing.T) {
+	region, browser := startPretence(t, 3), startChromium(t)
+	region.change(func() { region.status["confirm_share"] = 0.2 })
+	p := openPretence(t, browser, region)
+	release := region.hold("whatif")
+	p.press("drain", `button[aria-label="drain: ide-1"]`)
+	p.press("Set", "#decide .primary")
+	p.do("go on to Cancel", chromedp.Focus("#decide .cancel", chromedp.ByQuery))
+	release()
+	p.until("#decide .primary", "^Do it all the same$")
+	p.focused("#decide .cancel")
+	p.types("")
+	p.closed()
+	p.focused(`button[aria-label="drain: ide-1"]`)
+
+	region.refuse("hosts")
+	p.press("drain", `button[aria-label="drain: ide-2"]`)
+	p.do("go on to Set", chromedp.Focus("#decide .primary", chromedp.ByQuery))
+	p.types("")
+	p.until("#decide .problem", "^there is no such host$")
+	p.focused("#decide .primary")
+	p.press("Cancel", "#decide .cancel")
+
+	p.press("What if?", "details.card > summary")
+	p.press("Add a host", "#join")
+	p.focused("#joining input")
+	p.press("don't", "#joining button")
+	p.focused("#join")
+	for _, fault := range p.seen.complaints() {
+		if !strings.Contains(fault, "status of 4") {
+			t.Errorf("the console says %s", fault)
+		}
+	}
+}
+
 func TestDrainOfTheLastHostAsks(t *testing.T) {
 	d, browser := startDemo(t), startChromium(t)
 	p := openDashboard(t, browser, d)
@@ -215,6 +257,41 @@ func TestWhatifAsksForTheWeightThatItShows(t *testing.T) {
 	want := fields{"join": []any{fields{"name": "ide-2", "weight": 5.0, "id": 2.0}}}
 	if got := region.asked(); !reflect.DeepEqual(got, []fields{want}) {
 		t.Errorf("the balancer was asked\n%v, want\n%v", got, want)
+	}
+	p.clean()
+}
+
+// What no decision can bring about asks for no confirmation.
+func TestWhatifSpeaksOfConfirmationWhereThereIsADecision(t *testing.T) {
+	region, browser := startPretence(t, 3), startChromium(t)
+	region.change(func() {
+		region.status["confirm_share"] = 0.2
+		h := region.host(3)
+		h["verdict"], h["in_ring"], h["serving"], h["why_not"] = "down", false, false, "its checks fail"
+	})
+	p := openPretence(t, browser, region)
+	p.press("What if?", "details.card > summary")
+	host := func(i int) func() {
+		return func() { p.press("a host", fmt.Sprintf("#whatif-hosts li:nth-child(%d) input[type=checkbox]", i)) }
+	}
+	for _, c := range []struct {
+		what string
+		asks bool
+		fill func()
+	}{
+		{"a host leaves", true, host(1)},
+		{"another policy", false, func() { p.do("choose", chromedp.SetValue("#whatif select", "maglev", chromedp.ByQuery)) }},
+		{"a host that isn't there", false, func() { p.press("Add a host", "#join") }},
+		{"a host that is down", false, host(3)},
+	} {
+		c.fill()
+		p.press("Ask", "#whatif .primary")
+		p.until("#moves .figures", "Tokens that move")
+		if asks := strings.Contains(p.text("#moves"), "asks for confirmation"); asks != c.asks {
+			t.Errorf("%s: it speaks of confirmation: %v, want %v", c.what, asks, c.asks)
+		}
+		p.press("As it is", `#whatif button[type="reset"]`)
+		p.until("#moves", "^Nothing is asked")
 	}
 	p.clean()
 }

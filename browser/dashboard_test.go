@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -57,6 +58,34 @@ func TestDashboardLinkSignsInAndForgetsTheToken(t *testing.T) {
 	p.phone(800)
 	p.fits()
 	p.clean()
+}
+
+// visit puts an address into the address bar. If only its fragment is another, the
+// page stays.
+func (p *tab) visit(url string) {
+	p.t.Helper()
+	p.do("visit", chromedp.ActionFunc(func(ctx context.Context) error {
+		_, _, _, _, err := page.Navigate(url).Do(ctx)
+		return err
+	}))
+}
+
+func TestLinkSignsInWhereTheSignInFormIsShown(t *testing.T) {
+	d, browser := startDemo(t), startChromium(t)
+	place, token, _ := strings.Cut(d.dashboard, "#token=")
+	p := open(t, browser, "dashboard", place)
+	p.until("#signin label", "^Admin token$")
+	p.visit(place + "#token=another")
+	p.until("#problem", "token")
+	p.visit(d.dashboard)
+	p.until("#live", "^live$")
+	p.visit(d.dashboard) // signed in already
+	p.untilTrue("clear the address bar", `location.hash === ""`)
+	history := evaluate[[]string](p, `navigation.entries().map((entry) => entry.url)`)
+	if all := strings.Join(history, " "); strings.Contains(all, token) {
+		t.Error("the admin token is in the history")
+	}
+	p.refusals("401")
 }
 
 func TestDashboardDrainsAHostAndItsTerminalStays(t *testing.T) {

@@ -44,7 +44,7 @@ func TestTextsOfOthersStayTexts(t *testing.T) {
 		region.status["alarm"] = evil
 		region.status["peers"] = []fields{{"name": evil, "address": evil, "version": evil, "ring_digest": evil, "alive": true, "agrees": false}}
 		region.status["certificates"] = []fields{{"file": evil, "names": []string{evil}, "problem": evil}}
-		region.ring["policy"] = evil
+		region.ring["policy"], region.ring["parameters"], region.ring["key"] = evil, fields{evil: evil}, []string{evil}
 	})
 	region.answer("explain", fields{
 		"rule": evil, "reason": evil, "host": evil, "owner": evil, "token_digest": evil, "ring_digest": evil, "slot": 1, "slots": 2,

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -202,5 +203,44 @@ func TestBalancersThatDisagreeAreShownSideBySide(t *testing.T) {
 	p.until("#digests li:last-child", `^0b77e1f4c0a99e21\s+lb-3$`)
 	region.change(func() { region.status["agree"] = true })
 	p.untilTrue("hide it when they agree", `document.querySelector("#differ").hidden`)
+	p.clean()
+}
+
+func TestRingTellsThePolicyAndItsTable(t *testing.T) {
+	region, browser := startPretence(t, 3), startChromium(t)
+	p := openPretence(t, browser, region)
+	p.until("#policy", `^consistent: load 1\.25, partitions 16381, replicas 160$`)
+	p.until("#key", "^–$") // an earlier version doesn't say
+	for _, c := range []struct {
+		policy     string
+		parameters fields
+		want       string
+	}{
+		{"rendezvous", fields{"slots": 16381}, "rendezvous: slots 16381"},
+		{"maglev", fields{"slots": 65537}, "maglev: slots 65537"},
+		{"ketama", fields{"points": 160}, "ketama: points 160"},
+		{"haproxy", fields{"type": "consistent", "function": "sdbm", "avalanche": true, "hash_key": "id"}, "haproxy: avalanche true, function sdbm, hash_key id, type consistent"},
+	} {
+		region.change(func() { region.ring["policy"], region.ring["parameters"] = c.policy, c.parameters })
+		p.until("#policy", "^"+c.want+"$")
+	}
+	region.change(func() {
+		region.ring["key"] = []string{"{query: token}", "{cookie: user}", "source"}
+		region.ring["version"], region.ring["built_at"], region.ring["rebuilding"] = 12, time.Now().Add(-3*time.Minute), true
+	})
+	p.until("#key", "^{query: token}, then {cookie: user}, then source$")
+	p.until("#table", `^16,381 slots · version 12 · built 3 min ago, .*\d+:\d+:\d+ · the next is being built$`)
+	p.phone(800)
+	p.fits()
+	p.clean()
+}
+
+// The same with a balancer.
+func TestRingOfADemo(t *testing.T) {
+	d, browser := startDemo(t), startChromium(t)
+	p := openDashboard(t, browser, d)
+	p.until("#policy", `^consistent: load \S+, partitions \d+, replicas \d+$`)
+	p.until("#key", `^{query: token}`)
+	p.until("#table", `^[\d,]+ slots · version \d+ · built \d+ s ago, .*\d+:\d+:\d+$`)
 	p.clean()
 }

@@ -249,6 +249,10 @@ func (p *pretence) patch(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.received = append(p.received, body)
+	if p.refused["hosts"] {
+		reply(w, http.StatusNotFound, fields{"detail": "there is no such host"})
+		return
+	}
 	name := r.PathValue("name")
 	question := change{Leave: []string{name}}
 	if weight, ok := body["weight"].(float64); ok {

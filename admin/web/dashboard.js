@@ -14,6 +14,7 @@ const SILENCE = 10000; // milliseconds; there is an event every second
 const WARN_DAYS = 14; // before a certificate ends
 
 takeFragment(); // a sign-in link that was opened while signed in
+addEventListener("hashchange", takeFragment); // or put into the address bar
 connect();
 
 // connect listens for events. EventSource reconnects by itself after the network

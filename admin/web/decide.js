@@ -124,7 +124,8 @@ async function send() {
 }
 
 // warn shows what would move. It takes the focus from the button, so that who
-// pressed Enter twice hasn't given the word.
+// pressed Enter twice hasn't given the word, and from the fields, which it hides.
+// Who has gone on to Cancel stays there.
 async function warn(err) {
   const asked = decision;
   let answer = null;
@@ -137,7 +138,7 @@ async function warn(err) {
     return;
   }
   warned = true;
-  impact.replaceChildren(el("p", { class: "warning" }, refusal(err)), ...(answer ? [movement(answer, SIZE)] : []));
+  impact.replaceChildren(el("p", { id: "impact-why", class: "warning", role: "alert" }, refusal(err)), ...(answer ? [movement(answer, SIZE)] : []));
   fields.hidden = true;
   impact.hidden = back.hidden = false;
   if (!decision.state) {
@@ -145,7 +146,9 @@ async function warn(err) {
   }
   text(primary, "Do it all the same");
   primary.classList.add("danger");
-  impact.focus();
+  if (!document.activeElement.matches(".cancel")) {
+    impact.focus();
+  }
 }
 
 // refusal says why the balancer hasn't decided: its own words are for who sends

@@ -8,11 +8,11 @@ const LISTED = 50; // routes in the table
 const MANY = 300; // ribbons that are too many to be told apart
 
 // movement makes the elements for an answer. The picture has the size that layOut
-// is told.
-export function movement(answer, size) {
+// is told. Of what can be decided it says whether that asks for confirmation.
+export function movement(answer, { decidable = false, ...size }) {
   const plan = layOut(answer, size);
   const many = plan.ribbons.length > MANY;
-  return el("div", { class: "movement" }, figures(answer), ...notes(answer, many), picture(plan, many, summary(answer)), tables(answer));
+  return el("div", { class: "movement" }, figures(answer), ...notes(answer, many, decidable), picture(plan, many, summary(answer)), tables(answer));
 }
 
 // summary is the answer in a sentence.
@@ -35,11 +35,11 @@ function figures(a) {
       a.sessions === 0 ? "is open here" : "of those open here, when they reconnect"));
 }
 
-function notes(a, many) {
+function notes(a, many, decidable) {
   return [
     a.before.policy !== a.after.policy && `The policy would be ${a.after.policy} instead of ${a.before.policy}.`,
     a.method === "independent" && "The two rings hash differently, so a token's place in one says nothing of its place in the other: the routes are products of shares.",
-    a.needs_confirmation && `Making this change asks for confirmation, as more than ${percent(a.confirm_share)} moves.`,
+    decidable && a.needs_confirmation && `Making this change asks for confirmation, as more than ${percent(a.confirm_share)} moves.`,
     many && "There are more routes than can be told apart. Point at a host to see its own.",
     a.routes_left_out > 0 && `The picture lacks ${count(a.routes_left_out, "small route")}, and what stays.`,
   ].filter(Boolean).map((note) => el("p", { class: "quiet" }, note));

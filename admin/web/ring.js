@@ -1,7 +1,7 @@
 // Draws the ring: outside, an arc for each host as long as its share of the
 // slots; inside, a thinner one for its share of the open sessions. Beside it, the
-// shares against what the weights say they should be.
-import { colour, el, keyed, mark, number, percent, svg, swatch, text } from "./dom.js";
+// shares against what the weights say they should be; below, how keys are placed.
+import { ago, clock, colour, count, el, keyed, mark, number, percent, svg, swatch, text } from "./dom.js";
 import { condition, warmth, weightOrigin } from "./condition.js";
 import { ending, nameTag } from "./names.js";
 
@@ -21,7 +21,7 @@ export function showRing({ status, hosts, ring }) {
   mark(picture, "data-frozen", status.frozen || null);
   text(picture.querySelector("desc"), hosts.map((h) => `${h.name}: ${percent(h.share)}, ${condition(h)}`).join("; "));
   showShares(hosts, ring.shares);
-  text(document.getElementById("policy"), policy(ring));
+  showFacts(ring);
 }
 
 // arcs lists the parts of the circle, each with where it begins and how long it
@@ -91,13 +91,22 @@ function entry(host) {
   return node;
 }
 
-// policy says how the keys are placed.
-function policy(ring) {
-  const { load, partitions, replicas } = ring.parameters;
-  return [
-    `Policy ${ring.policy}: ${number(ring.slots)} slots${partitions ? `, ${replicas} replicas, load ${load}` : ""}`,
+// showFacts says how the keys are placed, in the words of lb.yaml, and by which
+// table. A balancer of an earlier version leaves some of it out.
+function showFacts(ring) {
+  const parameters = Object.entries(ring.parameters).map(([name, value]) => `${name} ${value}`);
+  text(document.getElementById("policy"), line(
+    parameters.length > 0 ? `${ring.policy}: ${parameters.join(", ")}` : ring.policy,
     ring.slow_start_seconds > 0 && `slow start ${ring.slow_start_seconds} s`,
-    ring.bounded_load > 0 && `bounded load ${ring.bounded_load}`,
-    ring.rebuilding && "being rebuilt",
-  ].filter(Boolean).join(" · ");
+    ring.bounded_load > 0 && `bounded load ${ring.bounded_load}`));
+  text(document.getElementById("key"), ring.key?.join(", then ") || "–");
+  text(document.getElementById("table"), line(
+    count(ring.slots, "slot"),
+    ring.version !== undefined && `version ${ring.version}`,
+    ring.built_at && `built ${ago(ring.built_at)} ago, ${clock(ring.built_at)}`,
+    ring.rebuilding && "the next is being built"));
+}
+
+function line(...parts) {
+  return parts.filter(Boolean).join(" · ");
 }

@@ -1,4 +1,5 @@
-// Signs in with the token from the form, or from a link that ends in #token=….
+// Signs in with the token from the form, or from a link that ends in #token=…,
+// whether it opens this page or is put into the address bar of one that is open.
 // A fragment is not sent to servers; it is taken out of the address bar and the
 // history before anything else happens.
 import { call, takeFragment } from "./api.js";
@@ -26,7 +27,12 @@ form.addEventListener("submit", (event) => {
   signIn(field.value);
 });
 
-const given = takeFragment();
-if (given) {
-  signIn(given);
+function signInByLink() {
+  const given = takeFragment();
+  if (given) {
+    signIn(given);
+  }
 }
+
+signInByLink();
+addEventListener("hashchange", signInByLink);

@@ -11,6 +11,7 @@ const HEAVIEST = 256; // the weight that a host may have
 
 const form = document.getElementById("whatif");
 const fields = document.getElementById("whatif-hosts");
+const add = document.getElementById("join");
 const joining = document.getElementById("joining");
 const answer = document.getElementById("moves");
 const news = document.getElementById("whatif-news");
@@ -94,6 +95,7 @@ function join() {
   const node = el("li", {}, name, weight, identity, remove);
   remove.addEventListener("click", () => {
     node.remove();
+    add.focus(); // as the button that had it is gone
     outdate();
   });
   node.state = () => ({ name: name.control.value.trim(), weight: Number(weight.control.value), id: Number(identity.control.value) });
@@ -127,6 +129,13 @@ function change() {
   return wanted.length > 0 ? Object.fromEntries(wanted) : null;
 }
 
+// decidable reports whether an operator's decisions can bring about what was asked
+// about: hosts that nobody has seen, those that fail and other policies they can't.
+function decidable({ join: joins = [], policy }) {
+  const could = (name) => hosts.some((h) => h.name === name && h.verdict === "up" && !h.leaving);
+  return policy === undefined && joins.every((j) => could(j.name));
+}
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const question = change();
@@ -139,7 +148,7 @@ form.addEventListener("submit", async (event) => {
   try {
     const result = await call("POST", "/v1/whatif", question);
     asked = result.before.digest;
-    show(movement(result, SIZE));
+    show(movement(result, { ...SIZE, decidable: decidable(question) }));
     text(news, summary(result));
     if (JSON.stringify(change()) !== JSON.stringify(question)) { // while it was worked out
       outdate();
@@ -176,7 +185,7 @@ form.addEventListener("reset", (event) => {
   asked = null;
   show(el("p", { class: "quiet" }, "Nothing is asked."));
 });
-document.getElementById("join").addEventListener("click", () => {
+add.addEventListener("click", () => {
   join();
   outdate();
 });
