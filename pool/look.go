@@ -92,8 +92,9 @@ func (k *keeper) placed(h *known) balancer.Host {
 }
 
 // order asks for a new table when the hosts in the ring aren't those of the last
-// order any more, or don't weigh the same, and for tables of the past that are needed and not there. It
-// returns when a warming host takes the next part of its keys, zero if none does.
+// order any more, or don't weigh the same, and for tables of the past that are
+// needed and not there. It returns when a warming host takes the next part of its
+// keys, zero if none does.
 func (k *keeper) order(now time.Time) (next time.Time) {
 	wish := order{number: k.asked.number}
 	var ring []tenure
