@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -22,10 +23,10 @@ import (
 type Guest interface {
 	// Ready is called when the socket fd, which had nothing to read, has
 	// something, or, if the guest is interested, takes bytes again after it took
-	// no more. The lot tells it once: the guest has to go on until the socket says EAGAIN (or gives less
-	// than it was asked for), or return true to be called again after others
-	// have had their turn. Ready may be called without need, even for a socket
-	// that has been removed at the same moment.
+	// no more. The lot tells it once: the guest has to go on until the socket says
+	// EAGAIN (or gives less than it was asked for), or return true to be called
+	// again after others have had their turn. Ready may be called without need,
+	// even for a socket that has been removed at the same moment.
 	Ready(fd int, e Event) (more bool)
 
 	// Tick is called once in the lot's period, for each of the guest's sockets,
@@ -71,8 +72,9 @@ type Lot struct {
 	guests []Guest // by descriptor; nil where there is none
 	again  []visit // those who want to be called again
 
-	own     round     // Run's
-	next    time.Time // when to tick; likewise
+	own     round       // Run's
+	next    time.Time   // when to tick; likewise
+	ending  atomic.Bool // Run is to end
 	helping sync.Mutex
 	help    round // Help's; guarded by helping
 }
@@ -112,8 +114,8 @@ func New(period time.Duration) (*Lot, error) {
 }
 
 // Add has g called for the non-blocking socket fd, when something happens that is
-// of interest. What is there already counts as an event. The descriptor stays the guest's, which must
-// remove it before it closes it.
+// of interest. What is there already counts as an event. The descriptor stays the
+// guest's, which must remove it before it closes it.
 func (l *Lot) Add(fd int, what Interest, g Guest) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -154,7 +156,10 @@ func (l *Lot) control(op, fd int, what Interest) error {
 // still there are called no more. Run must be called once.
 func (l *Lot) Run(ctx context.Context) error {
 	defer l.set.Close()
-	stop := context.AfterFunc(ctx, func() { _ = l.set.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() {
+		l.ending.Store(true) // for a guest may always have more to do
+		_ = l.set.SetReadDeadline(time.Unix(1, 0))
+	})
 	defer stop()
 	l.next = time.Now().Add(l.period)
 	for {
@@ -186,7 +191,7 @@ func (l *Lot) serve(set uintptr) bool {
 		now := time.Now()
 		l.visit(&l.own, now)
 		switch {
-		case !now.Before(l.next):
+		case l.ending.Load() || !now.Before(l.next):
 			return true
 		case !full && !l.unfinished():
 			return false
