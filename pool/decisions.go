@@ -218,17 +218,6 @@ func (r registers) weight(host string) (Decision, bool) {
 	return d, d.weight() != OwnWeight
 }
 
-// weights returns the weights that aren't the hosts' own.
-func (r registers) weights() map[string]int {
-	all := map[string]int{}
-	for topic, d := range r {
-		if weight := d.weight(); weight != OwnWeight {
-			all[topic.host] = weight
-		}
-	}
-	return all
-}
-
 // list returns the decisions, sorted by host and topic.
 func (r registers) list() []Decision {
 	return slices.SortedFunc(maps.Values(r), func(a, b Decision) int {

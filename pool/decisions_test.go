@@ -196,3 +196,14 @@ func TestLongestDecisionFitsAGossipPacket(t *testing.T) {
 		}
 	}
 }
+
+// weights returns the weights that aren't the hosts' own.
+func (r registers) weights() map[string]int {
+	all := map[string]int{}
+	for topic, d := range r {
+		if weight := d.weight(); weight != OwnWeight {
+			all[topic.host] = weight
+		}
+	}
+	return all
+}
