@@ -10,6 +10,7 @@ import (
 
 	"tokenring/health"
 	"tokenring/pool"
+	"tokenring/proxy"
 )
 
 // check finds what no part can see alone, and puts the parts' own findings at
@@ -57,10 +58,23 @@ func (c *Config) checkListen(d *document) {
 		if l.HTTP2 != nil && *l.HTTP2 && !l.TLS {
 			d.fail(path+".http2", "browsers speak HTTP/2 over TLS only, and so does this listener", "add tls: true, or leave http2 out")
 		}
+		d.checkHalfClose(path+".half_close", l)
 		if l.TLS && len(c.TLS.Certificates) == 0 && c.TLS.ACME == nil && !d.silent("tls.certificates") && !d.silent("tls.acme") {
 			d.fail(path+".tls", "this listener has no certificate to show", "add tls.certificates, or tls.acme")
 		}
 	}
+}
+
+// checkHalfClose wants one of two words, and a listener on which they differ.
+func (d *document) checkHalfClose(path string, l proxy.ListenConfig) {
+	if l.HalfClose == "" {
+		return
+	}
+	if l.TLS {
+		d.fail(path, "over TLS there is no half-close: a client that ends its direction has left", "leave it out; it is for listeners without tls")
+		return
+	}
+	d.checkWord(path, l.HalfClose, proxy.HalfCloseServe, proxy.HalfCloseAbort)
 }
 
 // checkListenAddress wants host:port; the host may be missing.

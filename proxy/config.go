@@ -68,7 +68,15 @@ type ListenConfig struct {
 	TLS           bool   `yaml:"tls"`
 	HTTP2         *bool  `yaml:"http2"`          // whether TLS clients are offered it; true
 	RedirectHTTPS bool   `yaml:"redirect_https"` // answer every request with a redirect to https
+	HalfClose     string `yaml:"half_close"`     // what the bare end of a plain client means: HalfCloseServe (default) or HalfCloseAbort
 }
+
+// What a client means that ends its direction of a plain connection (a FIN)
+// while a request of it is under way.
+const (
+	HalfCloseServe = "serve" // it still reads: its request is served
+	HalfCloseAbort = "abort" // it has left: its request is given up
+)
 
 // Config is what the data path needs to know. The zero value is a working
 // default: the token is the query parameter "token", nobody is trusted.

@@ -25,6 +25,10 @@ type Listener struct {
 	Gate     *tlsterm.Gate // bounds the handshakes that are being computed; nil for no bound
 	HTTP2    bool          // offer it to TLS clients
 	Redirect string        // not "": answer every request with a redirect to this https port
+
+	// HalfCloseAborts has a client that ends its direction of a plain connection
+	// count as one that has left. Over TLS it always does.
+	HalfCloseAborts bool
 }
 
 // A server is one listening socket and all that came from it.

@@ -195,7 +195,7 @@ func (e *edge) listen() error {
 		if err != nil {
 			return fmt.Errorf("listen: %w", err)
 		}
-		f := front{ln: ln}
+		f := front{ln: ln, l: proxy.Listener{HalfCloseAborts: item.HalfClose == proxy.HalfCloseAbort}}
 		if item.TLS {
 			f.l = proxy.Listener{TLS: e.certs.TLSConfig(), Gate: gate, HTTP2: item.HTTP2 == nil || *item.HTTP2}
 		}
