@@ -55,6 +55,9 @@ func (c *Config) checkListen(d *document) {
 		if l.TLS && l.RedirectHTTPS {
 			d.fail(path+".redirect_https", "a listener with tls: true can't redirect to https as well", "redirect from a plain listener, such as "+`{address: ":80", redirect_https: true}`)
 		}
+		if l.RedirectKeepKey && !l.RedirectHTTPS {
+			d.fail(path+".redirect_keep_key", "this listener doesn't redirect", "add redirect_https: true, or leave redirect_keep_key out")
+		}
 		if l.HTTP2 != nil && *l.HTTP2 && !l.TLS {
 			d.fail(path+".http2", "browsers speak HTTP/2 over TLS only, and so does this listener", "add tls: true, or leave http2 out")
 		}
@@ -161,7 +164,7 @@ func (c *Config) checkHealth(d *document) {
 
 func (c *Config) checkAdmin(d *document) {
 	d.checkListenAddress("admin.address", c.Admin.Address)
-	d.checkAdminToken("admin.token_file", &c.Admin.TokenFile)
+	d.checkFile("admin.token_file", &c.Admin.TokenFile)
 	if c.Admin.TokenFile == "" && !loopback(c.Admin.Address) {
 		d.fail("admin.address", "an admin endpoint that others can reach needs a token", "set admin.token_file, or listen on loopback: "+`"127.0.0.1:7000"`)
 	}
@@ -187,7 +190,7 @@ func (c *Config) checkRest(d *document) {
 }
 
 // checkLimits refuses what no browser could work with, and what would let one
-// client hold an unreasonable amount of memory.
+// client or host hold an unreasonable amount of memory.
 func (c *Config) checkLimits(d *document) {
 	const most = 1 << 20
 	for _, l := range []struct {
@@ -197,6 +200,9 @@ func (c *Config) checkLimits(d *document) {
 		{"limits.line", c.Limits.Line, 256},
 		{"limits.head", c.Limits.Head, 1024},
 		{"limits.fields", c.Limits.Fields, 10},
+		{"limits.response.line", c.Limits.Response.Line, 256},
+		{"limits.response.head", c.Limits.Response.Head, 1024},
+		{"limits.response.fields", c.Limits.Response.Fields, 10},
 	} {
 		if d.has(l.path) && (l.value < l.from || l.value > most) {
 			d.fail(l.path, fmt.Sprintf("%d is out of bounds", l.value), fmt.Sprintf("use a number from %d to %d", l.from, most))

@@ -7,7 +7,6 @@ import (
 
 // What lb allows by itself, and at most, in bytes.
 const (
-	ownLine   = 8192
 	ownHead   = 32768
 	mostLimit = 1 << 20
 )
@@ -26,15 +25,11 @@ func takeConnections(t *translation, d *directive) {
 // that is larger anyway stays.
 func takeBuffer(t *translation, d *directive) {
 	n, err := strconv.Atoi(d.word(1))
-	if err != nil || n <= ownLine {
-		d.note(Changed, fmt.Sprintf("what bounds heads: lb takes %d bytes in a line and %d in all, at least", ownLine, ownHead))
+	if err != nil || n <= ownHead {
+		d.note(Changed, fmt.Sprintf("what bounds heads: lb takes %d bytes at least", ownHead))
 		return
 	}
-	n = min(n, mostLimit)
-	t.plan.setLimit(d, "line", n, "a line of a head, and a head as a whole, are as long as HAProxy lets them be")
-	if n > ownHead {
-		t.plan.setLimit(d, "head", n, "a line of a head, and a head as a whole, are as long as HAProxy lets them be")
-	}
+	t.plan.setLimit(d, "head", min(n, mostLimit), "a head is as long as HAProxy lets it be")
 }
 
 // takeFields handles tune.http.maxhdr, which counts the first line as well.
@@ -56,7 +51,7 @@ func (p *plan) setLimit(d *directive, name string, value int, why string) {
 }
 
 // limitOrder is the order of the keys under limits.
-var limitOrder = []string{"line", "head", "fields", "connections"}
+var limitOrder = []string{"head", "fields", "connections"}
 
 func (p *plan) writeLimits(w *writer) {
 	if len(p.limits) == 0 {

@@ -6,18 +6,18 @@ package http1
 // Limits bounds what a Reader buffers for one head or trailer section.
 // Zero fields take the defaults.
 type Limits struct {
-	Line   int // bytes of one line without its CRLF; 8192
+	Line   int // bytes of one line without its CRLF; as many as Head
 	Head   int // bytes of a whole head or trailer section; 32768
 	Fields int // field lines; 100
 }
 
 // withDefaults fills in what is zero or negative.
 func (l Limits) withDefaults() Limits {
-	if l.Line <= 0 {
-		l.Line = 8192
-	}
 	if l.Head <= 0 {
 		l.Head = 32768
+	}
+	if l.Line <= 0 {
+		l.Line = l.Head
 	}
 	if l.Fields <= 0 {
 		l.Fields = 100

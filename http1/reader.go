@@ -47,6 +47,17 @@ func (r *Reader) Wait() error {
 	return r.fill()
 }
 
+// Idle ends the life of all slices that came from r, and gives back what its
+// messages have made grow, so that an idle connection costs no more than one small
+// buffer. Nothing may be buffered.
+func (r *Reader) Idle() {
+	const many = 16
+	r.begin()
+	if cap(r.body.trailers) > many {
+		r.body.trailers = nil
+	}
+}
+
 // Buffered returns how many bytes can be read without the source.
 func (r *Reader) Buffered() int { return r.end - r.at }
 
@@ -247,6 +258,8 @@ func (r *Reader) checkLength(s section, begin, last int, ended bool) error {
 			return errTargetLength
 		}
 		return errLineLength
+	case last >= r.lim.Head-1 && begin == 0 && s == requestHead:
+		return errTargetLength
 	case last >= r.lim.Head-1:
 		return errHeadLength
 	}

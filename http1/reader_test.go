@@ -58,12 +58,15 @@ func TestLimitsAreExact(t *testing.T) {
 		{Limits{Head: whole - 1}, request(20, 40), outcome(errHeadLength)},
 		{Limits{Head: whole - 2}, request(20, 40), outcome(errHeadLength)},
 		{Limits{Head: whole - 3}, request(20, 40), outcome(errHeadLength)},
-		{Limits{Head: 39, Line: 38}, request(39), outcome(errHeadLength)},
+		{Limits{Head: 39, Line: 38}, request(39), outcome(errTargetLength)},
 		{Limits{Head: 40, Line: 38}, request(39), outcome(errTargetLength)},
-		{Limits{Head: 100}, strings.Repeat("x", 100), outcome(errHeadLength)},
+		{Limits{Head: 100}, strings.Repeat("x", 100), outcome(errTargetLength)},
+		{Limits{Head: 100}, request(20, 100), outcome(errHeadLength)},
 		{Limits{Fields: 3}, request(20, 9, 9), ""},
 		{Limits{Fields: 2}, request(20, 9, 9), outcome(errFields)},
 		{Limits{}, request(8192, 8192, 8192, 8000), ""},
+		{Limits{}, request(20, 32<<10-60), ""},
+		{Limits{}, request(32<<10 - 60), ""},
 		{Limits{}, request(8192, 8192, 8192, 8192), outcome(errHeadLength)},
 		{Limits{Head: 1 << 20, Line: 1 << 19}, request(300000, 300000), ""},
 	} {
@@ -78,6 +81,30 @@ func TestLimitsAreExact(t *testing.T) {
 		if got != row.want {
 			t.Errorf("%+v, %d bytes, %.30q: got %q, want %q", row.lim, len(row.raw), row.raw, got, row.want)
 		}
+	}
+}
+
+func TestIdleReaderHoldsOneSmallBuffer(t *testing.T) {
+	large := "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: "+strings.Repeat("y", 100)+"\r\n", 90)
+	for _, raw := range []string{
+		"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+		large + "Content-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n" + strings.Repeat("z", 50000),
+		large + "Transfer-Encoding: chunked\r\n\r\nc350\r\n" + strings.Repeat("z", 50000) + "\r\n0\r\n" + strings.Repeat("X: y\r\n", 90) + "\r\n",
+	} {
+		r := NewReader(strings.NewReader(raw), Limits{})
+		var resp Response
+		if err := r.ReadResponse(&resp, []byte("GET")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readBody(r.Body(resp.Framing, resp.Length)); err != nil {
+			t.Fatal(err)
+		}
+		r.Idle()
+		if r.head != nil || r.now != nil && len(r.now.b) > headBuffer || cap(r.body.trailers) > 16 {
+			t.Errorf("%.60q…: more than a small buffer is held", raw)
+		}
+		r.Release()
 	}
 }
 

@@ -137,7 +137,7 @@ func TestResponsesAreRefusedAsABadGateway(t *testing.T) {
 		{"HTTP/1.1 200 OK\r\nX : a\r\n", errColon},
 		{"HTTP/1.1 200 OK\r\nX: a\x00\r\n", errValue},
 		{"HTTP/1.1 200 OK\r\n" + strings.Repeat("X: a\r\n", 101), errFields},
-		{"HTTP/1.1 200 " + strings.Repeat("x", 9000) + "\r\n", errLineLength},
+		{"HTTP/1.1 200 " + strings.Repeat("x", 33000) + "\r\n", errHeadLength},
 		{"HTTP/1.1 200 OK\r\n" + strings.Repeat("X: "+strings.Repeat("y", 4000)+"\r\n", 9), errHeadLength},
 	} {
 		want := refusal(&Error{Status: 502, Reason: row.reason.Reason})

@@ -11,7 +11,7 @@ import (
 )
 
 func TestRefusedRequestsNeverReachAHost(t *testing.T) {
-	long := strings.Repeat("x", 9000)
+	long := strings.Repeat("x", 33000)
 	for name, tt := range map[string]struct {
 		head   string
 		status int

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
@@ -49,17 +50,28 @@ func (t Timeouts) tick() time.Duration {
 	return min(max(min(t.Idle, t.Tunnel)/4, shortest), longest)
 }
 
-// Limits bound what clients may send, and how many there may be. A zero field means its default.
+// Limits bound what clients may send, how many there may be, and what hosts may
+// answer. A zero field means its default.
 type Limits struct {
-	Line   int   `yaml:"line"`   // bytes of the request line and of each header field; 8192
+	Line   int   `yaml:"line"`   // bytes of the request line and of each header field; as many as of a head
 	Head   int   `yaml:"head"`   // bytes of a whole head; 32768
 	Fields int   `yaml:"fields"` // header fields; 100
 	Body   int64 `yaml:"body"`   // bytes of a body; 0 means no limit, for bodies are streamed
+
+	Response ResponseLimits `yaml:"response"`
 
 	// Connections bounds what all clients have open together. While it is reached,
 	// new connections wait in the kernel's queue. The default follows from the
 	// number of files that the process may open.
 	Connections int `yaml:"connections"`
+}
+
+// ResponseLimits bound the heads of hosts' answers. A zero field means its
+// default.
+type ResponseLimits struct {
+	Line   int `yaml:"line"`   // bytes of the status line and of each header field; as many as of a head
+	Head   int `yaml:"head"`   // bytes of a whole head; 65536
+	Fields int `yaml:"fields"` // header fields; 256
 }
 
 // ListenConfig is one item of `listen` in lb.yaml.
@@ -69,6 +81,8 @@ type ListenConfig struct {
 	HTTP2         *bool  `yaml:"http2"`          // whether TLS clients are offered it; true
 	RedirectHTTPS bool   `yaml:"redirect_https"` // answer every request with a redirect to https
 	HalfClose     string `yaml:"half_close"`     // what the bare end of a plain client means: HalfCloseServe (default) or HalfCloseAbort
+
+	RedirectKeepKey bool `yaml:"redirect_keep_key"` // redirects repeat the parameters that hold the key; false
 }
 
 // What a client means that ends its direction of a plain connection (a FIN)
@@ -122,15 +136,15 @@ func (c *Config) trusts(addr netip.Addr) bool {
 	return false
 }
 
-// head is the largest head in bytes.
-func (l Limits) head() int {
-	if l.Head > 0 {
-		return l.Head
-	}
-	return 32768
+// head returns the largest head of a request in bytes.
+func (l Limits) head() int { return cmp.Or(l.Head, 32768) }
+
+// Heads returns the limits for a reader of hosts' answers.
+func (l ResponseLimits) Heads() http1.Limits {
+	return http1.Limits{Line: l.Line, Head: cmp.Or(l.Head, 65536), Fields: cmp.Or(l.Fields, 256)}
 }
 
-// heads is what a request's reader needs to know of the limits.
+// heads returns the limits for a reader of requests.
 func (l Limits) heads() http1.Limits {
 	return http1.Limits{Line: l.Line, Head: l.Head, Fields: l.Fields}
 }

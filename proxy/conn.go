@@ -47,6 +47,15 @@ type clientAddr struct {
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
 
+// putBuffer gives a buffer back. A larger one was an exception, and isn't worth
+// keeping.
+func putBuffer(b []byte) {
+	const largest = 64 << 10
+	if b = b[:0]; cap(b) <= largest {
+		buffers.Put(&b)
+	}
+}
+
 func newConn(s *server, tcp net.Conn) *conn {
 	c := &conn{srv: s, tcp: tcp}
 	c.x.srv, c.x.client, c.x.side = s, &c.client, c
@@ -129,10 +138,7 @@ func (c *conn) acquire() {
 func (c *conn) release() {
 	c.in.Release()
 	c.in, c.x.req, c.x.outcome = nil, http1.Request{}, outcome{}
-	const keep = 64 << 10 // a larger buffer was an exception, and isn't worth keeping
-	if out := c.x.out[:0]; cap(out) <= keep {
-		buffers.Put(&out)
-	}
+	putBuffer(c.x.out)
 	c.x.out = nil
 }
 

@@ -58,7 +58,6 @@ func (s *stream) serve() {
 		if cause := recover(); cause != nil {
 			x.srv.reportPanic(cause, x.id)
 			s.cut()
-			x.abort()
 		}
 	}()
 	defer s.settle()
@@ -89,8 +88,7 @@ func (s *stream) free() {
 		s.in.Release()
 	}
 	s.up.free()
-	out := s.x.out[:0]
-	buffers.Put(&out)
+	putBuffer(s.x.out)
 }
 
 // readRequest says the request in HTTP/1.1 and reads it as strictly as if it had

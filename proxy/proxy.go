@@ -70,7 +70,7 @@ func (p *Proxy) Use(s *pool.Snapshot) {
 	for _, h := range s.Hosts {
 		u := old.upstreams[h.Name]
 		if u == nil || u.address != h.Address || u.gauges != h.Gauges {
-			u = newUpstream(h)
+			u = newUpstream(h, p.cfg.Limits.Response.Heads())
 		}
 		next.upstreams[h.Name] = u
 		if h.State == pool.Maint && !inMaint(old.snapshot, h.Name) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tokenring/http1"
 	"tokenring/park"
 	"tokenring/pool"
 )
@@ -57,7 +58,7 @@ func newBench(t *testing.T) *bench {
 	b := &bench{t: t, tun: &tunnel{host: "a", idle: time.Hour, short: time.Minute}}
 	b.tun.client.side, b.tun.back.side = endClient, endHost
 	p.sessions.enter([]byte("key"), b.tun, nil)
-	a := &account{srv: &server{p: p, lives: map[life]struct{}{}}, upstream: newUpstream(&pool.Host{Gauges: new(pool.Gauges)})}
+	a := &account{srv: &server{p: p, lives: map[life]struct{}{}}, upstream: newUpstream(&pool.Host{Gauges: new(pool.Gauges)}, http1.Limits{})}
 	a.open(b.tun)
 	client, near := connected(t)
 	host, far := connected(t)
@@ -300,12 +301,12 @@ func TestIdleLinksAreClosedInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{}
 		near, far := newDuplex()
-		l := newLink(near)
+		l := newLink(near, http1.Limits{})
 		u.put(l)
 		begin := time.Now()
 		time.Sleep(20 * time.Second)
 		near2, far2 := newDuplex()
-		u.put(newLink(near2))
+		u.put(newLink(near2, http1.Limits{}))
 		_, _ = io.ReadAll(far)
 		within(t, time.Since(begin), maxIdleTime, maxIdleTime+time.Second)
 		_, _ = io.ReadAll(far2)

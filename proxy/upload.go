@@ -35,8 +35,7 @@ func (x *exchange) startUpload(l *link) *upload {
 		defer x.survive()
 		out, err := up.send(x, l, head)
 		up.err = err
-		out = out[:0]
-		buffers.Put(&out)
+		putBuffer(out)
 	}()
 	return up
 }

@@ -26,6 +26,7 @@ const (
 type upstream struct {
 	name, address string
 	gauges        *pool.Gauges
+	limits        http1.Limits // of the host's answers
 
 	mu     sync.Mutex
 	idle   []*link // the most recently used is the last
@@ -53,8 +54,8 @@ type link struct {
 	put     func(fd uintptr) bool
 }
 
-func newUpstream(h *pool.Host) *upstream {
-	return &upstream{name: h.Name, address: h.Address, gauges: h.Gauges}
+func newUpstream(h *pool.Host, limits http1.Limits) *upstream {
+	return &upstream{name: h.Name, address: h.Address, gauges: h.Gauges, limits: limits}
 }
 
 // take returns an idle link on which nothing has happened since it was put
@@ -91,6 +92,7 @@ func (u *upstream) put(l *link) {
 		return
 	}
 	l.used, l.since = true, time.Now()
+	l.rest()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.closed || len(u.idle) >= maxIdleLinks {
@@ -101,6 +103,18 @@ func (u *upstream) put(l *link) {
 	if len(u.idle) == 1 {
 		u.scheduleLocked()
 	}
+}
+
+// rest gives back what a large answer has made grow, so that an idle link costs
+// what it costs after a small one.
+func (l *link) rest() {
+	const many = 64
+	fields := l.resp.Fields[:0]
+	if cap(fields) > many {
+		fields = nil
+	}
+	l.resp = http1.Response{Fields: fields}
+	l.in.Idle()
 }
 
 // scheduleLocked has reap look again when the oldest idle link is due.
@@ -153,11 +167,11 @@ func (u *upstream) dial(ctx context.Context, timeout time.Duration) (*link, erro
 		}
 		return nil, err
 	}
-	return newLink(nc), nil
+	return newLink(nc, u.limits), nil
 }
 
-func newLink(nc net.Conn) *link {
-	l := &link{nc: nc, in: http1.NewReader(nc, http1.Limits{})}
+func newLink(nc net.Conn, limits http1.Limits) *link {
+	l := &link{nc: nc, in: http1.NewReader(nc, limits)}
 	l.readBy, l.writeBy = deadline{set: nc.SetReadDeadline}, deadline{set: nc.SetWriteDeadline}
 	if sc, ok := nc.(syscall.Conn); ok {
 		l.raw, _ = sc.SyscallConn()
