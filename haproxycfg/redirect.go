@@ -63,7 +63,7 @@ func (t *translation) finishRedirects() {
 			missing = missing || slices.ContainsFunc(s.directives, func(d *directive) bool { return t.plainUnheard(d) })
 		}
 		if count > 0 {
-			r.rule.note(Changed, "redirect_https, with 301 (308 unless it is GET or HEAD). A query that holds a token isn't repeated in the answer")
+			r.rule.note(Changed, "redirect_https, with 301 (308 unless it is GET or HEAD). The token isn't repeated in the answer, which is a 307 then; redirect_keep_key: true repeats it")
 		}
 		if missing {
 			r.rule.note(Decide, "a plain address that it redirects from isn't in listen: where you add it, add redirect_https: true, or tokens are sent in clear")

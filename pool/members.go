@@ -6,12 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-
-	"tokenring/statefile"
 )
 
 // A remembered is a member of a gossip as a balancer knew it last. It is kept for
@@ -108,14 +105,14 @@ func parseMembership(b []byte) (membership, error) {
 	return m, nil
 }
 
-// save writes m to dir, which must exist: see statefile.Write.
+// save writes m to dir, which must exist: see saveFile.
 func (m membership) save(dir string) error {
 	m.Version = membersVersion
 	b, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
-	return statefile.Write(filepath.Join(dir, membersName), b)
+	return saveFile(dir, membersName, b)
 }
 
 // membership returns who is to be remembered now.

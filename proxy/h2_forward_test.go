@@ -300,7 +300,7 @@ func TestHTTP2RedirectLeavesTheTokenOut(t *testing.T) {
 		status                 int
 	}{
 		{"GET", "/a?b=c", "https://127.0.0.1:8443/a?b=c", 301},
-		{"GET", "/a?token=" + mark, "https://127.0.0.1:8443/a", 301},
+		{"GET", "/a?token=" + mark + "&b=c", "https://127.0.0.1:8443/a?b=c", 307},
 		{"POST", "/a", "https://127.0.0.1:8443/a", 308},
 	} {
 		a := l.do(c, tt.method, tt.path, strings.NewReader(""))

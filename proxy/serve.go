@@ -29,6 +29,8 @@ type Listener struct {
 	// HalfCloseAborts has a client that ends its direction of a plain connection
 	// count as one that has left. Over TLS it always does.
 	HalfCloseAborts bool
+
+	RedirectKey bool // redirects repeat the parameters that hold the key
 }
 
 // A server is one listening socket and all that came from it.

@@ -67,7 +67,7 @@ func (c *ctlCmd) operator() (*operator, error) {
 			address = reachable(cfg.Admin.Address)
 		}
 		if file == "" {
-			file = cfg.Admin.TokenFileIn(cfg.StateDir)
+			file = adminTokenFile(cfg)
 		}
 	}
 	base, err := baseURL(address)

@@ -63,7 +63,6 @@ func newEdge(cfg *config.Config, log zerolog.Logger, accessOut io.Writer) (*edge
 		Name: "lb_ring_changes_total", Help: "Tables swapped in that place some key elsewhere than the one before.",
 	})
 	for _, build := range []func() error{
-		func() error { return makeStateDir(cfg.StateDir) },
 		e.buildCertificates,
 		func() error { return e.buildProxy(accessOut) },
 		e.listen,
@@ -201,7 +200,7 @@ func (e *edge) listen() error {
 			f.l = proxy.Listener{TLS: e.certs.TLSConfig(), Gate: gate, HTTP2: item.HTTP2 == nil || *item.HTTP2}
 		}
 		if item.RedirectHTTPS {
-			f.l.Redirect = e.httpsPort()
+			f.l.Redirect, f.l.RedirectKey = e.httpsPort(), item.RedirectKeepKey
 		}
 		e.fronts = append(e.fronts, f)
 	}
