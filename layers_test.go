@@ -23,6 +23,7 @@ const module = "tokenring"
 // all, and nobody imports it.
 var layers = [][]string{
 	{"http1", "http2", "balancer"},        // arithmetic
+	{"statefile"},                         // files that survive a crash
 	{"pool", "health", "tlsterm", "park"}, // each owns one resource
 	{"proxy", "admin", "demo"},            // each serves one kind of visitor
 	{"config", "haproxycfg"},              // composes the parts' own configuration; reads HAProxy's

@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,6 +43,12 @@ func (c Config) WithDefaults() Config {
 		c.ConfirmShare = &share
 	}
 	return c
+}
+
+// TokenFileIn returns the file that holds, or will hold, the bearer token of a
+// balancer with this state directory.
+func (c Config) TokenFileIn(stateDir string) string {
+	return cmp.Or(c.TokenFile, filepath.Join(stateDir, "admin.token"))
 }
 
 // Region is what operators look at and steer: the hosts and balancers that

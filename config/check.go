@@ -164,7 +164,7 @@ func (c *Config) checkHealth(d *document) {
 
 func (c *Config) checkAdmin(d *document) {
 	d.checkListenAddress("admin.address", c.Admin.Address)
-	d.checkFile("admin.token_file", &c.Admin.TokenFile)
+	d.checkAdminToken("admin.token_file", &c.Admin.TokenFile)
 	if c.Admin.TokenFile == "" && !loopback(c.Admin.Address) {
 		d.fail("admin.address", "an admin endpoint that others can reach needs a token", "set admin.token_file, or listen on loopback: "+`"127.0.0.1:7000"`)
 	}

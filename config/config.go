@@ -6,6 +6,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 
 	"tokenring/admin"
@@ -78,3 +79,11 @@ func Parse(name string, data []byte) (*Config, error) {
 	}
 	return cfg, nil
 }
+
+// DigestKeyFile returns the file in which a balancer without peers keeps the key
+// of the digests that stand for tokens in its log.
+func (c *Config) DigestKeyFile() string { return filepath.Join(c.StateDir, "digest.key") }
+
+// AffinityKeyFile returns the file in which a balancer keeps the key of affinity
+// cookies if none is configured.
+func (c *Config) AffinityKeyFile() string { return filepath.Join(c.StateDir, "affinity.key") }

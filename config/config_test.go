@@ -35,7 +35,9 @@ func folder(t *testing.T) string {
 		"cookie.key":  strings.Repeat("a5", 32) + "\n",
 		"next.key":    strings.Repeat("5a", 32) + "\n",
 		"short.key":   "not-32-bytes\n",
-		"admin.token": "swordfish\n",
+		"admin.token": "swordfish-swordfish\n",
+		"short.token": "fifteen-letters\n",
+		"empty.token": " \n",
 	} {
 		put(t, dir, name, []byte(data))
 	}

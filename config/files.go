@@ -6,8 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"tokenring/pool"
+	"tokenring/statefile"
 )
 
 const maxFile = 1 << 20 // bytes of a certificate, key or secret
@@ -49,7 +51,19 @@ func (d *document) checkSecret(path string, file *string) {
 		return
 	}
 	if _, err := pool.ReadSecret(*file); err != nil {
-		d.fail(path, err.Error(), "make one with: head -c 32 /dev/urandom | base64")
+		message, remedy, _ := strings.Cut(err.Error(), "; ")
+		d.fail(path, message, remedy)
+	}
+}
+
+// checkAdminToken is checkFile for the operators' token, which a person may have
+// thought of.
+func (d *document) checkAdminToken(path string, file *string) {
+	if !d.checkFile(path, file) {
+		return
+	}
+	if _, err := statefile.ReadSecret(*file); err != nil {
+		d.fail(path, err.Error(), "make one with: head -c 24 /dev/urandom | base64")
 	}
 }
 

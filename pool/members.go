@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"tokenring/statefile"
 )
 
 // A remembered is a member of a gossip as a balancer knew it last. It is kept for
@@ -105,14 +108,14 @@ func parseMembership(b []byte) (membership, error) {
 	return m, nil
 }
 
-// save writes m to dir, which must exist: see saveFile.
+// save writes m to dir, which must exist: see statefile.Write.
 func (m membership) save(dir string) error {
 	m.Version = membersVersion
 	b, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
-	return saveFile(dir, membersName, b)
+	return statefile.Write(filepath.Join(dir, membersName), b)
 }
 
 // membership returns who is to be remembered now.

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
+
+	"tokenring/statefile"
 )
 
 // A memory is what balancers keep, and tell each other: operators' decisions and
@@ -104,11 +107,11 @@ func parseFile(b []byte) (memory, error) {
 // encode writes all of m.
 func (m memory) encode() ([]byte, error) { return encodeMemory(m.decided.list(), m.warmUps.list()) }
 
-// save writes m to dir, which must exist: see saveFile.
+// save writes m to dir, which must exist: see statefile.Write.
 func (m memory) save(dir string) error {
 	b, err := m.encode()
 	if err != nil {
 		return err
 	}
-	return saveFile(dir, decisionsName, b)
+	return statefile.Write(filepath.Join(dir, decisionsName), b)
 }

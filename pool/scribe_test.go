@@ -19,7 +19,7 @@ import (
 func TestADiskThatHangsDelaysNoVerdict(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	pipe := filepath.Join(dir, decisionsName+".new")
+	pipe := filepath.Join(dir, "."+decisionsName+".new")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil { // to open it for writing hangs
 		t.Fatal(err)
 	}

@@ -4,35 +4,30 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"io"
-	"os"
 	"strings"
+
+	"tokenring/statefile"
 )
 
 // secretSize is the size of a gossip key in bytes: AES-256.
 const secretSize = 32
 
-// maxSecretFile bounds what is read of a secret file.
-const maxSecretFile = 4096
+// remedySecret says how to make a gossip key.
+const remedySecret = "make one with: head -c 32 /dev/urandom | base64"
 
 // ReadSecret reads a gossip key of 32 bytes from the file at path: raw, or as
 // one word of hexadecimal digits or base64, with white space around it. The
 // error names the file, never its contents.
 func ReadSecret(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	b, err := statefile.ReadSecret(path)
 	if err != nil {
-		return nil, fmt.Errorf("read secret: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxSecretFile))
-	if err != nil {
-		return nil, fmt.Errorf("read secret: %w", err)
+		return nil, fmt.Errorf("secret: %w; %s", err, remedySecret)
 	}
 	if key := parseSecret(b); key != nil {
 		return key, nil
 	}
-	return nil, fmt.Errorf("secret file %s: need %d raw bytes, or %d hexadecimal digits, or %d characters of base64 (openssl rand -base64 %d)",
-		path, secretSize, hex.EncodedLen(secretSize), base64.StdEncoding.EncodedLen(secretSize), secretSize)
+	return nil, fmt.Errorf("secret: %s needs %d raw bytes, or %d hexadecimal digits, or %d characters of base64; %s",
+		path, secretSize, hex.EncodedLen(secretSize), base64.StdEncoding.EncodedLen(secretSize), remedySecret)
 }
 
 // parseSecret returns the key in b, nil if there is none.

@@ -33,34 +33,3 @@ func loadFile(dir, name string, parse func([]byte) error) error {
 	}
 	return nil
 }
-
-// saveFile writes b to the file of that name in dir, which must exist: at any
-// moment, and after a power cut, the file holds either what it held before or b.
-func saveFile(dir, name string, b []byte) error {
-	path := filepath.Join(dir, name)
-	if err := writeSynced(path+".new", b); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-func writeSynced(path string, b []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// syncDir makes a rename durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

@@ -95,6 +95,7 @@ func (c *conn) handshake(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, c.srv.p.cfg.Timeouts.Handshake)
 	defer cancel()
 	gated := &gatedConn{Conn: c.tcp, srv: c.srv}
+	defer gated.leave() // even if a fault of ours ends the handshake
 	conn := tls.Server(gated, c.srv.l.TLS)
 	err := conn.HandshakeContext(ctx)
 	gated.leave()

@@ -295,7 +295,7 @@ func TestCookieOfAHostThatVanishedWithManyIsKept(t *testing.T) {
 	l.hosts[0].Verdict = pool.Up
 	a.stop()
 	l.use(frozen)
-	l.ask(with("/unreachable", cookie), 502)
+	l.ask(with("/unreachable", cookie), 503)
 }
 
 func TestHostsHaveNoSayInTheCookie(t *testing.T) {

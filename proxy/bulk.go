@@ -42,13 +42,17 @@ func (x *exchange) bulk(l *link, up *upload, body *http1.Body) error {
 		default:
 			return nil
 		}
-		err := x.bulkStep(l, up, body)
-		<-bulkPlace
-		if err != nil {
+		if err := x.placedStep(l, up, body); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// placedStep moves one step of the body, and gives its place back.
+func (x *exchange) placedStep(l *link, up *upload, body *http1.Body) error {
+	defer func() { <-bulkPlace }()
+	return x.bulkStep(l, up, body)
 }
 
 // bulkStep moves one step of the body.

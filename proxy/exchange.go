@@ -224,19 +224,14 @@ func (x *exchange) reach() (*link, *upstream, error) {
 	for range 2 {
 		r := x.srv.p.routes.Load() // anew: connecting takes its time, and decisions fall meanwhile
 		host, rule := x.pick(r, failed)
-		switch {
-		case host == nil && failed == nil:
-			x.rule = rule
-			return nil, nil, errNoHost
-		case host == nil && rule == pool.RuleSession:
-			return nil, nil, errSessionHost
-		case host == nil:
-			return nil, nil, errUnreachable
-		case failed != nil:
-			rule = ruleRetry
-			x.again()
+		if host == nil {
+			return nil, nil, x.nowhere(rule, failed)
 		}
 		x.host, x.rule = host, rule
+		if failed != nil {
+			x.rule = ruleRetry
+			x.again()
+		}
 		u := r.upstreams[host.Name]
 		l, err := x.connect(u)
 		if err == nil {
@@ -254,6 +249,21 @@ func (x *exchange) reach() (*link, *upstream, error) {
 		failed = host
 	}
 	return nil, nil, errUnreachable
+}
+
+// nowhere says why no host was picked, by rule, for a request whose first host
+// has failed, unless that is nil. Where another host might have served but must
+// not have the key, the same request may succeed a little later.
+func (x *exchange) nowhere(rule balancer.Rule, failed *pool.Host) error {
+	switch {
+	case rule == pool.RuleSession:
+		x.rule = rule
+		return errSessionHost
+	case failed == nil, rule == pool.RuleFrozen:
+		x.rule = rule
+		return errNoHost
+	}
+	return errUnreachable
 }
 
 // Why there is no connection to a host.

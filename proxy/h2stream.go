@@ -58,6 +58,7 @@ func (s *stream) serve() {
 		if cause := recover(); cause != nil {
 			x.srv.reportPanic(cause, x.id)
 			s.cut()
+			x.abort()
 		}
 	}()
 	defer s.settle()

@@ -35,6 +35,39 @@ func TestARetryFindsTheTerminalThatHasOpenedMeanwhile(t *testing.T) {
 	}
 }
 
+// TestARetryThatMustNotGoElsewhereIsWorthTryingAgain has a page's host be out of
+// reach, and its retry find that no other host may have the key.
+func TestARetryThatMustNotGoElsewhereIsWorthTryingAgain(t *testing.T) {
+	live := &tunnel{host: "c"}
+	for name, meanwhile := range map[string]func(l *lab, token string){
+		"its terminal is on a host out of reach": func(l *lab, token string) {
+			l.p.sessions.enter([]byte(token), live, nil)
+		},
+		"the ring has been frozen": func(l *lab, _ string) {
+			l.use(func(s *pool.Snapshot) { s.Frozen = true })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b, c := newHost(t, "a"), newHost(t, "b"), newHost(t, "c")
+			l := start(t, nil, a, b, c)
+			token := l.token("a")
+			a.stop()
+			c.stop()
+			l.p.opt.Suspect = func(string) {
+				l.p.opt.Suspect = func(string) {}
+				meanwhile(l, token)
+			}
+			if r := l.ask(get("/page?token="+token), 503); r.Header.Get("Retry-After") == "" {
+				t.Errorf("no Retry-After in %v", r.Header)
+			}
+			if got := b.received(); got != "" {
+				t.Errorf("a second host got %q", got)
+			}
+			l.p.sessions.leave(live)
+		})
+	}
+}
+
 func TestARetryHeedsDecisionsMadeMeanwhile(t *testing.T) {
 	a, b, c := newHost(t, "a"), newHost(t, "b"), newHost(t, "c")
 	l := start(t, nil, a, b, c)

@@ -1,11 +1,18 @@
 package proxy
 
 import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"tokenring/tlsterm"
 )
 
 func TestFaultOfOursEndsOneConnectionOnly(t *testing.T) {
@@ -22,4 +29,80 @@ func TestFaultOfOursEndsOneConnectionOnly(t *testing.T) {
 	if log := l.log.String(); !strings.Contains(log, "nil map") || strings.Contains(log, mark) {
 		t.Errorf("the log should say what went wrong, without the token:\n%s", log)
 	}
+}
+
+// TestFaultInAHandshakeLeavesNoSession meets a fault of ours in each step of a
+// handshake after which the key counts as being on its host.
+func TestFaultInAHandshakeLeavesNoSession(t *testing.T) {
+	for name, path := range map[string]string{"before the answer": "/cut", "on a bad answer": "/bad"} {
+		t.Run(name, func(t *testing.T) {
+			l := start(t, nil, newHost(t, "a").on("/cut", says("", false)).on("/bad", says("HTTP/1.1 101 Switching Protocols\r\n\r\n", false)))
+			var nobody map[string]int
+			l.p.opt.Suspect = func(host string) { nobody[host]++ } // writes to a nil map
+			l.dial().send(upgrade(path, mark)).expectEnd()
+			eventually(t, "the fault is counted", func() bool { return testutil.ToFloat64(l.p.opt.Metrics.panics) == 1 })
+			eventually(t, "no session of the key", func() bool { host, _ := l.p.Session([]byte(mark)); return host == "" })
+		})
+	}
+}
+
+// TestFaultAmidALargeBodyGivesItsPlaceBack would use up the places for large
+// bodies, one with each fault.
+func TestFaultAmidALargeBodyGivesItsPlaceBack(t *testing.T) {
+	broken := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", bulkLeast*4, strings.Repeat("x", 20<<10))
+	l := start(t, nil, newHost(t, "a").on("/broken", says(broken, false)))
+	var nobody map[string]int
+	l.p.opt.Suspect = func(host string) { nobody[host]++ }
+	w := l.dial().send(get("/broken"))
+	_, _ = io.Copy(io.Discard, w.in)
+	eventually(t, "the fault is counted", func() bool { return testutil.ToFloat64(l.p.opt.Metrics.panics) == 1 })
+	if n := len(bulkPlace); n != 0 {
+		t.Errorf("%d places are taken", n)
+	}
+}
+
+// TestFaultInAStreamClosesTheHostsConnection has a stream of HTTP/2 end by a
+// fault of ours while its host still answers.
+func TestFaultInAStreamClosesTheHostsConnection(t *testing.T) {
+	gone := make(chan error, 1)
+	l := start(t, speaksH2(t), newHost(t, "a").on("/odd", func(w *wire, _ *http.Request) bool {
+		w.send("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n")
+		_ = w.SetDeadline(time.Now().Add(2 * time.Second))
+		_, err := io.Copy(io.Discard, w.in)
+		gone <- err
+		return false
+	}))
+	var nobody map[string]int
+	l.p.opt.Suspect = func(host string) { nobody[host]++ }
+	resp, err := l.h2client().Get("https://" + l.addr + "/odd")
+	if err == nil {
+		resp.Body.Close()
+		t.Errorf("got %s", resp.Status)
+	}
+	if err := <-gone; timedOut(err) {
+		t.Error("the host's connection stays open")
+	}
+}
+
+// TestFaultInATLSHandshakeGivesItsPlaceBack has the only place in the gate taken by
+// a handshake that meets a fault of ours.
+func TestFaultInATLSHandshakeGivesItsPlaceBack(t *testing.T) {
+	cert := certificate(t)
+	var faulty atomic.Bool
+	faulty.Store(true)
+	l := start(t, func(l *lab) {
+		withTLS(t, tlsterm.NewGate(1))(l)
+		l.cfg.Timeouts.Handshake = time.Second
+		l.listener.TLS = &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			if faulty.CompareAndSwap(true, false) {
+				panic("a fault of ours")
+			}
+			return &cert, nil
+		}}
+	}, newHost(t, "a"))
+	if nc, err := tls.Dial("tcp", l.addr, &tls.Config{InsecureSkipVerify: true}); err == nil {
+		nc.Close()
+		t.Fatal("the handshake succeeded")
+	}
+	l.dialTLS().send(get("/")).want(200)
 }

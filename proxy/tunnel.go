@@ -287,6 +287,13 @@ func (t *tunnel) endIfIdle() {}
 // abort implements life.
 func (t *tunnel) abort() { t.end(endShutdown) }
 
+// opened tells whether t has taken its connections over.
+func (t *tunnel) opened() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lot != nil
+}
+
 // ended returns what ended the tunnel, "" while it lives.
 func (t *tunnel) ended() string {
 	t.mu.Lock()

@@ -17,13 +17,17 @@ func (c *conn) openTunnel() {
 		return
 	}
 	defer l.close()
+	opened := false
+	defer func() { // even if a fault of ours ends the handshake
+		if !opened {
+			c.srv.p.sessions.leave(t)
+		}
+	}()
 	u.gauges.Requests.Add(1)
 	if inMaint(c.srv.p.routes.Load().snapshot, u.name) { // since it was chosen: Use may have missed t
 		t.end(endMaint)
 	}
-	if !c.handOver(t, l, u) {
-		c.srv.p.sessions.leave(t)
-	}
+	opened = c.handOver(t, l, u)
 }
 
 // claim reaches the key's host, and returns an opening tunnel there. While it was
@@ -145,13 +149,17 @@ func (c *conn) becomeTunnel(t *tunnel, l *link, u *upstream) bool {
 	c.x.out = append(head, l.in.Unread()...)
 	a := &account{srv: c.srv, upstream: u, entry: c.x.entry().lasting()}
 	a.open(t)
+	defer func() { // even if a fault of ours has kept the tunnel from opening
+		if !t.opened() {
+			a.close(t)
+		}
+	}()
 	err := t.open(passage{client: c.nc, host: l.nc, lot: c.srv.lot(), account: a}, c.x.out, early)
 	if err == nil {
 		c.x.handed = true
 		c.srv.p.opt.Metrics.answered(101)
 		return true
 	}
-	a.close(t)
 	if errors.Is(err, errEnded) {
 		c.tooLate(t)
 	} else {

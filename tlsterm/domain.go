@@ -1,11 +1,6 @@
 package tlsterm
 
-import (
-	"context"
-	"crypto/tls"
-
-	"golang.org/x/crypto/acme/autocert"
-)
+import "crypto/tls"
 
 // A domainState is one domain and what came of its order.
 type domainState struct {
@@ -34,26 +29,4 @@ func (d *domainState) expiry(file string) Expiry {
 		e.NotAfter = d.cert.Leaf.NotAfter
 	}
 	return e
-}
-
-// A timedCache bounds each access to the cache directory: autocert holds its
-// locks meanwhile, and a disk may hang.
-type timedCache struct{ dir autocert.Cache }
-
-func (c timedCache) Get(ctx context.Context, key string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, cacheTimeout)
-	defer cancel()
-	return c.dir.Get(ctx, key)
-}
-
-func (c timedCache) Put(ctx context.Context, key string, data []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, cacheTimeout)
-	defer cancel()
-	return c.dir.Put(ctx, key, data)
-}
-
-func (c timedCache) Delete(ctx context.Context, key string) error {
-	ctx, cancel := context.WithTimeout(ctx, cacheTimeout)
-	defer cancel()
-	return c.dir.Delete(ctx, key)
 }

@@ -16,13 +16,14 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
+
+	"tokenring/statefile"
 )
 
 const (
 	refreshEvery = time.Minute      // how often, at least, autocert is asked what it has by now
 	firstRetry   = 90 * time.Second // autocert remembers a failure for 60 s
 	lastRetry    = time.Hour
-	cacheTimeout = 5 * time.Second
 )
 
 // An issuer keeps one certificate per domain by way of autocert. Users'
@@ -46,7 +47,7 @@ func newIssuer(cfg ACME, log zerolog.Logger, found func(string, *tls.Certificate
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(cfg.Cache, 0o700); err != nil {
+	if err := statefile.MakeDir(cfg.Cache); err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
 	if info, err := os.Stat(cfg.Cache); err == nil && info.Mode().Perm()&0o077 != 0 {
@@ -61,7 +62,7 @@ func newIssuer(cfg ACME, log zerolog.Logger, found func(string, *tls.Certificate
 	}
 	i.manager = &autocert.Manager{
 		Prompt:     autocert.AcceptTOS,
-		Cache:      timedCache{autocert.DirCache(cfg.Cache)},
+		Cache:      newKeyCache(cfg.Cache),
 		HostPolicy: autocert.HostWhitelist(i.domains...),
 		Email:      cfg.Email,
 		Client: &acme.Client{

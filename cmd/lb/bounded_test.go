@@ -44,7 +44,7 @@ pool:
 		text += fmt.Sprintf("    - {name: %s, address: %q}\n", name, host.Listener.Addr())
 	}
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "admin.token"), []byte("swordfish\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "admin.token"), []byte(adminSecret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cfg, err := config.Parse(filepath.Join(dir, "lb.yaml"), []byte(text))
@@ -108,7 +108,7 @@ func (b *pairEdge) api(method, path, body string) answer {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer swordfish")
+	req.Header.Set("Authorization", "Bearer "+adminSecret)
 	req.Header.Set("Content-Type", "application/json")
 	var a answer
 	if err := json.Unmarshal([]byte(b.say(req)), &a); err != nil {

@@ -67,7 +67,7 @@ func (c *ctlCmd) operator() (*operator, error) {
 			address = reachable(cfg.Admin.Address)
 		}
 		if file == "" {
-			file = adminTokenFile(cfg)
+			file = cfg.Admin.TokenFileIn(cfg.StateDir)
 		}
 	}
 	base, err := baseURL(address)

@@ -63,6 +63,7 @@ func newEdge(cfg *config.Config, log zerolog.Logger, accessOut io.Writer) (*edge
 		Name: "lb_ring_changes_total", Help: "Tables swapped in that place some key elsewhere than the one before.",
 	})
 	for _, build := range []func() error{
+		func() error { return makeStateDir(cfg.StateDir) },
 		e.buildCertificates,
 		func() error { return e.buildProxy(accessOut) },
 		e.listen,

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,7 +109,7 @@ func shown(token string) string {
 // names nothing if there is no key for it yet: explaining leaves nothing behind.
 func existingDigester(cfg *config.Config) (balancer.Digester, error) {
 	if cfg.Peers.SecretFile == "" {
-		if _, err := os.Stat(filepath.Join(cfg.StateDir, "digest.key")); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(cfg.DigestKeyFile()); errors.Is(err, fs.ErrNotExist) {
 			return balancer.Digester{}, nil
 		}
 	}
