@@ -2,6 +2,7 @@ package health
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -25,12 +26,12 @@ type result struct {
 
 var errNotHTTP = errors.New("not an HTTP answer")
 
-// check asks the host at address once, within the configured timeout. It owns
-// no goroutine and no connection beyond its return.
-func (m *Monitor) check(ctx context.Context, address string) result {
+// check asks t once, within the configured timeout. It owns no goroutine and no
+// connection beyond its return.
+func (m *Monitor) check(ctx context.Context, t Target) result {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
 	defer cancel()
-	conn, err := m.dial(ctx, "tcp", address)
+	conn, err := m.dial(ctx, "tcp", t.Address)
 	if err != nil {
 		return m.explain(err)
 	}
@@ -41,7 +42,7 @@ func (m *Monitor) check(ctx context.Context, address string) result {
 	}
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	status, err := get(conn, path, m.hostField(address))
+	status, err := get(conn, path, cmp.Or(m.cfg.Host, t.Host, t.Address))
 	if err != nil {
 		return m.explain(err)
 	}
@@ -49,13 +50,6 @@ func (m *Monitor) check(ctx context.Context, address string) result {
 		return result{err: "status " + strconv.Itoa(status)}
 	}
 	return result{}
-}
-
-func (m *Monitor) hostField(address string) string {
-	if m.cfg.Host != "" {
-		return m.cfg.Host
-	}
-	return address
 }
 
 // get sends one GET on conn and returns the status of the final response. It

@@ -40,7 +40,7 @@ func TestAnswers(t *testing.T) {
 				r.set("h:1", row.answer)
 				m := New(Config{}, zerolog.Nop(), nil)
 				m.dial = r.dial
-				if got := m.check(t.Context(), "h:1"); got.err != row.want || got.ours {
+				if got := m.check(t.Context(), Target{Address: "h:1"}); got.err != row.want || got.ours {
 					t.Errorf("got %+v, want %q", got, row.want)
 				}
 			})
@@ -48,11 +48,20 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func TestHostFieldIsTheConfiguredOneOrTheAddress(t *testing.T) {
-	for host, want := range map[string]string{"": "10.0.0.1:4000", "ide.example.com": "ide.example.com"} {
+func TestHostFieldIsTheConfiguredOneOrTheTargets(t *testing.T) {
+	named := Target{Address: "10.0.0.1:4000", Host: "ide-1.internal:4000"}
+	for _, row := range []struct {
+		configured string
+		target     Target
+		want       string
+	}{
+		{"", Target{Address: "10.0.0.1:4000"}, "10.0.0.1:4000"},
+		{"", named, "ide-1.internal:4000"},
+		{"ide.example.com", named, "ide.example.com"},
+	} {
 		var got *http.Request
 		ours, theirs := net.Pipe()
-		m := New(Config{Host: host}, zerolog.Nop(), nil)
+		m := New(Config{Host: row.configured}, zerolog.Nop(), nil)
 		m.dial = func(context.Context, string, string) (net.Conn, error) { return ours, nil }
 		done := make(chan struct{})
 		go func() {
@@ -60,10 +69,10 @@ func TestHostFieldIsTheConfiguredOneOrTheAddress(t *testing.T) {
 			got, _ = http.ReadRequest(bufio.NewReader(theirs))
 			theirs.Close()
 		}()
-		m.check(t.Context(), "10.0.0.1:4000")
+		m.check(t.Context(), row.target)
 		<-done
-		if got == nil || got.Host != want || got.URL.Path != "/healthz" || got.Method != "GET" || !got.Close {
-			t.Errorf("host %q: the host got %+v", host, got)
+		if got == nil || got.Host != row.want || got.URL.Path != "/healthz" || got.Method != "GET" || !got.Close {
+			t.Errorf("%+v: the host got %+v, want the Host %q", row.target, got, row.want)
 		}
 	}
 }
@@ -103,11 +112,11 @@ func TestConnectCheckAsksOnlyForAConnection(t *testing.T) {
 	}
 	none := ""
 	m := New(Config{Path: &none}, zerolog.Nop(), nil)
-	if got := m.check(t.Context(), ln.Addr().String()); got.err != "" {
+	if got := m.check(t.Context(), Target{Address: ln.Addr().String()}); got.err != "" {
 		t.Errorf("open port: got %q", got.err)
 	}
 	ln.Close()
-	if got := m.check(t.Context(), ln.Addr().String()); got.err != "connection refused" {
+	if got := m.check(t.Context(), Target{Address: ln.Addr().String()}); got.err != "connection refused" {
 		t.Errorf("closed port: got %q, want connection refused", got.err)
 	}
 }
@@ -128,10 +137,10 @@ func TestResetAndSilenceOverRealSockets(t *testing.T) {
 		conn.Close()
 	}()
 	m := New(Config{Timeout: 200 * time.Millisecond}, zerolog.Nop(), nil)
-	if got := m.check(t.Context(), ln.Addr().String()); got.err != "connection reset" {
+	if got := m.check(t.Context(), Target{Address: ln.Addr().String()}); got.err != "connection reset" {
 		t.Errorf("reset: got %q", got.err)
 	}
-	if got := m.check(t.Context(), ln.Addr().String()); got.err != "timeout after 200ms" {
+	if got := m.check(t.Context(), Target{Address: ln.Addr().String()}); got.err != "timeout after 200ms" {
 		t.Errorf("a connection nobody accepts: got %q", got.err)
 	}
 }

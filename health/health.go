@@ -77,10 +77,16 @@ func ValidPath(path string) error {
 
 // A Target is a host to check. Its identity is the name: the same name with
 // another address is the same host that has moved.
-type Target struct{ Name, Address string }
+type Target struct {
+	Name    string
+	Address string // ip:port to connect to
+	Host    string // the Host field of HTTP checks, unless the configuration has one; "" for Address
+}
 
-// A Status is what is known about a target after a check.
+// A Status is what is known about a target after a check. It is about one
+// address: nothing that was found out at another address is in it.
 type Status struct {
+	Address string        // of the target, as Watch had it
 	Known   bool          // false until the first result that counts
 	Up      bool          // the verdict
 	Error   string        // what the last check ran into, "" if it passed; never foreign bytes
@@ -123,10 +129,10 @@ func New(cfg Config, log zerolog.Logger, report func(name string, s Status)) *Mo
 	}
 }
 
-// Watch replaces the targets. Those that are gone are no longer checked, new
-// ones are checked at once, and one whose address changed keeps its verdict
-// until the new address has been checked. It never blocks; of several targets
-// with one name the last counts.
+// Watch replaces the targets. Those that are gone are no longer checked. New
+// ones are checked at once, and so is one whose address has changed: it has no
+// verdict until a check of the new address counts. It never blocks; of several
+// targets with one name the last counts.
 func (m *Monitor) Watch(targets []Target) {
 	m.mu.Lock()
 	m.wanted = append([]Target(nil), targets...)
@@ -170,14 +176,14 @@ func (m *Monitor) Run(ctx context.Context) error {
 // waits for those it stops, so that no two ever ask, or speak for, one name.
 func (m *Monitor) reconcile(ctx context.Context, running *sync.WaitGroup) {
 	wanted := m.wantedByName()
-	last := m.stopOthers(wanted)
+	m.stopOthers(wanted)
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var fresh []*watcher
 	for name, t := range wanted {
 		if m.watchers[name] == nil {
-			w := newWatcher(m, t, last[name])
+			w := newWatcher(m, t)
 			m.watchers[name] = w
 			fresh = append(fresh, w)
 		}
@@ -203,9 +209,9 @@ func (m *Monitor) wantedByName() map[string]Target {
 	return wanted
 }
 
-// stopOthers stops the watchers that aren't wanted as they are, and returns
-// what each of them knew last.
-func (m *Monitor) stopOthers(wanted map[string]Target) map[string]Status {
+// stopOthers stops the watchers that aren't wanted as they are, and waits for
+// them.
+func (m *Monitor) stopOthers(wanted map[string]Target) {
 	m.mu.Lock()
 	var stopped []*watcher
 	for name, w := range m.watchers {
@@ -219,12 +225,9 @@ func (m *Monitor) stopOthers(wanted map[string]Target) map[string]Status {
 	for _, w := range stopped {
 		w.cancel()
 	}
-	last := make(map[string]Status, len(stopped))
 	for _, w := range stopped {
 		<-w.done
-		last[w.target.Name] = w.status
 	}
-	return last
 }
 
 // spread is how long the first check of one of n new targets waits: nothing

@@ -137,7 +137,7 @@ func TestFirstResultComesAtOnceAndDecides(t *testing.T) {
 		r.set("good:1", ok200)
 		r.set("bad:1", refuses)
 		start := time.Now()
-		m.Watch([]Target{{"good", "good:1"}, {"bad", "bad:1"}})
+		m.Watch([]Target{{Name: "good", Address: "good:1"}, {Name: "bad", Address: "bad:1"}})
 		synctest.Wait()
 		if s := b.last("good"); !s.Known || !s.Up || s.Error != "" || !s.Since.Equal(start) {
 			t.Errorf("good: got %+v", s)
@@ -154,7 +154,7 @@ func TestFirstResultComesAtOnceAndDecides(t *testing.T) {
 func TestHostGoesDownAfterFallFailuresAndBackUpAfterRise(t *testing.T) {
 	inBubble(t, Config{Interval: 2 * time.Second}, func(m *Monitor, r *region, b *book) {
 		r.set("h:1", ok200)
-		m.Watch([]Target{{"h", "h:1"}})
+		m.Watch([]Target{{Name: "h", Address: "h:1"}})
 		time.Sleep(time.Second)
 		r.set("h:1", bad503)
 		time.Sleep(1600 * time.Millisecond) // failures at 1.8–2.2 s, 2.25–2.75 s and 2.7–3.3 s
@@ -177,7 +177,7 @@ func TestHostGoesDownAfterFallFailuresAndBackUpAfterRise(t *testing.T) {
 func TestEveryResultIsReported(t *testing.T) {
 	inBubble(t, Config{Interval: time.Second}, func(m *Monitor, r *region, b *book) {
 		r.set("h:1", ok200)
-		m.Watch([]Target{{"h", "h:1"}})
+		m.Watch([]Target{{Name: "h", Address: "h:1"}})
 		time.Sleep(20 * time.Second)
 		all := b.all("h")
 		if len(all) < 18 || len(all) > 23 {
@@ -194,7 +194,7 @@ func TestEveryResultIsReported(t *testing.T) {
 func TestSuspicionBringsTheCheckForward(t *testing.T) {
 	inBubble(t, Config{Interval: time.Minute}, func(m *Monitor, r *region, b *book) {
 		r.set("h:1", ok200)
-		m.Watch([]Target{{"h", "h:1"}})
+		m.Watch([]Target{{Name: "h", Address: "h:1"}})
 		time.Sleep(time.Second)
 		m.Suspect("h")
 		m.Suspect("nobody")
@@ -208,7 +208,7 @@ func TestSuspicionBringsTheCheckForward(t *testing.T) {
 func TestFloodOfSuspicionsIsNoStormOfChecks(t *testing.T) {
 	inBubble(t, Config{Interval: time.Minute}, func(m *Monitor, r *region, b *book) {
 		r.set("h:1", ok200)
-		m.Watch([]Target{{"h", "h:1"}})
+		m.Watch([]Target{{Name: "h", Address: "h:1"}})
 		time.Sleep(time.Second)
 		for range 2000 {
 			m.Suspect("h")
@@ -234,7 +234,7 @@ func TestFloodOfSuspicionsIsNoStormOfChecks(t *testing.T) {
 func TestSlowHostTimesOut(t *testing.T) {
 	inBubble(t, Config{Timeout: 300 * time.Millisecond}, func(m *Monitor, r *region, b *book) {
 		r.set("h:1", hangs)
-		m.Watch([]Target{{"h", "h:1"}})
+		m.Watch([]Target{{Name: "h", Address: "h:1"}})
 		time.Sleep(time.Second)
 		if s := b.all("h")[0]; s.Up || s.Error != "timeout after 300ms" || s.Latency != 300*time.Millisecond {
 			t.Errorf("got %+v", s)
@@ -246,9 +246,9 @@ func TestRemovedTargetIsLeftAlone(t *testing.T) {
 	inBubble(t, Config{Interval: time.Second}, func(m *Monitor, r *region, b *book) {
 		r.set("a:1", ok200)
 		r.set("b:1", hangs)
-		m.Watch([]Target{{"a", "a:1"}, {"b", "b:1"}})
+		m.Watch([]Target{{Name: "a", Address: "a:1"}, {Name: "b", Address: "b:1"}})
 		time.Sleep(100 * time.Millisecond) // b's check is in flight
-		m.Watch([]Target{{"a", "a:1"}})
+		m.Watch([]Target{{Name: "a", Address: "a:1"}})
 		synctest.Wait()
 		time.Sleep(10 * time.Second)
 		if n := len(b.all("b")); n != 0 {
@@ -263,21 +263,24 @@ func TestRemovedTargetIsLeftAlone(t *testing.T) {
 	})
 }
 
-func TestMovedHostKeepsItsVerdictUntilTheNewAddressAnswers(t *testing.T) {
-	inBubble(t, Config{Timeout: time.Second}, func(m *Monitor, r *region, b *book) {
+func TestMovedHostHasNoVerdictUntilACheckOfTheNewAddressCounts(t *testing.T) {
+	inBubble(t, Config{Interval: time.Second}, func(m *Monitor, r *region, b *book) {
 		r.set("old:1", ok200)
-		r.set("new:1", hangs)
-		m.Watch([]Target{{"h", "old:1"}})
-		time.Sleep(time.Second)
-		up := b.last("h")
-		m.Watch([]Target{{"h", "new:1"}})
+		r.set("new:1", starved)
+		m.Watch([]Target{{Name: "h", Address: "old:1"}})
 		time.Sleep(500 * time.Millisecond)
-		if s := b.last("h"); s != up {
-			t.Errorf("before the new address answered: got %+v, want %+v", s, up)
+		if s := b.last("h"); !s.Up || s.Address != "old:1" {
+			t.Errorf("before: got %+v, want up at old:1", s)
 		}
-		time.Sleep(600 * time.Millisecond)
-		if s := b.last("h"); !s.Known || s.Up {
-			t.Errorf("after it failed: got %+v, want down by this one result", s)
+		m.Watch([]Target{{Name: "h", Address: "new:1"}})
+		time.Sleep(3 * time.Second)
+		if s := b.last("h"); s.Known || s.Up || s.Address != "new:1" || s.Error == "" {
+			t.Errorf("no check of new:1 has counted: got %+v, want nothing known of it but the shortage", s)
+		}
+		r.set("new:1", ok200)
+		time.Sleep(1100 * time.Millisecond)
+		if s := b.last("h"); !s.Up || s.Address != "new:1" || time.Since(s.Since) > 1100*time.Millisecond {
+			t.Errorf("new:1 has passed a check: got %+v, want up since then", s)
 		}
 		if n := len(r.times("old:1")); n != 1 {
 			t.Errorf("the old address was asked %d times, want 1", n)
@@ -285,17 +288,16 @@ func TestMovedHostKeepsItsVerdictUntilTheNewAddressAnswers(t *testing.T) {
 	})
 }
 
-func TestMovedHostThatAnswersDoesNotChange(t *testing.T) {
-	inBubble(t, Config{}, func(m *Monitor, r *region, b *book) {
+func TestOneFailureOfTheNewAddressIsEnough(t *testing.T) {
+	inBubble(t, Config{Timeout: time.Second}, func(m *Monitor, r *region, b *book) {
 		r.set("old:1", ok200)
-		r.set("new:1", ok200)
-		m.Watch([]Target{{"h", "old:1"}})
+		r.set("new:1", hangs)
+		m.Watch([]Target{{Name: "h", Address: "old:1"}})
 		time.Sleep(time.Second)
-		since := b.last("h").Since
-		m.Watch([]Target{{"h", "new:1"}})
-		time.Sleep(time.Second)
-		if s := b.last("h"); !s.Up || !s.Since.Equal(since) {
-			t.Errorf("got %+v, want up since %v", s, since)
+		m.Watch([]Target{{Name: "h", Address: "new:1"}})
+		time.Sleep(1100 * time.Millisecond)
+		if s := b.last("h"); !s.Known || s.Up || s.Address != "new:1" {
+			t.Errorf("got %+v, want down by this one result", s)
 		}
 	})
 }
@@ -303,11 +305,11 @@ func TestMovedHostThatAnswersDoesNotChange(t *testing.T) {
 func TestOurOwnShortageBlamesNobody(t *testing.T) {
 	inBubble(t, Config{Interval: time.Second}, func(m *Monitor, r *region, b *book) {
 		r.set("h:1", ok200)
-		m.Watch([]Target{{"h", "h:1"}})
+		m.Watch([]Target{{Name: "h", Address: "h:1"}})
 		time.Sleep(500 * time.Millisecond)
 		r.set("h:1", starved)
 		r.set("new:1", starved)
-		m.Watch([]Target{{"h", "h:1"}, {"new", "new:1"}})
+		m.Watch([]Target{{Name: "h", Address: "h:1"}, {Name: "new", Address: "new:1"}})
 		time.Sleep(20 * time.Second)
 		if s := b.last("h"); !s.Up || s.Error != "out of local sockets or files" {
 			t.Errorf("got %+v, want up, with the shortage shown", s)
@@ -324,7 +326,7 @@ func TestManyTargetsAreAllCheckedWithinAnInterval(t *testing.T) {
 		for i := range 300 {
 			name := "h" + string(rune('a'+i/26)) + string(rune('a'+i%26))
 			r.set(name+":1", ok200)
-			targets = append(targets, Target{name, name + ":1"})
+			targets = append(targets, Target{Name: name, Address: name + ":1"})
 		}
 		m.Watch(targets)
 		time.Sleep(time.Second)

@@ -22,11 +22,8 @@ type watcher struct {
 	nudge   chan struct{} // room for one: check sooner
 }
 
-// newWatcher makes a watcher that goes on from what was last known of the
-// name. That verdict was about another address, so the first result of the new
-// one overrules it alone.
-func newWatcher(m *Monitor, t Target, last Status) *watcher {
-	return &watcher{m: m, target: t, status: last, done: make(chan struct{}), nudge: make(chan struct{}, 1)}
+func newWatcher(m *Monitor, t Target) *watcher {
+	return &watcher{m: m, target: t, status: Status{Address: t.Address}, done: make(chan struct{}), nudge: make(chan struct{}, 1)}
 }
 
 // run checks the target, first after delay and then at the pace that its
@@ -34,7 +31,7 @@ func newWatcher(m *Monitor, t Target, last Status) *watcher {
 func (w *watcher) run(ctx context.Context, delay time.Duration) {
 	for next := time.Now().Add(delay); w.wait(ctx, next); {
 		start := time.Now()
-		r := w.m.check(ctx, w.target.Address)
+		r := w.m.check(ctx, w.target)
 		if ctx.Err() != nil {
 			return // the result tells of our leaving, not of the host
 		}

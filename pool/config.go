@@ -2,6 +2,7 @@ package pool
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -90,6 +91,9 @@ type Options struct {
 	// leaves the ring. It should exceed the time by which checks may notice the
 	// same event differently: interval, times fall, and a timeout. Default 5 s.
 	Settle time.Duration
+	// Lookup returns the addresses of a name in Config.Hosts, as
+	// net.Resolver.LookupNetIP does; nil stands for that of net.DefaultResolver.
+	Lookup func(ctx context.Context, network, name string) ([]netip.Addr, error)
 	// OnSnapshot, if not nil, is called with each snapshot, the first included,
 	// one call after the other, from Run's goroutine. It must not block.
 	OnSnapshot func(*Snapshot)

@@ -186,7 +186,7 @@ func TestAgentJoinsServesAndLeaves(t *testing.T) {
 	if h := host(); h.ID != 7 || h.Address != "127.0.0.1:4000" || h.Weight != 2 || h.Zone != "a" || h.Version != "9" || h.InRing {
 		t.Errorf("announced: %+v", h)
 	}
-	p.Hear("ide-1", Up, "", time.Now())
+	p.checked("ide-1", Up, "", time.Now())
 	eventually(t, "the host serves", func() bool { h := host(); return h.Serving() && h.Share > 0 })
 
 	weights <- 5
@@ -247,7 +247,7 @@ func TestRogueMembersHarmNothing(t *testing.T) {
 	startGossip(t, localHost("honest", "127.0.0.1:4"), gossiping)
 	eventually(t, "an honest host joins among them", func() bool { return p.Snapshot().Host("honest") != nil })
 	s := p.Snapshot()
-	if h := s.Host("static"); !h.Static || h.Contact != NoGossip || h.Address != "static.example:80" {
+	if h := s.Host("static"); !h.Static || h.Contact != NoGossip || h.Address != cfg.Hosts[0].Address {
 		t.Errorf("the static host was changed: %+v", h)
 	}
 	if s.Host("foreign") != nil {
@@ -266,7 +266,7 @@ func TestBalancersShareDecisionsAndDigests(t *testing.T) {
 	second, stopSecond := startPool(t, cfg, pc, "lb-2")
 	for _, p := range []*Pool{first, second} {
 		for _, name := range []string{"a", "b", "c"} {
-			p.Hear(name, Up, "", time.Now())
+			p.checked(name, Up, "", time.Now())
 		}
 	}
 	agree := func(p *Pool, peers int) bool {
@@ -297,7 +297,7 @@ func TestBalancersShareDecisionsAndDigests(t *testing.T) {
 
 	third, _ := startPool(t, cfg, pc, "lb-3")
 	for _, name := range []string{"a", "b", "c"} {
-		third.Hear(name, Up, "", time.Now())
+		third.checked(name, Up, "", time.Now())
 	}
 	select {
 	case <-third.Settled():
@@ -319,15 +319,15 @@ func TestBalancersShareWarmUps(t *testing.T) {
 	second, _ := startPool(t, cfg, pc, "lb-2")
 	for _, p := range []*Pool{first, second} {
 		for host, v := range map[string]Verdict{"a": Up, "b": Up, "c": Down} {
-			p.Hear(host, v, "", time.Now())
+			p.checked(host, v, "", time.Now())
 		}
 		<-p.Settled()
 	}
-	first.Hear("c", Up, "", time.Now())
+	first.checked("c", Up, "", time.Now())
 	warming := func(p *Pool) Warming { return p.Snapshot().Host("c").Warming }
 	eventually(t, "the host warms up for the one", func() bool { return warming(first) != Warming{} })
 	eventually(t, "the other has heard of it", func() bool { return strings.Contains(string(second.peers.LocalState(false)), "warm_ups") })
-	second.Hear("c", Up, "", time.Now())
+	second.checked("c", Up, "", time.Now())
 	eventually(t, "it warms up alike for the other", func() bool { return warming(second).Since.Equal(warming(first).Since) })
 }
 
@@ -342,7 +342,7 @@ func TestSettledWaitsForTheFirstHostOfTheGossip(t *testing.T) {
 		t.Error("settled with an unchecked host")
 	default:
 	}
-	p.Hear("ide-1", Up, "", time.Now())
+	p.checked("ide-1", Up, "", time.Now())
 	<-p.Settled()
 	if got, ok := p.Snapshot().Choose([]byte("k"), nil); !ok || got.Host.Name != "ide-1" {
 		t.Errorf("settled, and the key goes to %+v %t", got, ok)

@@ -28,6 +28,7 @@
 package pool
 
 import (
+	"cmp"
 	"sync/atomic"
 	"time"
 )
@@ -120,7 +121,8 @@ func (g *Gauges) busy() bool { return g.Sessions.Load() != 0 || g.InFlight.Load(
 type Host struct {
 	Name    string // its identity
 	ID      uint32 // a stable number, 0 for none
-	Address string // host:port of its service
+	Address string // ip:port of its service, where it is dialled and checked; "" as long as DNSName hasn't resolved
+	DNSName string // host:port, if that is how the config file names its address; else ""
 	Weight  int    // its share in relation to the others: by operators' decision, else as Announced
 	Zone    string
 	Version string // of the agent's software, "" for a host from the config file
@@ -175,6 +177,10 @@ const (
 	WhyWeight    = "weight 0"
 	WhyRoom      = "no room in the ring" // its weight is too much beside the others', or the policy needs an id of its own
 )
+
+// Authority returns host:port for a request that is about h itself: the name that
+// the config file gives it, if any, and else its address.
+func (h *Host) Authority() string { return cmp.Or(h.DNSName, h.Address) }
 
 // Serving reports whether h may get new requests now: it is in the ring and its
 // last verdict is Up.

@@ -16,10 +16,11 @@ type known struct {
 	name    string
 	static  bool
 	said    meta      // by the config file or in its metadata
-	moved   time.Time // when its address changed; older verdicts aren't about it
+	address string    // ip:port of its machine; "" as long as its name hasn't resolved
+	moved   time.Time // when that became its address; older verdicts aren't about it
 	contact Contact
-	lostAt  time.Time // since when contact is Lost or Missing
-	heard   hearing   // the last verdict
+	lostAt  time.Time   // since when contact is Lost or Missing
+	heard   CheckResult // the last one about address
 	ruling  ruling
 	gauges  *Gauges
 
@@ -84,11 +85,15 @@ const (
 func newKeeper(p *Pool, remembered memory) *keeper {
 	k := &keeper{p: p, log: p.log, record: record{memory: remembered}, table: new(balancer.Table)}
 	for _, h := range p.static {
-		k.add(&known{
+		static := &known{
 			name:   h.Name,
 			static: true,
 			said:   meta{Role: roleHost, Name: h.Name, ID: h.ID, Address: h.Address, Weight: h.Weight, Zone: h.Zone},
-		})
+		}
+		if _, _, named := splitName(h.Address); !named {
+			static.address = h.Address
+		}
+		k.add(static)
 	}
 	return k
 }
@@ -114,6 +119,8 @@ func (k *keeper) run(ctx context.Context) {
 		case <-k.p.peers.heard:
 			k.learn(k.p.peers.take())
 		case <-k.p.peers.roster.changed:
+		case <-k.p.resolver.changed:
+			k.resolve(k.p.resolver.list(), time.Now())
 		case r := <-k.p.requests:
 			k.decide(r, time.Now())
 		case made := <-k.p.builder.built:
@@ -165,7 +172,7 @@ func (k *keeper) greet(m member, now time.Time) {
 	i, ok := k.find(m.meta.Name)
 	switch {
 	case !ok:
-		k.add(&known{name: m.meta.Name, said: m.meta, contact: Alive})
+		k.add(&known{name: m.meta.Name, said: m.meta, address: m.meta.Address, contact: Alive})
 		k.outset.greet(m.meta.Name, now)
 		k.log.Info().Str("host", m.meta.Name).Str("address", m.meta.Address).Int("weight", m.meta.Weight).Msg("host joined")
 		return
@@ -174,13 +181,10 @@ func (k *keeper) greet(m member, now time.Time) {
 	}
 	h := k.hosts[i]
 	if h.contact == Missing {
-		h.contact, h.lostAt, h.heard, h.moved = Alive, time.Time{}, hearing{}, now
+		h.contact, h.lostAt, h.heard, h.moved = Alive, time.Time{}, CheckResult{}, now
 		k.log.Info().Str("host", h.name).Msg("a missing host has come")
 	}
-	if h.said.Address != m.meta.Address {
-		h.heard, h.moved = hearing{}, now
-		k.log.Info().Str("host", h.name).Str("from", h.said.Address).Str("address", m.meta.Address).Msg("host moved")
-	}
+	k.move(h, m.meta.Address, now)
 	if h.said.Weight != m.meta.Weight {
 		k.log.Info().Str("host", h.name).Int("from", h.said.Weight).Int("weight", m.meta.Weight).Msg("host announced another weight")
 	}
@@ -194,18 +198,54 @@ func (k *keeper) greet(m member, now time.Time) {
 	}
 }
 
-// hear takes verdicts in, and reports whether they say anything new. Most don't:
-// there is one after each check.
-func (k *keeper) hear(all map[string]hearing) (fresh bool) {
+// move takes down that h is at another address. What is known of it is about the
+// old one: it is unchecked until the new one has passed a check.
+func (k *keeper) move(h *known, address string, now time.Time) {
+	switch h.address {
+	case address:
+		return
+	case "":
+		k.log.Info().Str("host", h.name).Str("name", h.said.Address).Str("address", address).Msg("the name of a host resolves")
+	default:
+		k.log.Info().Str("host", h.name).Str("from", h.address).Str("address", address).Msg("host moved")
+	}
+	h.address, h.heard, h.moved = address, CheckResult{}, now
+}
+
+// unresolvedWhy is why a host is held for down of whose name no address is known.
+const unresolvedWhy = "its name doesn't resolve"
+
+// resolve takes in to which addresses the names of hosts have been resolved.
+func (k *keeper) resolve(found map[string]resolution, now time.Time) {
+	for host, r := range found {
+		i, ok := k.find(host)
+		switch {
+		case !ok:
+		case r.address != "":
+			k.move(k.hosts[i], r.address, now)
+		case r.failing && k.hosts[i].heard.Verdict == Unchecked:
+			k.hosts[i].heard = CheckResult{Verdict: Down, Error: unresolvedWhy, At: now}
+		}
+	}
+}
+
+// hear takes results of checks in, and reports whether they say anything new. Most
+// don't: there is one after each check. One about another address than the host's
+// says nothing of it. One that doesn't count changes no verdict, but why there is
+// none yet.
+func (k *keeper) hear(all map[string]CheckResult) (fresh bool) {
 	for name, news := range all {
 		i, ok := k.find(name)
-		if !ok || k.hosts[i].contact == Missing || news.verdict == Unchecked || news.at.Before(k.hosts[i].moved) {
+		if !ok || k.hosts[i].contact == Missing || news.Address != k.hosts[i].address || news.At.Before(k.hosts[i].moved) {
 			continue
 		}
 		h := k.hosts[i]
-		fresh = fresh || h.heard.verdict != news.verdict || h.heard.why != news.why
-		if h.heard.verdict != news.verdict {
-			k.log.Info().Str("host", name).Stringer("verdict", news.verdict).Str("why", news.why).Msg("host checked")
+		if news.Verdict == Unchecked && h.heard.Verdict != Unchecked {
+			continue
+		}
+		fresh = fresh || h.heard.Verdict != news.Verdict || h.heard.Error != news.Error
+		if h.heard.Verdict != news.Verdict {
+			k.log.Info().Str("host", name).Stringer("verdict", news.Verdict).Str("why", news.Error).Msg("host checked")
 		}
 		h.heard = news
 	}

@@ -71,7 +71,7 @@ func (k *keeper) witnesses() []witness {
 			crowded:  slices.Contains(k.out, h.name),
 			contact:  h.contact,
 			lostAt:   h.lostAt,
-			verdict:  h.heard.verdict,
+			verdict:  h.heard.Verdict,
 			busy:     h.gauges.busy(),
 			admitted: h.ruling.admitted,
 			inRing:   h.ruling.inRing,
@@ -215,10 +215,15 @@ func (k *keeper) snapshot(before *Snapshot, now time.Time) *Snapshot {
 
 func (k *keeper) host(h *known) *Host {
 	d := k.decided.state(h.name)
+	dnsName := ""
+	if _, _, named := splitName(h.said.Address); named {
+		dnsName = h.said.Address
+	}
 	return &Host{
 		Name:       h.name,
 		ID:         h.said.ID,
-		Address:    h.said.Address,
+		Address:    h.address,
+		DNSName:    dnsName,
 		Weight:     k.placed(h).Weight,
 		Announced:  h.said.Weight,
 		Weighed:    k.weighed(h.name),
@@ -231,9 +236,9 @@ func (k *keeper) host(h *known) *Host {
 		Leaving:    h.said.Leaving,
 		Static:     h.static,
 		Contact:    h.contact,
-		Verdict:    h.heard.verdict,
-		CheckError: h.heard.why,
-		CheckedAt:  h.heard.at,
+		Verdict:    h.heard.Verdict,
+		CheckError: h.heard.Error,
+		CheckedAt:  h.heard.At,
 		InRing:     h.ruling.inRing,
 		WhyNot:     h.ruling.whyNot,
 		Gauges:     h.gauges,

@@ -260,7 +260,7 @@ func TestARestartFindsTheMembersWithoutSeeds(t *testing.T) {
 
 	first, stop := startPoolIn(t, dir, cfg, pc)
 	eventually(t, "the host is known", func() bool { return first.Snapshot().Host("ide-1") != nil })
-	first.Hear("ide-1", Up, "", time.Now())
+	first.checked("ide-1", Up, "", time.Now())
 	<-first.Settled()
 	eventually(t, "the peer is known", func() bool { return len(first.Snapshot().Peers) == 1 })
 	stop()
@@ -272,7 +272,7 @@ func TestARestartFindsTheMembersWithoutSeeds(t *testing.T) {
 	second, _ := startPoolIn(t, dir, cfg, pc)
 	eventually(t, "the host is found again", func() bool { h := second.Snapshot().Host("ide-1"); return h != nil && h.Contact == Alive })
 	eventually(t, "the peer is found again", func() bool { peers := second.Snapshot().Peers; return len(peers) == 1 && peers[0].Alive })
-	second.Hear("ide-1", Up, "", time.Now())
+	second.checked("ide-1", Up, "", time.Now())
 	<-second.Settled()
 	for _, h := range second.Snapshot().Hosts {
 		if h.Name != "ide-1" {

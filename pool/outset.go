@@ -84,9 +84,10 @@ func (k *keeper) miss(now time.Time) {
 		k.add(&known{
 			name:    m.Name,
 			said:    m,
+			address: m.Address,
 			contact: Missing,
 			lostAt:  r.Seen,
-			heard:   hearing{Down, unknownWhy, now},
+			heard:   CheckResult{Verdict: Down, Error: unknownWhy, At: now},
 			ruling:  ruling{admitted: true, inRing: true},
 		})
 		k.log.Warn().Str("host", m.Name).Time("seen", r.Seen).Msg("a host of the ring is missing since this balancer started")
@@ -128,7 +129,7 @@ func (k *keeper) complete() bool {
 		return false
 	}
 	unchecked := func(h *known) bool { // one in maintenance isn't checked at all
-		return h.heard.verdict == Unchecked && k.decided.state(h.name).State != Maint
+		return h.heard.Verdict == Unchecked && k.decided.state(h.name).State != Maint
 	}
 	return !slices.ContainsFunc(k.hosts, unchecked) && !k.rebuilding() && len(k.asked.past) == 0
 }

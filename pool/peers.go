@@ -145,10 +145,7 @@ func (p *peers) NotifyMsg(b []byte) {
 			p.inbox.warmUps.merge(w)
 		}
 	}
-	select {
-	case p.heard <- struct{}{}:
-	default:
-	}
+	note(p.heard)
 }
 
 // MergeRemoteState implements memberlist.Delegate.

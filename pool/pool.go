@@ -34,6 +34,7 @@ type Pool struct {
 	gossip    *gossip // nil: only hosts of the config file
 	peers     *peers
 	builder   *builder
+	resolver  *resolver
 	scribe    *scribe
 	diary     *diary
 	keeper    *keeper // Run's, once it runs
@@ -45,14 +46,15 @@ type Pool struct {
 
 	heardNote chan struct{} // room for one: there is something in heard
 	mu        sync.Mutex
-	heard     map[string]hearing // the newest by host
+	heard     map[string]CheckResult // the newest by host
 }
 
-// A hearing is what Hear was told.
-type hearing struct {
-	verdict Verdict
-	why     string
-	at      time.Time
+// A CheckResult is what a health check has found out about a host.
+type CheckResult struct {
+	Address string    // ip:port that was asked: the result is about nothing else
+	Verdict Verdict   // Unchecked if no check of this address has counted yet
+	Error   string    // what the check ran into, "" if it passed; holds no foreign bytes
+	At      time.Time // when it ended
 }
 
 // A request is an operator's decision on its way to Run.
@@ -93,12 +95,13 @@ func newPool(cfg Config, pc PeersConfig, o Options, pace pace) (*Pool, error) {
 		roster:    newRoster(self.node(), door, o.Logger),
 		peers:     newPeers(self, o.Logger),
 		builder:   builder,
+		resolver:  newResolver(cfg.Hosts, o.Lookup, o.Logger),
 		scribe:    newScribe(o.StateDir),
 		settled:   make(chan struct{}),
 		stopped:   make(chan struct{}),
 		requests:  make(chan request),
 		heardNote: make(chan struct{}, 1),
-		heard:     map[string]hearing{},
+		heard:     map[string]CheckResult{},
 	}
 	if o.Settle > 0 {
 		p.patience.settle = o.Settle
@@ -237,6 +240,7 @@ func (p *Pool) Run(ctx context.Context) error {
 	var parts errgroup.Group
 	parts.Go(func() error { p.builder.run(ctx); return nil })
 	parts.Go(func() error { p.peers.run(ctx, p.self); return nil })
+	parts.Go(func() error { p.resolver.run(ctx); return nil })
 	parts.Go(func() error { p.scribe.run(ctx); return nil })
 	parts.Go(func() error { p.diary.run(ctx); return nil })
 	if p.gossip != nil {
@@ -262,25 +266,30 @@ func (p *Pool) Snapshot() *Snapshot { return p.current.Load() }
 // and stays open if Run ends before.
 func (p *Pool) Settled() <-chan struct{} { return p.settled }
 
-// Hear takes a verdict of the health checks into account. why is the reason of
-// Down and holds no foreign bytes; at is when the check ended. It never blocks,
-// and of verdicts that come faster than they are looked at only the last counts.
-func (p *Pool) Hear(host string, v Verdict, why string, at time.Time) {
+// Hear takes a result of the health checks into account, unless it is about
+// another address than the host has now. It never blocks, and of results that come
+// faster than they are looked at only the last counts.
+func (p *Pool) Hear(host string, r CheckResult) {
 	p.mu.Lock()
-	p.heard[host] = hearing{v, why, at}
+	p.heard[host] = r
 	p.mu.Unlock()
+	note(p.heardNote)
+}
+
+// note leaves a note on a channel with room for one: look again.
+func note(c chan<- struct{}) {
 	select {
-	case p.heardNote <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
 // overheard returns what Hear was told since the last call.
-func (p *Pool) overheard() map[string]hearing {
+func (p *Pool) overheard() map[string]CheckResult {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	all := p.heard
-	p.heard = map[string]hearing{}
+	p.heard = map[string]CheckResult{}
 	return all
 }
 

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -62,10 +63,17 @@ func (l *life) pass(d time.Duration) {
 	synctest.Wait()
 }
 
+// checked tells a result of the checks of a host, at the address that it has.
+func (p *Pool) checked(host string, v Verdict, why string, at time.Time) {
+	if h := p.Snapshot().Host(host); h != nil {
+		p.Hear(host, CheckResult{Address: h.Address, Verdict: v, Error: why, At: at})
+	}
+}
+
 // see tells a verdict about hosts, and waits for the table.
 func (l *life) see(v Verdict, hosts ...string) {
 	for _, host := range hosts {
-		l.Hear(host, v, map[Verdict]string{Down: "refused"}[v], time.Now())
+		l.checked(host, v, map[Verdict]string{Down: "refused"}[v], time.Now())
 	}
 	l.pass(2 * gather)
 }
@@ -103,8 +111,8 @@ func (l *life) wantRing(want, why string) {
 
 func statics(names ...string) Config {
 	var cfg Config
-	for _, name := range names {
-		cfg.Hosts = append(cfg.Hosts, StaticHost{Name: name, Address: name + ".example:80"})
+	for i, name := range names {
+		cfg.Hosts = append(cfg.Hosts, StaticHost{Name: name, Address: fmt.Sprintf("10.1.0.%d:80", i+1)})
 	}
 	return cfg
 }
@@ -218,7 +226,7 @@ func TestHostsThatJoinTogetherMakeOneTable(t *testing.T) {
 		l := live(t, statics("a", "b", "c", "d"), quiet())
 		defer l.stop()
 		for _, name := range []string{"a", "b", "c", "d"} {
-			l.Hear(name, Up, "", time.Now())
+			l.checked(name, Up, "", time.Now())
 			l.pass(gather / 10)
 		}
 		l.pass(gather)
@@ -249,7 +257,7 @@ func TestGossipedHostComesMovesAndGoes(t *testing.T) {
 
 		m.Address = "10.0.0.99:4000"
 		l.gossips(m, false)
-		l.Hear("ide-1", Up, "", time.Now().Add(-time.Second)) // about the old address
+		l.checked("ide-1", Up, "", time.Now().Add(-time.Second)) // about the old address
 		l.pass(time.Second)
 		h := l.Snapshot().Host("ide-1")
 		if h.Address != m.Address || h.Gauges != gauges || h.Verdict != Unchecked || h.Serving() {
@@ -383,7 +391,7 @@ func TestRepeatedVerdictsDoNotFloodSnapshots(t *testing.T) {
 		l.see(Up, "a", "b")
 		before := len(l.shots)
 		for range 1000 {
-			l.Hear("a", Up, "", time.Now())
+			l.checked("a", Up, "", time.Now())
 			l.pass(10 * time.Millisecond)
 		}
 		l.pass(staleness)

@@ -112,12 +112,7 @@ func (r *roster) prune(now time.Time, patience time.Duration) {
 }
 
 // note tells whoever reads changed to look at list again.
-func (r *roster) note() {
-	select {
-	case r.changed <- struct{}{}:
-	default:
-	}
-}
+func (r *roster) note() { note(r.changed) }
 
 // NotifyJoin implements memberlist.EventDelegate. It is also called for
 // ourselves, before Create returns.

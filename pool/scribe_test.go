@@ -27,7 +27,7 @@ func TestADiskThatHangsDelaysNoVerdict(t *testing.T) {
 	hear := func(v Verdict, hosts ...string) {
 		t.Helper()
 		for _, host := range hosts {
-			p.Hear(host, v, "", time.Now())
+			p.checked(host, v, "", time.Now())
 			eventually(t, host+" is "+v.String(), func() bool { return p.Snapshot().Host(host).Verdict == v })
 		}
 	}
@@ -68,9 +68,9 @@ func TestWhatHappensJustBeforeTheEndIsWrittenDown(t *testing.T) {
 		l.see(Up, "a")
 		l.pass(settleLimit)
 		for range 20 {
-			l.Hear("b", Up, "", time.Now())
+			l.checked("b", Up, "", time.Now())
 			l.pass(time.Second)
-			l.Hear("b", Down, "", time.Now())
+			l.checked("b", Down, "", time.Now())
 			l.pass(time.Second)
 		}
 		want := l.keeper.warmUps["b"].Number

@@ -30,7 +30,7 @@ func (k *keeper) hasPast(r ramp) bool {
 func (k *keeper) watch(now time.Time) {
 	var came []*known
 	for _, h := range k.hosts {
-		serving := h.ruling.inRing && h.heard.verdict == Up
+		serving := h.ruling.inRing && h.heard.Verdict == Up
 		h.kept = h.kept || k.freeze.frozen && h.ruling.inRing && !serving
 		switch {
 		case serving == h.serving:

@@ -73,13 +73,13 @@ func TestPeersAreToldOfAWarmUpAtOnce(t *testing.T) {
 	for _, p := range []*Pool{first, second} {
 		eventually(t, "a peer", func() bool { return len(p.Snapshot().Peers) == 1 })
 		for name, v := range map[string]Verdict{"a": Up, "b": Up, "c": Down} {
-			p.Hear(name, v, "", time.Now())
+			p.checked(name, v, "", time.Now())
 		}
 		<-p.Settled()
 	}
-	first.Hear("c", Up, "", time.Now())
+	first.checked("c", Up, "", time.Now())
 	eventually(t, "it warms up", func() bool { return first.Snapshot().Host("c").Warming != (Warming{}) })
-	second.Hear("c", Up, "", time.Now())
+	second.checked("c", Up, "", time.Now())
 	began := first.Snapshot().Host("c").Warming.Since
 	eventually(t, "it is the same warm-up", func() bool { return second.Snapshot().Host("c").Warming.Since.Equal(began) })
 }

@@ -15,7 +15,7 @@ func (x *exchange) appendRequest(dst []byte) []byte {
 	if len(r.Host) > 0 {
 		dst = http1.AppendField(dst, []byte("Host"), r.Host)
 	} else { // HTTP/1.0 may come without one, but what we send is HTTP/1.1
-		dst = http1.AppendFieldString(dst, "Host", x.host.Address)
+		dst = http1.AppendFieldString(dst, "Host", x.host.Authority())
 	}
 	hidden := x.srv.p.affinity.hidden()
 	for i := range r.Fields {

@@ -311,8 +311,8 @@ func (e *edge) use(s *pool.Snapshot) {
 	}
 	targets := make([]health.Target, 0, len(s.Hosts))
 	for _, h := range s.Hosts {
-		if h.State != pool.Maint && h.Contact != pool.Missing { // who knows whose the address is now
-			targets = append(targets, health.Target{Name: h.Name, Address: h.Address})
+		if h.Address != "" && h.State != pool.Maint && h.Contact != pool.Missing { // who knows whose the address is now
+			targets = append(targets, health.Target{Name: h.Name, Address: h.Address, Host: h.Authority()})
 		}
 	}
 	e.monitor.Watch(targets)
@@ -327,7 +327,7 @@ func (e *edge) checked(name string, s health.Status) {
 	case s.Known:
 		verdict = pool.Down
 	}
-	e.pool.Hear(name, verdict, s.Error, s.At)
+	e.pool.Hear(name, pool.CheckResult{Address: s.Address, Verdict: verdict, Error: s.Error, At: s.At})
 }
 
 func (e *edge) expiries() []tlsterm.Expiry {
