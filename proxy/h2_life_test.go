@@ -11,6 +11,7 @@ import (
 )
 
 func TestStopLetsHTTP2StreamsFinish(t *testing.T) {
+	t.Parallel()
 	asked, letGo := make(chan bool), make(chan bool)
 	l := start(t, speaksH2(t), newHost(t, "a").on("/hold", hold(asked, letGo)))
 	idle := l.dialH2()

@@ -30,6 +30,7 @@ import (
 const mark = "s3cr3t"
 
 func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", "16") // the default: parallel tests wait for deadlines, not for a processor
 	before := runtime.NumGoroutine()
 	code := m.Run()
 	if f := flag.Lookup("test.fuzz"); f.Value.String() != "" {

@@ -85,6 +85,7 @@ func TestParkedConnectionEndsWhenItsTimeHasPassed(t *testing.T) {
 // TestWakingWithoutARequestGainsNoTime: the bytes of a TLS record that never
 // ends wake a parked connection, but its time goes on.
 func TestWakingWithoutARequestGainsNoTime(t *testing.T) {
+	t.Parallel()
 	const idle = 2 * time.Second
 	l := start(t, func(l *lab) {
 		withTLS(t, nil)(l)

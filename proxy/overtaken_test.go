@@ -88,6 +88,7 @@ func TestARetryHeedsDecisionsMadeMeanwhile(t *testing.T) {
 // connection. Meanwhile its checks fail, and the user's second try opens a terminal on
 // another host, from which the first try must not take the user away.
 func TestATerminalThatComesTooLateCutsNone(t *testing.T) {
+	t.Parallel()
 	l := start(t, withBound(nil), newHost(t, "a").on("/ws", accept(echo)), newHost(t, "b").on("/ws", accept(echo)))
 	token := l.token("a")
 	slow := newSlowListener(t)

@@ -11,6 +11,7 @@ import (
 // TestTheRunbookCanBeFollowed runs the commands of docs/migrating.md that need no
 // HAProxy, from top to bottom, with the example that it names and on other ports.
 func TestTheRunbookCanBeFollowed(t *testing.T) {
+	t.Parallel()
 	text := readFile(t, "../../docs/migrating.md")
 	ports := map[string]string{}
 	for _, port := range []string{"8080", "8099", "7000", "7951", "7952", "7953", "4001", "4002", "4003"} {

@@ -49,6 +49,7 @@ var elsewhere = []string{"go test ./...", "make integration", "make bench"}
 // TestReadmesCommandsWork runs README.md from top to bottom, as a reader would,
 // on other ports.
 func TestReadmesCommandsWork(t *testing.T) {
+	t.Parallel()
 	r, ports := readReadme(t), map[string]string{}
 	for _, port := range []string{"8443", "8080", "7000", "7946", "7951", "4001"} {
 		ports[port] = strconv.Itoa(freePort(0))

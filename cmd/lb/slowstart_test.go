@@ -8,6 +8,7 @@ import (
 // TestAHostThatReturnsGetsItsTokensSlowly drains a host and takes it back: its
 // tokens stay where they were for at least a second, and come back within four.
 func TestAHostThatReturnsGetsItsTokensSlowly(t *testing.T) {
+	t.Parallel()
 	b := startPair(t, "", "slow_start: 4s")
 	tokens := b.tokens(30) // of a
 	b.api("PATCH", "/v1/hosts/a", `{"state":"drain"}`)

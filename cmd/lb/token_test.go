@@ -116,6 +116,7 @@ func TestTheTokenAppearsNowhere(t *testing.T) {
 // TestPlainListenerNeverRedirectsWithTheToken: the query of a redirect is what
 // travels in clear, and into histories.
 func TestPlainListenerNeverRedirectsWithTheToken(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := writeDemoFiles(dir, freePort(0), freePort(0), "0123456789abcdef"); err != nil {
 		t.Fatal(err)
