@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -58,10 +59,12 @@ func TestStatusSumsUp(t *testing.T) {
 
 func TestStatusTellsOfAFrozenRing(t *testing.T) {
 	r := newRegion()
-	r.put(r.Snapshot().Hosts, func(s *pool.Snapshot) { s.Frozen, s.FrozenSince, s.Alarm = true, aDay, "3 of 4 hosts vanished" })
+	r.put(r.Snapshot().Hosts, func(s *pool.Snapshot) {
+		s.Frozen, s.FrozenSince, s.FrozenUntil, s.Alarm = true, aDay, aDay.Add(time.Minute), "3 of 4 hosts vanished"
+	})
 	got := decode[statusBody](t, ask(newServer(t, r, io.Discard), "GET", "/v1/status", ""), http.StatusOK)
-	if !got.Frozen || !got.FrozenSince.Equal(aDay) || got.Alarm != "3 of 4 hosts vanished" {
-		t.Errorf("got frozen %t since %v, alarm %q", got.Frozen, got.FrozenSince, got.Alarm)
+	if !got.Frozen || !got.FrozenSince.Equal(aDay) || !got.FrozenUntil.Equal(aDay.Add(time.Minute)) || got.Alarm != "3 of 4 hosts vanished" {
+		t.Errorf("got frozen %t since %v until %v, alarm %q", got.Frozen, got.FrozenSince, got.FrozenUntil, got.Alarm)
 	}
 }
 

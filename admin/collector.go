@@ -31,7 +31,8 @@ var (
 
 	hostsKnown   = metric("hosts", "Hosts known.")
 	hostsServing = metric("hosts_serving", "Hosts that may get new requests now.")
-	ringFrozen   = metric("ring_frozen", "1 if the ring is frozen because most hosts vanished at once, else 0.")
+	ringFrozen   = metric("ring_frozen", "1 if the ring is frozen because many hosts vanished at once, else 0.")
+	ringFreezes  = metric("ring_freezes_expired_total", "Freezes of the ring that ended by themselves after pool.freeze.for: other hosts have served the tokens of hosts that vanished.")
 	ringVersion  = metric("ring_version", "How many rings have been in force since this balancer started.")
 	ringBuilt    = metric("ring_built_timestamp_seconds", "When the ring in force was built, as Unix time; changes() of it counts the rings.")
 	ringInfo     = metric("ring_info", "Always 1; the digest is the same on all balancers that place every token alike.", "policy", "digest")
@@ -61,7 +62,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		hostUp, hostState, hostInRing, hostServing, hostWeight, hostWarming, hostShare, hostFull,
 		hostSessions, hostInFlight, hostRequests, hostConnects, hostResets,
-		hostsKnown, hostsServing, ringFrozen, ringVersion, ringBuilt, ringInfo, ringDiscord, peersKnown, certExpiry,
+		hostsKnown, hostsServing, ringFrozen, ringFreezes, ringVersion, ringBuilt, ringInfo, ringDiscord, peersKnown, certExpiry,
 	} {
 		ch <- d
 	}
@@ -125,6 +126,7 @@ func (m metrics) ring(snap *pool.Snapshot) {
 	m.gauge(hostsKnown, float64(counts.Total))
 	m.gauge(hostsServing, float64(counts.Serving))
 	m.gauge(ringFrozen, indicator(snap.Frozen))
+	m.counter(ringFreezes, snap.FreezesExpired)
 	m.gauge(ringVersion, float64(snap.TableNumber))
 	m.gauge(ringInfo, 1, snap.Table.Policy(), snap.Table.Digest())
 	m.gauge(ringDiscord, secondsSince(snap.DisagreeSince()))

@@ -22,6 +22,7 @@ type ringBody struct {
 	SlowStart   float64        `json:"slow_start_seconds" doc:"How long a host that comes into service takes until it has all its tokens; 0: it has them at once"`
 	Frozen      bool           `json:"frozen"`
 	FrozenSince *time.Time     `json:"frozen_since,omitempty"`
+	FrozenUntil *time.Time     `json:"frozen_until,omitempty" doc:"When the freeze ends by itself, at the latest"`
 	Alarm       string         `json:"alarm,omitempty"`
 	Shares      []shareBody    `json:"shares" doc:"What each host owns"`
 	Agree       bool           `json:"agree" doc:"Whether all other balancers that are alive have this ring"`
@@ -59,6 +60,7 @@ func (s *Server) ring(snap *pool.Snapshot) ringBody {
 		SlowStart:   snap.SlowStart.Seconds(),
 		Frozen:      snap.Frozen,
 		FrozenSince: when(snap.FrozenSince),
+		FrozenUntil: when(snap.FrozenUntil),
 		Alarm:       snap.Alarm,
 		Shares:      shares(snap.Table),
 		Agree:       agree(snap.Peers),

@@ -20,9 +20,10 @@ type statusBody struct {
 	InFlight      int64             `json:"in_flight" doc:"Requests under way through this balancer"`
 	RingVersion   uint64            `json:"ring_version" doc:"Counts the rings that have been in force since this balancer started"`
 	RingDigest    string            `json:"ring_digest" doc:"The same on all balancers that place every token alike"`
-	Frozen        bool              `json:"frozen" doc:"Whether the ring is frozen because most hosts vanished at once"`
+	Frozen        bool              `json:"frozen" doc:"Whether the ring is frozen because many hosts vanished at once: their tokens get 503"`
 	FrozenSince   *time.Time        `json:"frozen_since,omitempty"`
-	Alarm         string            `json:"alarm,omitempty"`
+	FrozenUntil   *time.Time        `json:"frozen_until,omitempty" doc:"When the freeze ends by itself, at the latest"`
+	Alarm         string            `json:"alarm,omitempty" doc:"What an operator should look at, and what to do"`
 	Agree         bool              `json:"agree" doc:"Whether all other balancers that are alive have this ring"`
 	Disagree      *time.Time        `json:"disagree_since,omitempty" doc:"Since when one of them has had another; missing when all agree"`
 	Peers         []peerBody        `json:"peers"`
@@ -79,6 +80,7 @@ func (s *Server) status(snap *pool.Snapshot) statusBody {
 		RingDigest:    snap.Table.Digest(),
 		Frozen:        snap.Frozen,
 		FrozenSince:   when(snap.FrozenSince),
+		FrozenUntil:   when(snap.FrozenUntil),
 		Alarm:         snap.Alarm,
 		Peers:         peersOf(snap),
 		Agree:         agree(snap.Peers),

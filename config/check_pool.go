@@ -28,7 +28,21 @@ func (c *Config) checkPool(d *document) {
 		d.fail("pool.slow_start", fmt.Sprintf("%v is not in %v..%v", p.SlowStart, pool.MinSlowStart, pool.MaxSlowStart),
 			"it goes in steps of at least a second, the first of which takes nothing; leave it out for none")
 	}
+	d.checkFreeze(p.Freeze)
 	c.checkHosts(d)
+}
+
+func (d *document) checkFreeze(f pool.FreezeConfig) {
+	const off = "write `freeze: off` if the ring is never to freeze"
+	if d.has("pool.freeze.share") && !(f.Share > 0 && f.Share < 1) {
+		d.fail("pool.freeze.share", fmt.Sprintf("%v is no share between 0 and 1", f.Share), "0.5 is more than half of the hosts; "+off)
+	}
+	if d.has("pool.freeze.for") && (f.For < pool.MinFreeze || f.For > pool.MaxFreeze) {
+		d.fail("pool.freeze.for", fmt.Sprintf("%v is not in %v..%v", f.For, pool.MinFreeze, pool.MaxFreeze), off)
+	}
+	if d.has("pool.freeze.min_hosts") && f.MinHosts < 1 {
+		d.fail("pool.freeze.min_hosts", fmt.Sprintf("%d hosts are no ring", f.MinHosts), "write 1 for rings of any size")
+	}
 }
 
 func (c *Config) checkPeers(d *document) {

@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"tokenring/balancer"
+	"tokenring/pool"
 	"tokenring/proxy"
 )
 
@@ -144,6 +145,7 @@ func TestEveryDefaultIsFilledIn(t *testing.T) {
 		{"hash.policy", c.Hash.Policy, "consistent"},
 		{"hash.consistent", c.Hash.Consistent, balancer.ConsistentConfig{Partitions: 16381, Replicas: 160, Load: 1.25}},
 		{"pool.hosts[0].weight", c.Pool.Hosts[0].Weight, 1},
+		{"pool.freeze", c.Pool.Freeze, pool.FreezeConfig{Share: 0.5, For: 2 * time.Minute, MinHosts: 6}},
 		{"health.path", c.Health.CheckPath(), "/healthz"},
 		{"health.interval", c.Health.Interval, 2 * time.Second},
 		{"health.timeout", c.Health.Timeout, time.Second},
@@ -174,7 +176,7 @@ listen: [{address: ":443", tls: true}]
 tls: {certificates: [{cert: ide.crt, key: ide.key}], min_version: 1.3}
 hash: {key: [{cookie: sid}, source], consistent: {load: 1.1}}
 health: {path: "", interval: 500ms, timeout: 0.5s}
-pool: {bind: "0.0.0.0:7946", advertise: "10.0.0.2:7946", secret_file: pool.key}
+pool: {bind: "0.0.0.0:7946", advertise: "10.0.0.2:7946", secret_file: pool.key, freeze: {share: 0.25}}
 peers: {bind: "0.0.0.0:7947", secret_file: peers.key}
 admin: {confirm_share: 0}
 log: {access: false}
@@ -193,6 +195,7 @@ state_dir: state
 		{"a version is a text", c.TLS.MinVersion, "1.3"},
 		{"health.path", c.Health.CheckPath(), ""},
 		{"health.timeout", c.Health.Timeout, 500 * time.Millisecond},
+		{"pool.freeze", c.Pool.Freeze, pool.FreezeConfig{Share: 0.25, For: 2 * time.Minute, MinHosts: 6}},
 		{"admin.confirm_share", *c.Admin.ConfirmShare, 0.0},
 		{"log.access", c.Log.Access, false},
 		{"hash.consistent.load", c.Hash.Consistent.Load, 1.1},

@@ -18,7 +18,11 @@ import (
 var (
 	durationType    = reflect.TypeFor[time.Duration]()
 	unmarshalerType = reflect.TypeFor[yaml.NodeUnmarshaler]()
+	optionalType    = reflect.TypeFor[optional]()
 )
+
+// An optional is a section that `off` switches off.
+type optional interface{ SetOff() }
 
 // decode fills v, which stands at path, from node. It goes on after an error,
 // so that all of them are found; the library's own decoder stops at the first.
@@ -35,6 +39,8 @@ func (d *document) decode(path string, node ast.Node, v reflect.Value) {
 	switch {
 	case v.Addr().Type().Implements(unmarshalerType):
 		d.decodeItself(path, node, v)
+	case isOff(node) && v.Addr().Type().Implements(optionalType):
+		v.Addr().Interface().(optional).SetOff()
 	case v.Kind() == reflect.Pointer && v.Type().Elem().Kind() != reflect.Struct: // it tells 0 from nothing
 		v.Set(reflect.New(v.Type().Elem()))
 		d.decodeScalar(path, node, v.Elem())
@@ -51,6 +57,12 @@ func (d *document) decode(path string, node ast.Node, v reflect.Value) {
 			d.fail(path, "this can't be 0", "leave the key out for the default")
 		}
 	}
+}
+
+// isOff reports whether node is the plain word off.
+func isOff(node ast.Node) bool {
+	_, isText := node.(*ast.StringNode)
+	return isText && node.GetToken().Value == "off"
 }
 
 // decodeItself lets a type read its own YAML.
@@ -86,7 +98,11 @@ func (d *document) index(path string, node ast.Node) {
 
 func (d *document) decodeStruct(path string, node ast.Node, v reflect.Value) {
 	if _, ok := node.(ast.MapNode); !ok {
-		d.fail(path, describe(node)+" where keys and values belong", "known keys here: "+strings.Join(keysOf(v.Type()), ", "))
+		hint := "known keys here: " + strings.Join(keysOf(v.Type()), ", ")
+		if v.Addr().Type().Implements(optionalType) {
+			hint += "; or write off"
+		}
+		d.fail(path, describe(node)+" where keys and values belong", hint)
 		return
 	}
 	seen := map[string]spot{}

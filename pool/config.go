@@ -41,6 +41,8 @@ type Config struct {
 	// its keys; MinSlowStart to MaxSlowStart. All balancers need the same. Default 0:
 	// it has them at once.
 	SlowStart time.Duration `yaml:"slow_start"`
+	// Freeze is when the ring freezes because many hosts vanish at once, or `off`.
+	Freeze FreezeConfig `yaml:"freeze"`
 	// Hosts are the hosts that run no agent.
 	Hosts []StaticHost `yaml:"hosts"`
 }
@@ -107,6 +109,7 @@ const (
 // WithDefaults returns c with its zero fields filled in.
 func (c Config) WithDefaults() Config {
 	c.Label = cmp.Or(c.Label, defaultPoolLabel)
+	c.Freeze = c.Freeze.WithDefaults()
 	hosts := make([]StaticHost, len(c.Hosts))
 	for i, h := range c.Hosts {
 		h.Weight = cmp.Or(h.Weight, 1)

@@ -3,7 +3,6 @@ package pool
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -60,13 +59,10 @@ const maxNamed = 4
 // discordAlarm says who disagrees and what to look at.
 func discordAlarm(late []Peer) string {
 	var names []string
-	for _, p := range late[:min(len(late), maxNamed)] {
+	for _, p := range late {
 		names = append(names, fmt.Sprintf("%s (since %s)", p.Name, p.Since.UTC().Format(time.RFC3339)))
 	}
-	if more := len(late) - len(names); more > 0 {
-		names = append(names, fmt.Sprintf("%d more", more))
-	}
-	return "other balancers place tokens by another ring than this one, so that a user may be sent to two hosts: " + strings.Join(names, ", ") +
+	return "other balancers place tokens by another ring than this one, so that a user may be sent to two hosts: " + someOf(names) +
 		". Compare GET /v1/ring of both: policy and parameters must be the same (hash in lb.yaml, its seed too), and so must hosts, ids and weights"
 }
 

@@ -93,12 +93,13 @@ func (e *Explanation) decide(s *Snapshot, key []byte, session string, before Pla
 }
 
 // awaited returns the index of the host for which a key waits: in a frozen ring that
-// is the owner, whether it serves or not.
+// may be one that has vanished.
 func (s *Snapshot) awaited(key []byte) int {
+	able := s.up
 	if s.Frozen {
-		return s.Table.Owner(key)
+		able = s.there
 	}
-	i, _ := s.Table.Pick(key, s.up, -1)
+	i, _ := s.Table.Pick(key, able, -1)
 	return i
 }
 
@@ -213,7 +214,11 @@ func (e *Explanation) rule(s *Snapshot) string {
 		return fmt.Sprintf("%s has got this token before, when the host that the ring has for it was full, and keeps it. By the ring, %s owns %s.", e.Host.Name, e.Owner, slot)
 	case RuleFrozen:
 		has := "owns " + slot
-		if e.gone != e.Owner {
+		switch owner := s.Host(e.Owner); {
+		case e.gone == e.Owner:
+		case owner != nil && owner.FailedBefore:
+			has = "has had this token since " + e.Owner + " failed"
+		default:
 			has = "has this token until " + e.Owner + " takes it"
 		}
 		return fmt.Sprintf("The ring is frozen, and %s, which %s, is among the hosts that vanished. "+

@@ -139,8 +139,8 @@ func TestNobodyLosesItsPlaceInAFrozenRing(t *testing.T) {
 			l.gossips(hostOf(name, 7, 100), false)
 		}
 		l.see(Up, "a", "b", "c")
-		l.see(Down, "a", "b")
-		l.wantFrozen(true, "two of three are gone")
+		l.see(Down, "a", "b", "c")
+		l.wantFrozen(true, "all three are gone")
 		l.gossips(hostOf("new", 7, 50), false)
 		l.see(Up, "new")
 		l.wantRing("a b c", "a lighter one has come to a frozen ring")

@@ -10,10 +10,12 @@
 // when gossip has lost it and its checks fail, both for a while. A host from the
 // config file isn't known by gossip, so only an operator takes it out.
 //
-// When more than half of the ring fails its checks, the ring is frozen until half
-// of it passes them: nothing joins, nothing is removed as lost, no weight changes,
-// and the keys of the hosts that vanished are answered by nobody. A partition is
-// likelier than so many deaths, and two hosts serving one key are worse than none.
+// When many hosts of the ring begin to fail their checks within one settle window
+// (FreezeConfig), the ring is frozen until enough of them pass, others have come in
+// their stead, or some minutes have gone by: nothing joins, nothing is removed as lost,
+// no weight changes, and the keys of the hosts that vanished are answered by nobody. A
+// partition is likelier than so many deaths, and two hosts serving one key are worse
+// than none. In a small ring, those that are left serve instead.
 //
 // A balancer that starts waits for the hosts that were in the ring when it
 // stopped. Those that don't come for a while fail as if they had been there, so
@@ -148,6 +150,10 @@ type Host struct {
 	InRing bool    // it belongs in the table (which may lag behind: Snapshot.Rebuilding)
 	WhyNot string  // why it isn't in the ring: one of the constant texts below; "" if it is
 	Share  float64 // of the slots of the table, 0..1
+
+	// FailedBefore is whether the ring is frozen and the host failed its checks long
+	// before that: others have its keys, and keep them.
+	FailedBefore bool
 
 	Gauges *Gauges
 }

@@ -16,6 +16,8 @@ type witness struct {
 	admitted bool      // by the ruling before
 	inRing   bool      // by the ruling before
 	deadAt   time.Time // by the ruling before
+
+	failingAt time.Time // by the ruling before
 }
 
 // A ruling is what follows for one host.
@@ -34,15 +36,9 @@ type ruling struct {
 	whyNot   string    // "" if inRing
 	deadAt   time.Time // since when gossip has lost it and its checks fail; zero if they don't
 	forget   bool      // nobody needs to know it any longer
-}
 
-// A freeze is whether and since when the ring is frozen.
-type freeze struct {
-	frozen bool
-	since  time.Time
-	thawed time.Time // when the last freeze ended
-	gone   int       // hosts of the ring that fail their checks; while it is frozen, those that don't pass them
-	ring   int       // hosts of the ring
+	failingAt    time.Time // since when its checks haven't passed; zero if they pass
+	failedBefore bool      // the ring is frozen, and the host's checks failed long before
 }
 
 // patience is how long judge waits before it believes in a loss.
@@ -50,15 +46,20 @@ type patience struct {
 	settle     time.Duration // from the two witnesses' agreement to removal, so that hosts that vanish together are seen together
 	forgetLeft time.Duration // from a graceful departure to oblivion
 	forgetLost time.Duration // from a loss to oblivion
+	freeze     FreezeConfig  // with its defaults
 }
 
-var defaultPatience = patience{settle: 5 * time.Second, forgetLeft: 30 * time.Second, forgetLost: 15 * time.Minute}
+var defaultPatience = patience{
+	settle: 5 * time.Second, forgetLeft: 30 * time.Second, forgetLost: 15 * time.Minute,
+	freeze: FreezeConfig{}.WithDefaults(),
+}
 
 // judge says for each witness, by index, who is in the ring. before is the
 // freeze that it returned the last time. next is the moment at which time alone
 // changes a ruling; zero if none does.
 func judge(now time.Time, ws []witness, before freeze, p patience) (rulings []ruling, after freeze, next time.Time) {
-	after = before.judge(now, ws)
+	after = before.judge(now, ws, p)
+	next = after.until
 	soonest := func(t time.Time) {
 		if next.IsZero() || t.Before(next) {
 			next = t
@@ -68,6 +69,8 @@ func judge(now time.Time, ws []witness, before freeze, p patience) (rulings []ru
 	for i, w := range ws {
 		r := &rulings[i]
 		w = w.heldBy(after)
+		r.failingAt = w.failing(now)
+		r.failedBefore = after.frozen && w.failedBefore(now, after.from(now, p))
 		if w.dead() {
 			r.deadAt = firstOf(w.deadAt, now)
 		}
@@ -92,40 +95,6 @@ func judge(now time.Time, ws []witness, before freeze, p patience) (rulings []ru
 		}
 	}
 	return rulings, after, next
-}
-
-// judge freezes the ring when more than half of its hosts fail their checks, and
-// thaws it when half of them pass: that gossip finds one of them again, or learns
-// another address of it, is no proof. Hosts that operators have taken out, and hosts
-// that are leaving, are not of the ring; who would come back to a frozen one isn't,
-// either, or two drained hosts could thaw it.
-func (f freeze) judge(now time.Time, ws []witness) freeze {
-	f.gone, f.ring = 0, 0
-	for _, w := range ws {
-		w = w.heldBy(f)
-		if !w.admitted || whyNot(w, true) != "" || f.frozen && !w.inRing {
-			continue
-		}
-		f.ring++
-		if w.verdict == Down || f.frozen && w.verdict == Unchecked {
-			f.gone++
-		}
-	}
-	frozen := 2*f.gone > f.ring
-	switch {
-	case frozen && !f.frozen:
-		f.since = now
-	case !frozen && f.frozen:
-		f.since, f.thawed = time.Time{}, now
-	}
-	f.frozen = frozen
-	return f
-}
-
-// heldBy returns w as of a freeze: whoever is in a frozen ring has room there.
-func (w witness) heldBy(f freeze) witness {
-	w.crowded = w.crowded && !(f.frozen && w.inRing)
-	return w
 }
 
 // dead reports whether both witnesses say that the host is gone. A host of the

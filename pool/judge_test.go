@@ -10,6 +10,13 @@ var (
 	settle = defaultPatience.settle
 )
 
+// freezing is a patience with which a ring of any size freezes, for an hour.
+var freezing = func() patience {
+	p := defaultPatience
+	p.freeze.MinHosts, p.freeze.For = 1, time.Hour
+	return p
+}()
+
 // at returns the moment so many milliseconds after t0.
 func at(ms int) time.Time { return t0.Add(time.Duration(ms) * time.Millisecond) }
 
@@ -89,7 +96,7 @@ func TestFreezesWhenMoreThanHalfVanish(t *testing.T) {
 		"unchecked since a move isn't gone":   {[]witness{with(up, func(w *witness) { w.verdict = Unchecked }), down, up}, false},
 		"lost by gossip alone isn't vanished": {[]witness{with(up, func(w *witness) { w.contact = Lost }), with(up, func(w *witness) { w.contact = Lost }), up}, false},
 	} {
-		if _, got, _ := judge(t0, row.ws, freeze{}, defaultPatience); got.frozen != row.want {
+		if _, got, _ := judge(t0, row.ws, freeze{}, freezing); got.frozen != row.want {
 			t.Errorf("%s: frozen %t, want %t", name, got.frozen, row.want)
 		}
 	}
@@ -98,14 +105,16 @@ func TestFreezesWhenMoreThanHalfVanish(t *testing.T) {
 // A region is a set of witnesses that live through rulings.
 type region struct {
 	ws     []witness
+	p      patience
 	freeze freeze
 	next   time.Time
 }
 
 func (r *region) rule(now time.Time) []ruling {
-	rulings, after, next := judge(now, r.ws, r.freeze, defaultPatience)
+	rulings, after, next := judge(now, r.ws, r.freeze, r.p)
 	for i, ruling := range rulings {
 		r.ws[i].admitted, r.ws[i].inRing, r.ws[i].deadAt = ruling.admitted, ruling.inRing, ruling.deadAt
+		r.ws[i].failingAt = ruling.failingAt
 	}
 	r.freeze, r.next = after, next
 	return rulings
@@ -143,7 +152,7 @@ func (r *region) want(t *testing.T, now time.Time, want, why string) {
 }
 
 func newRegion(hosts int) *region {
-	r := &region{}
+	r := &region{p: freezing}
 	for range hosts {
 		r.ws = append(r.ws, serving())
 	}
@@ -169,7 +178,7 @@ func TestTwoOfThreeThatVanishApartAreSeenTogether(t *testing.T) {
 	r.want(t, at(0), "abc", "the first is lost")
 	r.vanish(at(400), 1)
 	r.want(t, at(400), "abc*", "the second is lost 400 ms later")
-	r.want(t, at(3_600_000), "abc*", "an hour later")
+	r.want(t, at(3_599_999), "abc*", "nearly an hour later")
 }
 
 func TestFrozenRingLetsNobodyIn(t *testing.T) {

@@ -51,7 +51,11 @@ type keeper struct {
 	claimants []claimant // as of the last look
 	room                 // which of them there is room for
 
-	freeze  freeze
+	freeze   freeze
+	gone     []string // the hosts that have frozen the ring, or nearly
+	expiries uint64   // of freezes
+	notice   notice
+
 	asked   order  // what the builder is to make, or has made
 	served  uint64 // the number of the last product
 	table   *balancer.Table

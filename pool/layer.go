@@ -18,19 +18,22 @@ type layer struct {
 	ring  []*Host        // by index in table.Hosts(); nil for a host that is no longer known
 	index map[string]int // by host name, into ring
 	up    []bool         // by index in ring
-	there []bool         // by index in ring: up, or vanished from a frozen ring; nil but in a frozen ring's past
+	there []bool         // by index in ring: up, or vanished if the ring is frozen
 	warm  []warmth       // by index in ring; nil if everybody has all its keys
 }
 
-// newLayer returns the layer of a table: host finds a host by name, up says
-// whether one that is known can be picked.
-func newLayer(table *balancer.Table, host func(name string) *Host, up func(*Host) bool) layer {
+// newLayer returns the layer of a table: find finds a host by name, of says
+// whether one that is known is of the layer.
+func newLayer(table *balancer.Table, find func(name string) *Host, of func(*Host) bool) layer {
 	placed := table.Hosts()
-	l := layer{table: table, ring: make([]*Host, len(placed)), index: make(map[string]int, len(placed)), up: make([]bool, len(placed))}
+	n := len(placed)
+	l := layer{table: table, ring: make([]*Host, n), index: make(map[string]int, n), up: make([]bool, n), there: make([]bool, n)}
 	for i, h := range placed {
 		l.index[h.Name] = i
-		l.ring[i] = host(h.Name)
-		l.up[i] = l.ring[i] != nil && up(l.ring[i])
+		l.ring[i] = find(h.Name)
+		if h := l.ring[i]; h != nil && of(h) {
+			l.up[i], l.there[i] = h.Serving(), h.Serving() || h.vanished()
+		}
 	}
 	return l
 }
@@ -107,14 +110,7 @@ func (s *Snapshot) remember(pasts []past, rampOf func(host string) ramp, now tim
 			table = s.Table
 		}
 		older := func(h *Host) bool { return rampOf(h.Name).start.Before(p.start) }
-		l := newLayer(table, s.Host, func(h *Host) bool { return h.Serving() && older(h) })
-		if s.Frozen {
-			l.there = make([]bool, len(l.ring))
-			for i, h := range l.ring {
-				l.there[i] = h != nil && h.InRing && older(h)
-			}
-		}
-		s.past = append(s.past, l)
+		s.past = append(s.past, newLayer(table, s.Host, older))
 		moments = append(moments, p.start)
 	}
 	for i, l := range s.layers() {

@@ -37,12 +37,6 @@ func (k *keeper) judge(now time.Time) time.Time {
 	before := k.freeze
 	rulings, after, next := judge(now, k.witnesses(), before, k.p.patience)
 	k.freeze = after
-	switch {
-	case after.frozen && !before.frozen:
-		k.log.Error().Int("vanished", after.gone).Int("ring", after.ring).Msg("more than half of the ring vanished at once: the ring is frozen")
-	case before.frozen && !after.frozen:
-		k.log.Info().Int("vanished", after.gone).Int("ring", after.ring).Msg("the ring has thawed")
-	}
 	for i, r := range rulings {
 		h := k.hosts[i]
 		if r.whyNot != h.ruling.whyNot && k.version > 0 {
@@ -50,6 +44,7 @@ func (k *keeper) judge(now time.Time) time.Time {
 		}
 		h.ruling = r
 	}
+	next = earliest(next, k.noteFreeze(before, now))
 	k.hosts = slices.DeleteFunc(k.hosts, func(h *known) bool {
 		if h.ruling.forget {
 			k.p.roster.forget(h.said.node())
@@ -76,6 +71,8 @@ func (k *keeper) witnesses() []witness {
 			admitted: h.ruling.admitted,
 			inRing:   h.ruling.inRing,
 			deadAt:   h.ruling.deadAt,
+
+			failingAt: h.ruling.failingAt,
 		}
 	}
 	return ws
@@ -102,7 +99,7 @@ func (k *keeper) order(now time.Time) (next time.Time) {
 		if !h.ruling.inRing {
 			continue
 		}
-		t := tenure{host: k.inTable(h), serves: h.serving || k.freeze.frozen, ramp: k.rampOf(h.name), back: k.warmUps[h.name].Back}
+		t := tenure{host: k.inTable(h), serves: h.serving || k.freeze.frozen && !h.ruling.failedBefore, ramp: k.rampOf(h.name), back: k.warmUps[h.name].Back}
 		ring = append(ring, t)
 		wish.hosts = append(wish.hosts, t.host)
 		if t.serves {
@@ -201,7 +198,8 @@ func (k *keeper) snapshot(before *Snapshot, now time.Time) *Snapshot {
 		}
 	}
 	s := NewSnapshot(k.table, hosts)
-	s.Frozen, s.FrozenSince = k.freeze.frozen, k.freeze.since
+	s.Frozen, s.FrozenSince, s.FrozenUntil = k.freeze.frozen, k.freeze.since, k.freeze.until
+	s.FreezesExpired = k.expiries
 	s.remember(k.pasts, k.rampOf, now)
 	s.turn = before.turn
 	s.At, s.TableAt, s.TableNumber = now, k.tableAt, k.tables
@@ -241,7 +239,9 @@ func (k *keeper) host(h *known) *Host {
 		CheckedAt:  h.heard.At,
 		InRing:     h.ruling.inRing,
 		WhyNot:     h.ruling.whyNot,
-		Gauges:     h.gauges,
+
+		FailedBefore: h.ruling.failedBefore,
+		Gauges:       h.gauges,
 	}
 }
 
@@ -257,9 +257,8 @@ func (k *keeper) weighed(host string) Word {
 // alarm says what an operator should look at, the worst first.
 func (k *keeper) alarm() string {
 	var alarms []string
-	if k.freeze.frozen {
-		alarms = append(alarms, fmt.Sprintf("%d of the %d hosts in the ring vanished at once: the ring is frozen until they return; put those that are gone for good in maintenance",
-			k.freeze.gone, k.freeze.ring))
+	if freeze := k.freezeAlarm(); freeze != "" {
+		alarms = append(alarms, freeze)
 	}
 	if k.failure != nil {
 		alarms = append(alarms, fmt.Sprintf("the ring could not be built: %v", k.failure))

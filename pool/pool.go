@@ -103,6 +103,7 @@ func newPool(cfg Config, pc PeersConfig, o Options, pace pace) (*Pool, error) {
 		heardNote: make(chan struct{}, 1),
 		heard:     map[string]CheckResult{},
 	}
+	p.patience.freeze = cfg.Freeze
 	if o.Settle > 0 {
 		p.patience.settle = o.Settle
 	}

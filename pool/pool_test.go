@@ -30,12 +30,16 @@ func live(t *testing.T, cfg Config, o Options) *life {
 	return liveFrom(t, cfg, o, func(*Pool) {})
 }
 
-// liveFrom is live after start has had the Pool.
+// liveFrom is live after start has had the Pool. Unless cfg says otherwise, a ring of
+// any size freezes, and for as long as a test lasts.
 func liveFrom(t *testing.T, cfg Config, o Options, start func(*Pool)) *life {
 	t.Helper()
 	l := &life{t: t}
 	if o.Name = "lb-1"; o.Hash.Policy == "" {
 		o.Hash = small
+	}
+	if cfg.Freeze == (FreezeConfig{}) {
+		cfg.Freeze = FreezeConfig{For: MaxFreeze, MinHosts: 1}
 	}
 	o.OnSnapshot = func(s *Snapshot) { l.shots = append(l.shots, s) }
 	p, err := New(cfg, PeersConfig{}, o)

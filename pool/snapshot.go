@@ -41,8 +41,11 @@ type Snapshot struct {
 	Rebuilding  bool      // the hosts in the ring aren't those of the table any more: the next one is being built
 	Frozen      bool
 	FrozenSince time.Time
-	Alarm       string // what an operator should look at, "" if nothing; names no key
-	Peers       []Peer // sorted by name; without ourselves
+	FrozenUntil time.Time // when the freeze ends by itself; zero if the ring isn't frozen
+	// FreezesExpired counts the freezes that have ended by themselves.
+	FreezesExpired uint64
+	Alarm          string // what an operator should look at, "" if nothing; names no key
+	Peers          []Peer // sorted by name; without ourselves
 	// BoundedLoad is how many times its share of the terminals a host may have when
 	// it gets a new key; 0 for no bound. Place keeps it.
 	BoundedLoad float64
@@ -65,7 +68,7 @@ func NewSnapshot(table *balancer.Table, hosts []*Host) *Snapshot {
 	}
 	slices.SortFunc(hosts, func(a, b *Host) int { return strings.Compare(a.Name, b.Name) })
 	s := &Snapshot{Hosts: hosts, Table: table, turn: new(atomic.Uint64)}
-	s.layer = newLayer(table, s.Host, (*Host).Serving)
+	s.layer = newLayer(table, s.Host, func(*Host) bool { return true })
 	for _, h := range hosts {
 		if h.Serving() {
 			s.serving = append(s.serving, h)
@@ -140,28 +143,28 @@ func (s *Snapshot) before(key []byte, i int, avoid *Host) (h *Host) {
 	return h
 }
 
-// home returns who has key if everybody serves, and by which rule: its owner, or
-// who had it before an owner that warms up. It is nil if nobody does, or who does
-// isn't known any longer.
+// home returns who has key in a frozen ring, and by which rule: its owner, or who had
+// it before an owner that warms up, each also if it has vanished; and if it failed
+// long before that, the next in its order. It is nil if there is none.
 func (s *Snapshot) home(key []byte) (*Host, balancer.Rule) {
 	l, hash := &s.layer, s.Table.Hash(key)
-	i, rule := l.table.OwnerOf(hash), balancer.RuleOwner
+	i, rule := l.table.Pick(key, l.there, -1)
+	for i >= 0 && l.waits(i, hash) {
+		l, rule = &s.past[l.warm[i].past-1], RuleWarming
+		i, _ = l.table.Pick(key, l.there, -1)
+	}
 	if i < 0 {
 		return nil, balancer.RuleNone
-	}
-	for l.waits(i, hash) {
-		l, rule = &s.past[l.warm[i].past-1], RuleWarming
-		if i, _ = l.table.Pick(key, l.there, -1); i < 0 {
-			return nil, balancer.RuleNone
-		}
 	}
 	return l.ring[i], rule
 }
 
-// vanished reports whether h, which may be nil, belongs in the ring and doesn't
-// serve. One that gossip has found again, or elsewhere, and nobody has checked yet is
-// as good as gone: its sessions may live on.
-func (h *Host) vanished() bool { return h != nil && h.InRing && h.Verdict != Up }
+// vanished reports whether h, which may be nil, belongs in the ring, doesn't serve,
+// and still has its keys if the ring is frozen. One that gossip has found again, or
+// elsewhere, and nobody has checked yet is as good as gone: its sessions may live on.
+func (h *Host) vanished() bool {
+	return h != nil && h.InRing && h.Verdict != Up && !h.FailedBefore
+}
 
 // next returns the serving hosts one after the other, whatever their weights. One
 // that warms up is passed over in most rounds at first.

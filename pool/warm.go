@@ -31,7 +31,7 @@ func (k *keeper) watch(now time.Time) {
 	var came []*known
 	for _, h := range k.hosts {
 		serving := h.ruling.inRing && h.heard.Verdict == Up
-		h.kept = h.kept || k.freeze.frozen && h.ruling.inRing && !serving
+		h.kept = h.kept || k.freeze.frozen && h.ruling.inRing && !h.ruling.failedBefore && !serving
 		switch {
 		case serving == h.serving:
 			continue

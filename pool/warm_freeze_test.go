@@ -137,7 +137,9 @@ func TestAHostThatReturnedToAFrozenRingKeepsItsKeysWhateverPeersSaw(t *testing.T
 		defer near.stop()
 		for _, l := range []*life{cut, near} {
 			l.see(Up, "a", "b", "c")
-			l.pass(time.Minute)
+		}
+		cut.pass(time.Minute)
+		for _, l := range []*life{cut, near} {
 			l.see(Down, "a")
 		}
 		cut.see(Down, "b")

@@ -129,7 +129,7 @@ func (x *exchange) byCookie(s *pool.Snapshot, avoid *pool.Host) (*pool.Host, bal
 	case h == nil, h.State == pool.Maint, h.Leaving:
 	case h.Verdict == pool.Up && !failed:
 		return h, ruleCookie
-	case s.Frozen && h.InRing:
+	case s.Frozen && h.InRing && !h.FailedBefore:
 		return nil, pool.RuleFrozen
 	}
 	return nil, ""

@@ -292,7 +292,10 @@ func TestCookieOfAHostThatVanishedWithManyIsKept(t *testing.T) {
 		t.Errorf("an answer of our own sets a cookie: %v", r.Header)
 	}
 	l.goes(get("/others"), "b", true)
-	l.hosts[0].Verdict = pool.Up
+	l.hosts[0].FailedBefore = true // those with its cookie have long been elsewhere
+	l.use(frozen)
+	l.goes(with("/long-down", cookie), "b", true)
+	l.hosts[0].Verdict, l.hosts[0].FailedBefore = pool.Up, false
 	a.stop()
 	l.use(frozen)
 	l.ask(with("/unreachable", cookie), 503)

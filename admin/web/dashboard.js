@@ -80,7 +80,8 @@ function show(overview) {
 
 function showAlarm(status) {
   const alarm = status.alarm || (status.frozen ? "The ring is frozen." : status.ready ? "" : `This balancer takes no traffic: ${status.not_ready}`);
-  const since = status.frozen && status.frozen_since ? ` Frozen for ${ago(status.frozen_since)}.` : "";
+  const left = status.frozen_until ? (Date.parse(status.frozen_until) - Date.now()) / 1000 : 0;
+  const since = status.frozen && status.frozen_since ? ` Frozen for ${ago(status.frozen_since)}${left > 0 ? `, for ${span(left)} more at the most` : ""}.` : "";
   byId("alarm").hidden = alarm === "";
   text(byId("alarm"), alarm + since);
 }

@@ -55,6 +55,7 @@ type ctlAgreement struct {
 	RingDigest    string `json:"ring_digest"` // what status calls Digest
 	Frozen        bool
 	FrozenSince   time.Time `json:"frozen_since"`
+	FrozenUntil   time.Time `json:"frozen_until"`
 	Alarm         string
 	Agree         bool
 	DisagreeSince time.Time `json:"disagree_since"`

@@ -120,7 +120,11 @@ func (a ctlAgreement) write(w io.Writer) {
 	}
 	fmt.Fprintf(w, "ring\t%s, %s\n", dash(cmp.Or(a.RingDigest, a.Digest)), agree)
 	if a.Frozen {
-		fmt.Fprintf(w, "frozen\tyes%s\n", since(a.FrozenSince))
+		until := ""
+		if !a.FrozenUntil.IsZero() {
+			until = ", until " + instant(a.FrozenUntil) + " at the latest"
+		}
+		fmt.Fprintf(w, "frozen\tyes%s%s\n", since(a.FrozenSince), until)
 	}
 	if a.Alarm != "" {
 		fmt.Fprintf(w, "ALARM\t%s\n", a.Alarm)

@@ -91,7 +91,7 @@ func TestTheTokenAppearsNowhere(t *testing.T) {
 		}
 	}
 	_, answers["PATCH a host of that name"] = d.api("PATCH", "/v1/hosts/ide-1", `{"state":"`+secret+`"}`)
-	for _, host := range []string{"1", "2"} { // and again with failing hosts, and with a frozen ring
+	for _, host := range []string{"1", "2", "3"} { // and again with failing hosts, and with a frozen ring
 		d.press("k" + host)
 		answers["while host "+host+" dies"] = d.rawExchange("GET /whoami?token=" + secret + " HTTP/1.1\r\n" +
 			"Host: x\r\nConnection: close\r\n\r\n")

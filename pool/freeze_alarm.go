@@ -1,0 +1,100 @@
+package pool
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// noticeFor is how long operators are told that other hosts serve the keys of hosts
+// that vanished together.
+const noticeFor = 15 * time.Minute
+
+// A notice says that hosts vanished together and that others serve their keys: a
+// key is on two hosts if those live on. The zero notice says nothing.
+type notice struct {
+	at    time.Time
+	hosts []string // that vanished
+	why   string   // the ring isn't frozen
+}
+
+// noteFreeze logs what is new of the freeze, and keeps the notice. It returns when that
+// ends; zero if there is none.
+func (k *keeper) noteFreeze(before freeze, now time.Time) (next time.Time) {
+	k.gone = k.vanished(before, now)
+	f, hosts := k.freeze, k.gone
+	log := func(level zerolog.Level) *zerolog.Event {
+		return k.log.WithLevel(level).Strs("hosts", hosts).Int("vanished", f.gone).Int("ring", f.ring)
+	}
+	switch {
+	case f.frozen && !before.frozen:
+		k.notice = notice{}
+		log(zerolog.ErrorLevel).Time("until", f.until).Msg("too many hosts of the ring vanished at once: the ring is frozen")
+	case !f.expired.Equal(before.expired):
+		k.expiries++
+		k.notice = notice{now, hosts, fmt.Sprintf("the freeze of the ring ended after %v without their return", k.p.patience.freeze.For)}
+		log(zerolog.ErrorLevel).Msg("the freeze of the ring has ended by itself: other hosts serve the tokens of those that vanished")
+	case before.frozen && !f.frozen:
+		log(zerolog.InfoLevel).Msg("the ring has thawed")
+	case f.small && !before.small:
+		k.notice = notice{now, hosts, fmt.Sprintf("a ring of fewer than %d hosts isn't frozen while one is left", k.p.patience.freeze.MinHosts)}
+		log(zerolog.ErrorLevel).Msg("too many hosts of the ring vanished at once: it is too small to be frozen, and those that are left serve their tokens")
+	case f.small:
+		k.notice.hosts = hosts
+	}
+	if now.Sub(k.notice.at) >= noticeFor || !slices.ContainsFunc(k.notice.hosts, k.missed) {
+		k.notice = notice{}
+		return time.Time{}
+	}
+	return k.notice.at.Add(noticeFor)
+}
+
+// vanished returns the names of the hosts of the ring that vanished together, as of
+// the freeze; of the one before, if that has just ended.
+func (k *keeper) vanished(before freeze, now time.Time) (hosts []string) {
+	f := k.freeze
+	if before.frozen {
+		f = before
+	}
+	from := f.from(now, k.p.patience)
+	for _, h := range k.hosts {
+		if since := h.ruling.failingAt; h.ruling.inRing && since.After(from) {
+			hosts = append(hosts, h.name)
+		}
+	}
+	return hosts
+}
+
+// missed reports whether operators want the host and it doesn't pass its checks.
+func (k *keeper) missed(host string) bool {
+	i, known := k.find(host)
+	return !known || k.hosts[i].heard.Verdict != Up && k.decided.state(host).State == Ready
+}
+
+// freezeAlarm says that the ring is frozen, or was without effect, and what to do; ""
+// if neither.
+func (k *keeper) freezeAlarm() string {
+	const gone = "put those that are gone for good in maintenance (lb ctl maint NAME)"
+	if f := k.freeze; f.frozen {
+		return fmt.Sprintf("%d of the %d hosts in the ring vanished at once (%s): the ring is frozen until %s at the latest, and tokens of these hosts get 503. "+
+			"It thaws when they return or when new hosts that pass their checks replace them; %s",
+			f.gone, f.ring, someOf(k.gone), f.until.UTC().Format(time.RFC3339), gone)
+	}
+	if n := k.notice; len(n.hosts) > 0 {
+		return fmt.Sprintf("%d hosts of the ring vanished at once (%s), and since %s others serve their tokens: %s. "+
+			"If they run still and only the network is broken, a user may be on two hosts: stop them or mend the network; %s",
+			len(n.hosts), someOf(n.hosts), n.at.UTC().Format(time.RFC3339), n.why, gone)
+	}
+	return ""
+}
+
+// someOf joins the first of names, and says how many there are beside them.
+func someOf(names []string) string {
+	if more := len(names) - maxNamed; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), more)
+	}
+	return strings.Join(names, ", ")
+}
