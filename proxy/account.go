@@ -36,7 +36,7 @@ func (a *account) settle(t *tunnel) {
 	p.opt.Metrics.tunnelsEnded.WithLabelValues(t.why).Inc()
 	if t.why == endHost && t.first == "" { // it didn't close, it broke
 		a.upstream.gauges.Resets.Add(1)
-		p.blame(t.host, "reset")
+		p.blame(t.upstream.name, "reset")
 	}
 	a.entry.end = t.why
 	a.entry.received += t.client.moved

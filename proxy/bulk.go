@@ -68,7 +68,7 @@ func (x *exchange) bulkStep(l *link, up *upload, body *http1.Body) error {
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
-		return x.brokenOff(up, err)
+		return x.brokenOff(l, up, err)
 	}
 	body.Took(int64(n))
 	x.sent += int64(n)
@@ -98,9 +98,9 @@ func (x *exchange) splice(l *link, up *upload, body *http1.Body) (done bool, err
 	x.sent += n
 	switch {
 	case err == nil && n == 0:
-		return true, x.brokenOff(up, io.ErrUnexpectedEOF)
+		return true, x.brokenOff(l, up, io.ErrUnexpectedEOF)
 	case err != nil && l.failed(err):
-		return true, x.brokenOff(up, err)
+		return true, x.brokenOff(l, up, err)
 	}
 	to.forget(err)
 	return true, x.reached(err)

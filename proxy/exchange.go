@@ -99,7 +99,7 @@ const (
 	endClientGone = "client-gone"
 	endTimeout    = "timeout"
 	endMaint      = "maint"    // a tunnel: its host went to maintenance
-	endMoved      = "moved"    // a tunnel: its key has been given to another host
+	endMoved      = "moved"    // a tunnel: its key has been given to another host; or what its host's change of address has cut
 	endShutdown   = "shutdown" // a tunnel: the balancer stops
 	endClient     = "client"   // a tunnel: the client closed it
 	endHost       = "host"     // a tunnel: the host closed it
@@ -221,7 +221,7 @@ const (
 // live terminal has none, because its user would be on two hosts at once.
 func (x *exchange) reach() (*link, *upstream, error) {
 	var failed *pool.Host
-	for range 2 {
+	for failures := 0; failures < 2; failures++ {
 		r := x.srv.p.routes.Load() // anew: connecting takes its time, and decisions fall meanwhile
 		host, rule := x.pick(r, failed)
 		if host == nil {
@@ -237,6 +237,10 @@ func (x *exchange) reach() (*link, *upstream, error) {
 		if err == nil {
 			x.connected = time.Since(x.started)
 			return l, u, nil
+		}
+		if errors.Is(err, errMoved) { // which is no failure, and there are other routes by now
+			failures--
+			continue
 		}
 		if isOurs(err) {
 			x.srv.p.opt.Metrics.upstreamErrors.WithLabelValues("local").Inc()

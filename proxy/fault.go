@@ -115,6 +115,9 @@ func (x *exchange) hostFailed(l *link, up *upload, err error) error {
 	if x.aborted.Load() {
 		return x.leave(err)
 	}
+	if l.upstream.retired() {
+		return x.hostMoved(err)
+	}
 	if l.used && l.in.Buffered() == 0 && cut(err) && repeatable(&x.req) {
 		return errStale
 	}
@@ -132,6 +135,21 @@ func (x *exchange) hostFailed(l *link, up *upload, err error) error {
 	}
 	x.srv.p.blame(x.host.Name, kind)
 	x.fail(f)
+	return err
+}
+
+// hostMoved ends a request whose host has got another address meanwhile, before
+// anything of the answer was out. It returns errStale, and answers nothing, when the
+// request may be sent once more, which is to the new address.
+func (x *exchange) hostMoved(err error) error {
+	switch {
+	case x.req.WebSocket:
+		x.fail(fault{status: 503, end: endMoved, detail: "the host of this session has moved to another machine; it is worth trying again"})
+	case repeatable(&x.req):
+		return errStale
+	default:
+		x.fail(fault{status: 502, end: endMoved, detail: "the host of this session has moved to another machine meanwhile"})
+	}
 	return err
 }
 

@@ -165,7 +165,7 @@ func (x *exchange) relayBody(l *link, up *upload, body *http1.Body) error {
 		l.readBy.within(x.srv.p.cfg.Timeouts.Response)
 		data, err := body.Next()
 		if err != nil && !body.Done() {
-			return x.brokenOff(up, err)
+			return x.brokenOff(l, up, err)
 		}
 		if body.Done() {
 			return x.finishBody(body, data)
@@ -210,7 +210,7 @@ func (x *exchange) finish(err error) error {
 // brokenOff ends an answer whose head is out but whose body the host didn't
 // finish: the client sees its connection end, which is the only way left to say
 // that the answer isn't whole (RFC 9112 §8).
-func (x *exchange) brokenOff(up *upload, err error) error {
+func (x *exchange) brokenOff(l *link, up *upload, err error) error {
 	if x.aborted.Load() {
 		return x.leave(err)
 	}
@@ -219,6 +219,10 @@ func (x *exchange) brokenOff(up *upload, err error) error {
 	if fault := up.clientsFault(); fault != nil {
 		x.end = clientsEnd(fault)
 		return fault
+	}
+	if l.upstream.retired() {
+		x.end = endMoved
+		return err
 	}
 	x.end = endHostFailed
 	if timedOut(err) {

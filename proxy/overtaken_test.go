@@ -23,7 +23,7 @@ func TestARetryFindsTheTerminalThatHasOpenedMeanwhile(t *testing.T) {
 			l := start(t, nil, a, newHost(t, "b"), newHost(t, "c"))
 			token := l.token("a")
 			a.stop()
-			live := &tunnel{host: where}
+			live := &tunnel{upstream: &upstream{name: where}}
 			l.p.opt.Suspect = func(string) { l.p.sessions.enter([]byte(token), live, nil) }
 			if where == "a" { // as for any request of a key whose terminal's host can't be reached
 				l.ask(get("/page?token="+token), 503)
@@ -38,7 +38,7 @@ func TestARetryFindsTheTerminalThatHasOpenedMeanwhile(t *testing.T) {
 // TestARetryThatMustNotGoElsewhereIsWorthTryingAgain has a page's host be out of
 // reach, and its retry find that no other host may have the key.
 func TestARetryThatMustNotGoElsewhereIsWorthTryingAgain(t *testing.T) {
-	live := &tunnel{host: "c"}
+	live := &tunnel{upstream: &upstream{name: "c"}}
 	for name, meanwhile := range map[string]func(l *lab, token string){
 		"its terminal is on a host out of reach": func(l *lab, token string) {
 			l.p.sessions.enter([]byte(token), live, nil)

@@ -164,7 +164,7 @@ func TestAKeyIsForgottenAfterADayWithoutUse(t *testing.T) {
 
 	m.now = m.now.Add(rememberFor)
 	away()
-	tunnel := &tunnel{host: order[1]}
+	tunnel := &tunnel{upstream: &upstream{name: order[1]}}
 	m.sessions.enter([]byte("k"), tunnel, nil)
 	m.now = m.now.Add(10 * rememberFor)
 	m.wants("k", order[1], pool.RulePlaced) // it has a tunnel
@@ -189,7 +189,7 @@ func TestTheLeastRecentlyUsedKeysAtHomeGoFirst(t *testing.T) {
 		}
 		shard.send(m.s, i, c, m.now)
 	}
-	live := &tunnel{host: "a", hash: room / 2}
+	live := &tunnel{upstream: &upstream{name: "a"}, hash: room / 2}
 	m.sessions.shard(live.hash).live[live.hash] = live
 	shard.use(shard.keys[room/2+1], m.now) // the second of those at home has just been used
 	next := uint64(room)
@@ -245,7 +245,7 @@ func TestAKeyThatItsHostRefusesIsForgotten(t *testing.T) {
 	m.wants("k", "a", balancer.RuleOwner)
 	m.refused([]byte("k"), m.s.Host("a"), first) // the second request has used it
 	m.remembers(1, 0)
-	m.sessions.enter([]byte("k"), &tunnel{host: "a"}, nil)
+	m.sessions.enter([]byte("k"), &tunnel{upstream: &upstream{name: "a"}}, nil)
 	m.refused([]byte("k"), m.s.Host("a"), m.now) // it has a tunnel
 	m.remembers(1, 0)
 }
@@ -283,7 +283,7 @@ func TestATunnelIsWhatWasExpected(t *testing.T) {
 	m := remember(t, 2)
 	owner := m.candidates("k")[0]
 	m.wants("k", owner, balancer.RuleOwner)
-	tunnel := &tunnel{host: owner}
+	tunnel := &tunnel{upstream: &upstream{name: owner}}
 	m.sessions.enter([]byte("k"), tunnel, nil)
 	for range 2 { // the second is one more, which nobody expected
 		m.opened(tunnel.hash, &upstream{name: owner, gauges: m.s.Host(owner).Gauges})
@@ -360,7 +360,7 @@ func TestHoweverManyComeAtOnceTheBoundIsKept(t *testing.T) {
 					return
 				}
 				if i%2 == 0 {
-					tunnel := &tunnel{host: c.Host.Name}
+					tunnel := &tunnel{upstream: &upstream{name: c.Host.Name}}
 					m.sessions.enter(key, tunnel, nil)
 					m.opened(tunnel.hash, &upstream{name: c.Host.Name, gauges: c.Host.Gauges})
 				}

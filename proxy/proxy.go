@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tokenring/balancer"
+	"tokenring/http1"
 	"tokenring/pool"
 )
 
@@ -60,32 +61,67 @@ func New(cfg Config, o Options) *Proxy {
 }
 
 // Use makes s the hosts that requests are sent to from now on. Requests under
-// way stay where they are; so do tunnels, except that those of a host in maint
-// are ended, because nothing may reach it. Use must not be called concurrently
-// with itself.
+// way stay where they are, and so do tunnels, with two exceptions. Those of a host
+// in maint are ended, because nothing may reach it. And a host whose address has
+// changed is on another machine now: connections to the old address are closed,
+// and its tunnels ended, before the new address gets its first request. Use must
+// not be called concurrently with itself.
 func (p *Proxy) Use(s *pool.Snapshot) {
 	old := p.routes.Load()
-	next := &routes{snapshot: s, upstreams: make(map[string]*upstream, len(s.Hosts))}
+	next, fresh := old.next(s, p.cfg.Limits.Response.Heads())
 	maint := map[string]bool{}
 	for _, h := range s.Hosts {
-		u := old.upstreams[h.Name]
-		if u == nil || u.address != h.Address || u.gauges != h.Gauges {
-			u = newUpstream(h, p.cfg.Limits.Response.Heads())
-		}
-		next.upstreams[h.Name] = u
 		if h.State == pool.Maint && !inMaint(old.snapshot, h.Name) {
 			maint[h.Name] = true
 		}
 	}
 	p.routes.Store(next)
-	for name, u := range old.upstreams {
-		if next.upstreams[name] != u {
-			u.close()
-		}
+	gone := old.missingIn(next)
+	for _, u := range gone {
+		u.retire()
 	}
 	if len(maint) > 0 {
-		p.sessions.end(func(host string) bool { return maint[host] }, endMaint)
+		p.sessions.end(func(t *tunnel) bool { return maint[t.upstream.name] }, endMaint)
 	}
+	if len(fresh) > 0 {
+		p.sessions.end(func(t *tunnel) bool {
+			u := fresh[t.upstream.name]
+			return u != nil && !u.same(t.upstream)
+		}, endMoved)
+	}
+	for _, u := range gone {
+		u.close()
+	}
+	for _, u := range fresh {
+		close(u.turn)
+	}
+}
+
+// next returns the routes to s's hosts, and those of the upstreams that are new:
+// they don't open anything before their turn.
+func (r *routes) next(s *pool.Snapshot, limits http1.Limits) (next *routes, fresh map[string]*upstream) {
+	next = &routes{snapshot: s, upstreams: make(map[string]*upstream, len(s.Hosts))}
+	fresh = map[string]*upstream{}
+	for _, h := range s.Hosts {
+		u := r.upstreams[h.Name]
+		if u == nil || u.address != h.Address || u.gauges != h.Gauges {
+			u = newUpstream(h, limits)
+			u.turn = make(chan struct{})
+			fresh[h.Name] = u
+		}
+		next.upstreams[h.Name] = u
+	}
+	return next, fresh
+}
+
+// missingIn returns the upstreams of r that next doesn't have.
+func (r *routes) missingIn(next *routes) (gone []*upstream) {
+	for name, u := range r.upstreams {
+		if next.upstreams[name] != u {
+			gone = append(gone, u)
+		}
+	}
+	return gone
 }
 
 func inMaint(s *pool.Snapshot, name string) bool {

@@ -156,27 +156,3 @@ func TestLinksOutliveTheDeadlineOfTheirLastAnswer(t *testing.T) {
 		t.Errorf("got %d connections to the host, want 1", n)
 	}
 }
-
-func TestNewAddressTakesTheOldLinksOut(t *testing.T) {
-	a, b := newHost(t, "a"), newHost(t, "a")
-	moved := make(chan bool)
-	a.on("/slow", func(w *wire, r *http.Request) bool {
-		moved <- true
-		<-moved
-		w.send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nold")
-		return true
-	})
-	l := start(t, nil, a)
-	w := l.dial().send(get("/slow"))
-	<-moved
-	l.hosts[0].Address = b.ln.Addr().String()
-	l.use()
-	moved <- true
-	if r := w.want(200); r.body != "old" {
-		t.Errorf("got %q", r.body)
-	}
-	l.canary()
-	if a.dials.Load() != 1 || b.dials.Load() != 1 {
-		t.Errorf("got %d and %d connections, want 1 each", a.dials.Load(), b.dials.Load())
-	}
-}

@@ -38,7 +38,7 @@ func (s *sessions) host(key []byte) (host string, tunnels int) {
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	for t := shard.live[hash]; t != nil; t = t.next {
-		host = t.host
+		host = t.upstream.name
 		tunnels++
 	}
 	return host, tunnels
@@ -75,7 +75,7 @@ func (s *sessions) list(away func(hash uint64) bool) []pool.Session {
 // that isn't keyed, because there was no table when it came, learns from those
 // that are.
 func sessionOf(t *tunnel) pool.Session {
-	session := pool.Session{Host: t.host}
+	session := pool.Session{Host: t.upstream.name}
 	for ; t != nil; t = t.next {
 		session.Tunnels++
 		if t.keyed {
@@ -86,9 +86,10 @@ func sessionOf(t *tunnel) pool.Session {
 }
 
 // enter counts t among the tunnels of key, before anything is sent to t's host. It
-// refuses if key has tunnels on another host that keeps them, as keeps tells: t's
-// host was chosen before they came. If that other host doesn't, they are ended.
-// keeps is called with a lock held.
+// refuses if key has tunnels on another host that keeps them, as keeps tells, or on
+// the new address of t's host: t's was chosen before they came. If that other host
+// doesn't keep them, or its address is the old one, they are ended. keeps is called
+// with a lock held.
 func (s *sessions) enter(key []byte, t *tunnel, keeps func(host string) bool) bool {
 	t.hash = s.hash(key)
 	old, ok := s.shard(t.hash).enter(t, keeps)
@@ -102,9 +103,14 @@ func (s *sessionShard) enter(t *tunnel, keeps func(host string) bool) (old []*tu
 	defer s.mu.Unlock()
 	live := s.live[t.hash]
 	switch {
-	case live == nil || live.host == t.host:
+	case live == nil || live.upstream.same(t.upstream):
 		t.next = live
-	case keeps(live.host):
+	case live.upstream.name == t.upstream.name:
+		if t.upstream.retired() {
+			return nil, false
+		}
+		old = together(nil, live)
+	case keeps(live.upstream.name):
 		return nil, false
 	default:
 		old = together(nil, live)
@@ -135,15 +141,16 @@ func (s *sessions) leave(t *tunnel) {
 	}
 }
 
-// end ends the tunnels on the hosts that which tells. It costs a walk over all
-// sessions, which only an operator's decision is worth.
-func (s *sessions) end(which func(host string) bool, why string) {
+// end ends the tunnels of the keys whose newest one which tells. It costs a walk over
+// all sessions, which only a decision or a host that comes or moves is worth. which
+// is called with a lock held.
+func (s *sessions) end(which func(*tunnel) bool, why string) {
 	for i := range s.shards {
 		shard := &s.shards[i]
 		var hit []*tunnel
 		shard.mu.Lock()
 		for _, live := range shard.live {
-			if which(live.host) {
+			if which(live) {
 				hit = together(hit, live)
 			}
 		}

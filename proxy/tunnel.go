@@ -25,7 +25,7 @@ import (
 // side that takes no more has the other side wait: at most one piece is kept for
 // it, and nothing further is read.
 type tunnel struct {
-	host string // the name
+	upstream *upstream // the host, at the address of its machine
 
 	hash  uint64  // of the key: the sessions' own
 	next  *tunnel // of the same key; likewise

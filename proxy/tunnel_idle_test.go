@@ -55,7 +55,7 @@ func newBench(t *testing.T) *bench {
 		_ = lot.Run(ctx)
 	})
 	p := New(Config{}, Options{Metrics: NewMetrics(prometheus.NewRegistry())})
-	b := &bench{t: t, tun: &tunnel{host: "a", idle: time.Hour, short: time.Minute}}
+	b := &bench{t: t, tun: &tunnel{upstream: &upstream{name: "a"}, idle: time.Hour, short: time.Minute}}
 	b.tun.client.side, b.tun.back.side = endClient, endHost
 	p.sessions.enter([]byte("key"), b.tun, nil)
 	a := &account{srv: &server{p: p, lives: map[life]struct{}{}}, upstream: newUpstream(&pool.Host{Gauges: new(pool.Gauges)}, http1.Limits{})}

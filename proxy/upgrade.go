@@ -32,7 +32,7 @@ func (c *conn) openTunnel() {
 
 // claim reaches the key's host, and returns an opening tunnel there. While it was
 // connecting, the key's host may have failed and another terminal of the key have
-// found the next: then this one goes there as well.
+// found the next, or the host may have moved: then this one goes there as well.
 func (c *conn) claim() (*tunnel, *link, *upstream, error) {
 	for range 2 {
 		l, u, err := c.x.reach()
@@ -40,7 +40,10 @@ func (c *conn) claim() (*tunnel, *link, *upstream, error) {
 			return nil, nil, nil, err
 		}
 		if t := c.newTunnel(u); t != nil {
-			return t, l, u, nil
+			if !u.retired() { // else Use may have missed t
+				return t, l, u, nil
+			}
+			c.srv.p.sessions.leave(t)
 		}
 		l.close()
 	}
@@ -51,7 +54,7 @@ func (c *conn) claim() (*tunnel, *link, *upstream, error) {
 // these are kept on another host.
 func (c *conn) newTunnel(u *upstream) *tunnel {
 	limits := &c.srv.p.cfg.Timeouts
-	t := &tunnel{host: u.name, idle: limits.Tunnel, short: limits.Idle}
+	t := &tunnel{upstream: u, idle: limits.Tunnel, short: limits.Idle}
 	t.client.side, t.back.side = endClient, endHost
 	key := c.x.key
 	if len(key) == 0 {

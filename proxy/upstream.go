@@ -21,15 +21,21 @@ const (
 	maxIdleTime  = 30 * time.Second
 )
 
-// An upstream is one host at one address: its idle connections and its gauges.
-// It outlives snapshots, and is replaced when the host's address changes.
+// An upstream is one host at one address: its connections and its gauges. It
+// outlives snapshots, and is replaced when the host's address changes: everything
+// that it has open is closed then, before its successor opens anything.
 type upstream struct {
 	name, address string
 	gauges        *pool.Gauges
 	limits        http1.Limits // of the host's answers
 
+	life context.Context // ends dials under way when the upstream is closed
+	end  context.CancelFunc
+	turn chan struct{} // closed when new connections may be opened; nil: they may
+
 	mu     sync.Mutex
-	idle   []*link // the most recently used is the last
+	links  map[*link]struct{} // all that are open, until a tunnel takes them over
+	idle   []*link            // those that no request uses; the most recently used is the last
 	reaper *time.Timer
 	closed bool
 }
@@ -37,6 +43,8 @@ type upstream struct {
 // A link is one connection to a host. Between exchanges its upstream owns it,
 // during one the request does.
 type link struct {
+	upstream *upstream
+
 	nc   net.Conn
 	raw  syscall.RawConn
 	in   *http1.Reader
@@ -55,7 +63,9 @@ type link struct {
 }
 
 func newUpstream(h *pool.Host, limits http1.Limits) *upstream {
-	return &upstream{name: h.Name, address: h.Address, gauges: h.Gauges, limits: limits}
+	u := &upstream{name: h.Name, address: h.Address, gauges: h.Gauges, limits: limits, links: map[*link]struct{}{}}
+	u.life, u.end = context.WithCancel(context.Background())
+	return u
 }
 
 // take returns an idle link on which nothing has happened since it was put
@@ -93,16 +103,23 @@ func (u *upstream) put(l *link) {
 	}
 	l.used, l.since = true, time.Now()
 	l.rest()
+	if !u.keep(l) {
+		l.close()
+	}
+}
+
+// keep makes l idle, unless there are too many or u is closed.
+func (u *upstream) keep(l *link) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.closed || len(u.idle) >= maxIdleLinks {
-		l.close()
-		return
+		return false
 	}
 	u.idle = append(u.idle, l)
 	if len(u.idle) == 1 {
 		u.scheduleLocked()
 	}
+	return true
 }
 
 // rest gives back what a large answer has made grow, so that an idle link costs
@@ -130,44 +147,119 @@ func (u *upstream) scheduleLocked() {
 // reap closes the links that have been idle for too long. It runs on a timer
 // that is set only while there are idle links.
 func (u *upstream) reap() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	old := 0
-	for old < len(u.idle) && time.Since(u.idle[old].since) >= maxIdleTime {
-		u.idle[old].close()
-		old++
-	}
-	u.idle = slices.Delete(u.idle, 0, old)
-	if len(u.idle) > 0 {
-		u.scheduleLocked()
+	for _, l := range u.old() {
+		l.close()
 	}
 }
 
-// close throws the idle links away, and makes put do so from now on.
-func (u *upstream) close() {
+// old takes out the links that have been idle for too long.
+func (u *upstream) old() []*link {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	n := 0
+	for n < len(u.idle) && time.Since(u.idle[n].since) >= maxIdleTime {
+		n++
+	}
+	old := slices.Clone(u.idle[:n])
+	u.idle = slices.Delete(u.idle, 0, n)
+	if len(u.idle) > 0 {
+		u.scheduleLocked()
+	}
+	return old
+}
+
+// retire has u open and keep no further connection. Those that it has are closed
+// by close.
+func (u *upstream) retire() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.closed = true
 	if u.reaper != nil {
 		u.reaper.Stop()
 	}
-	for _, l := range u.idle {
-		l.close()
-	}
-	u.idle = nil
+	u.end()
 }
 
-// dial opens a new connection to the host.
+// retired reports whether the host has another address now, or isn't known any
+// more.
+func (u *upstream) retired() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.closed
+}
+
+// same reports whether u and other are one host at one address.
+func (u *upstream) same(other *upstream) bool {
+	return u.name == other.name && u.address == other.address
+}
+
+// close retires u and closes its connections. Requests under way on them fail.
+func (u *upstream) close() {
+	u.retire()
+	u.mu.Lock()
+	idle := u.idle
+	u.idle = nil
+	for l := range u.links {
+		l.nc.Close() // the rest of a busy one is its request's to release
+	}
+	u.mu.Unlock()
+	for _, l := range idle {
+		l.close()
+	}
+}
+
+// errMoved says that a connection couldn't be opened because the host isn't at
+// this address any more. Nothing has been sent.
+var errMoved = errors.New("the host has moved to another address")
+
+// dial opens a new connection to the host, once what there was to its former
+// address is closed.
 func (u *upstream) dial(ctx context.Context, timeout time.Duration) (*link, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(u.life, cancel)()
+	if u.turn != nil {
+		select {
+		case <-u.turn:
+		case <-ctx.Done():
+		}
+	}
 	d := net.Dialer{Timeout: timeout, KeepAlive: 30 * time.Second}
 	nc, err := d.DialContext(ctx, "tcp", u.address)
-	if err != nil {
+	switch {
+	case err != nil && u.retired():
+		return nil, errMoved
+	case err != nil:
 		if !isOurs(err) {
 			u.gauges.ConnectErrors.Add(1)
 		}
 		return nil, err
 	}
-	return newLink(nc, u.limits), nil
+	l := newLink(nc, u.limits)
+	if !u.add(l) {
+		l.close()
+		return nil, errMoved
+	}
+	return l, nil
+}
+
+// add makes l one of u's links, unless u is closed.
+func (u *upstream) add(l *link) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.closed {
+		return false
+	}
+	l.upstream = u
+	u.links[l] = struct{}{}
+	return true
+}
+
+// remove is for a link that is closed.
+func (u *upstream) remove(l *link) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.links, l)
 }
 
 func newLink(nc net.Conn, limits http1.Limits) *link {
@@ -264,6 +356,9 @@ func (l *link) silent() bool {
 }
 
 func (l *link) close() {
+	if l.upstream != nil {
+		l.upstream.remove(l)
+	}
 	l.nc.Close()
 	l.in.Release()
 }

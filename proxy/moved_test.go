@@ -1,0 +1,205 @@
+package proxy
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"tokenring/http1"
+	"tokenring/pool"
+)
+
+// moveTo gives the lab's first host the address of another machine, which has
+// passed its checks.
+func (l *lab) moveTo(h *host) {
+	l.t.Helper()
+	l.hosts[0].Address = h.ln.Addr().String()
+	l.use()
+}
+
+// TestMovedHostEndsItsTerminalsBeforeItsNewAddressIsAsked has users who go on
+// asking while their host moves. None may reach the new machine while a terminal is
+// on the old one.
+func TestMovedHostEndsItsTerminalsBeforeItsNewAddressIsAsked(t *testing.T) {
+	old, fresh := newHost(t, "a").on("/ws", accept(echo)), newHost(t, "a")
+	l := start(t, nil, old)
+	var early atomic.Int64
+	gauges := l.hosts[0].Gauges
+	fresh.on("/page", func(w *wire, _ *http.Request) bool {
+		early.Add(gauges.Sessions.Load())
+		w.send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nnew")
+		return true
+	})
+	old.on("/page", says("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nold", true))
+	var terminals []*wire
+	for range 40 {
+		w := l.dial().open("/ws", mark)
+		w.ping()
+		terminals = append(terminals, w)
+	}
+	asked := make(chan string)
+	for range 4 {
+		go func() {
+			w, body := l.dial(), "old"
+			for body == "old" {
+				body = w.send(get("/page?token=" + mark)).want(200).body
+			}
+			asked <- body
+		}()
+	}
+	l.moveTo(fresh)
+	for range 4 {
+		if body := <-asked; body != "new" {
+			t.Errorf("got %q from the new address", body)
+		}
+	}
+	if n := early.Load(); n != 0 {
+		t.Errorf("the new address was asked while %d terminals were open on the old one", n)
+	}
+	for _, w := range terminals {
+		w.expectEnd()
+	}
+	if e := l.logged("/ws"); e["end"] != endMoved {
+		t.Errorf("the log says %v", e)
+	}
+	if host, n := l.p.Session([]byte(mark)); n != 0 {
+		t.Errorf("%d terminals are left on %s", n, host)
+	}
+}
+
+func TestMovedHostsNextTerminalIsAtTheNewAddress(t *testing.T) {
+	old, fresh := newHost(t, "a").on("/ws", accept(echo)), newHost(t, "a").on("/ws", accept(echo))
+	l := start(t, nil, old)
+	l.dial().open("/ws", mark).ping()
+	l.moveTo(fresh)
+	l.dial().open("/ws", mark).ping()
+	if !strings.Contains(fresh.received(), mark) {
+		t.Error("the new terminal isn't at the new address")
+	}
+	if host, n := l.p.Session([]byte(mark)); host != "a" || n != 1 {
+		t.Errorf("%d terminals on %q, want one on a", n, host)
+	}
+}
+
+// TestAnotherHostsTerminalsStayWhenOneMoves: so do those of a host of which only
+// something else changes.
+func TestAnotherHostsTerminalsStayWhenOneMoves(t *testing.T) {
+	a, b, fresh := newHost(t, "a"), newHost(t, "b").on("/ws", accept(echo)), newHost(t, "a")
+	l := start(t, nil, a, b)
+	w := l.dial().open("/ws", l.token("b"))
+	w.ping()
+	l.moveTo(fresh)
+	l.hosts[1].Weight, l.hosts[1].Zone = 7, "z"
+	l.hosts[1].Gauges = new(pool.Gauges) // it was forgotten, and has come again
+	l.use()
+	w.ping()
+}
+
+func TestIdleConnectionsToAnOldAddressAreClosed(t *testing.T) {
+	closed := make(chan bool)
+	old, fresh := newHost(t, "a"), newHost(t, "a")
+	old.on("/page", func(w *wire, _ *http.Request) bool {
+		w.send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nold")
+		_, err := w.in.ReadByte()
+		closed <- err != nil
+		return false
+	})
+	l := start(t, nil, old)
+	l.ask(get("/page"), 200)
+	l.settled()
+	l.moveTo(fresh)
+	if !<-closed {
+		t.Error("another request came to the old address")
+	}
+	if r := l.ask(get("/x"), 200); r.body != "a GET /x" {
+		t.Errorf("got %q", r.body)
+	}
+}
+
+func TestRequestInFlightToAnOldAddress(t *testing.T) {
+	const head, part = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "some"
+	for name, row := range map[string]struct {
+		request, answer string // answer: what the old machine has said when the host moves
+		status          int
+		body, end       string
+	}{
+		"one that can be repeated is":   {get("/page"), "", 200, "new", endDone},
+		"one that has an effect ends":   {"POST /page HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi", "", 502, "", endMoved},
+		"an answer that has begun ends": {get("/page"), head + part, 200, part, endMoved},
+		"a terminal that opens ends":    {upgrade("/page", mark), "", 503, "", endMoved},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked, ended := make(chan bool), make(chan bool, 1)
+			old, fresh := newHost(t, "a"), newHost(t, "a")
+			old.on("/page", func(w *wire, r *http.Request) bool {
+				_, _ = io.Copy(io.Discard, r.Body)
+				w.send(row.answer)
+				asked <- true
+				_, err := w.in.ReadByte()
+				ended <- err != nil
+				return false
+			})
+			fresh.on("/page", says("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nnew", true))
+			l := start(t, nil, old)
+			w := l.dial().send(row.request)
+			<-asked
+			if row.answer != "" {
+				_, _ = w.in.Peek(1) // the client has what there is
+			}
+			l.moveTo(fresh)
+			if !<-ended {
+				t.Error("the old address got more")
+			}
+			r := w.answer("GET")
+			if r.StatusCode != row.status || row.body != "" && r.body != row.body || (r.err != nil) != (row.answer != "") {
+				t.Errorf("got %d %q (%v), want %d %q", r.StatusCode, r.body, r.err, row.status, row.body)
+			}
+			if e := l.logged("/page"); e["end"] != row.end {
+				t.Errorf("the log says %v, want the end %s", e, row.end)
+			}
+			if n := l.suspects.Load(); n != 0 {
+				t.Errorf("the host is suspected %d times for having moved", n)
+			}
+		})
+	}
+}
+
+// TestConnectToAnOldAddressGoesOnAtTheNew: whoever waits for a connection to a
+// machine that the host has left goes to the host's new one, not to another host.
+func TestConnectToAnOldAddressGoesOnAtTheNew(t *testing.T) {
+	fresh, b := newHost(t, "a").on("/ws", accept(echo)), newHost(t, "b")
+	slow := newSlowListener(t)
+	l := start(t, nil, newHost(t, "a"), b)
+	l.hosts[0].Address = slow.address()
+	l.use()
+	token := l.token("a")
+	page, terminal := l.dial().send(get("/x?token="+token)), l.dial().send(upgrade("/ws", token))
+	eventually(t, "an attempt to connect", slow.awaited)
+	l.moveTo(fresh)
+	if r := page.want(200); r.body != "a GET /x" {
+		t.Errorf("got %q", r.body)
+	}
+	terminal.opened()
+	terminal.ping()
+	if b.dials.Load() != 0 || l.suspects.Load() != 0 {
+		t.Errorf("%d connections to another host, %d suspicions; want none", b.dials.Load(), l.suspects.Load())
+	}
+}
+
+// TestTerminalOfAnOldAddressCutsNoneOfTheNew has one that was connecting when its
+// host moved, and enters after another was opened at the new address.
+func TestTerminalOfAnOldAddressCutsNoneOfTheNew(t *testing.T) {
+	s := newSessions()
+	left, taken := newUpstream(&pool.Host{Name: "a", Address: "10.0.0.1:1"}, http1.Limits{}), newUpstream(&pool.Host{Name: "a", Address: "10.0.0.2:1"}, http1.Limits{})
+	left.close()
+	live, late, more := &tunnel{upstream: taken}, &tunnel{upstream: left}, &tunnel{upstream: taken}
+	keep := func(string) bool { return true }
+	if !s.enter([]byte(mark), live, keep) || s.enter([]byte(mark), late, keep) || !s.enter([]byte(mark), more, keep) {
+		t.Error("want the terminals at the new address in, and the one at the old address refused")
+	}
+	if _, n := s.host([]byte(mark)); n != 2 || live.ended() != "" || late.ended() != "" {
+		t.Errorf("%d terminals, ended: %q and %q; want 2, and none ended", n, live.ended(), late.ended())
+	}
+}
