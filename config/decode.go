@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,6 +38,7 @@ func (d *document) decode(path string, node ast.Node, v reflect.Value) {
 		return
 	}
 	switch {
+	case d.hasVariable(path, node):
 	case v.Addr().Type().Implements(unmarshalerType):
 		d.decodeItself(path, node, v)
 	case isOff(node) && v.Addr().Type().Implements(optionalType):
@@ -65,9 +67,27 @@ func isOff(node ast.Node) bool {
 	return isText && node.GetToken().Value == "off"
 }
 
+// unexpanded finds what a shell, or HAProxy, would put a value in place of.
+var unexpanded = regexp.MustCompile(`\$\{[^}]*\}|\$\([^)]*\)`)
+
+// hasVariable reports a text with a variable in it: lb.yaml expands none, and a
+// name or an address would be taken as it is written.
+func (d *document) hasVariable(path string, node ast.Node) bool {
+	if text, isText := textOf(node); !isText || !unexpanded.MatchString(text) {
+		return false
+	}
+	d.fail(path, "lb.yaml has no variables, and this text has one", "write what it stands for")
+	return true
+}
+
 // decodeItself lets a type read its own YAML.
 func (d *document) decodeItself(path string, node ast.Node, v reflect.Value) {
 	d.index(path, node)
+	for _, pair := range pairs(node) {
+		if d.hasVariable(under(path, pair.Key.GetToken().Value), pair.Value) {
+			return
+		}
+	}
 	err := v.Addr().Interface().(yaml.NodeUnmarshaler).UnmarshalYAML(node)
 	if err == nil {
 		return
