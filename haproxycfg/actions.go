@@ -15,23 +15,25 @@ type action struct {
 
 const (
 	whyTurnsAway = "lb answers no request and turns nobody away by a rule: who is kept out there reaches hosts here. Let a firewall or the hosts do it"
-	whyRewrites  = "lb passes on the target as it came. HAProxy hashes it as this rule leaves it: if the rule touches the token, tokens move once"
+	whyRewrites  = "lb passes on the target as it came, and hashes that. HAProxy hashes what this rule leaves of it: tokens that the rule touches move, and hosts see the targets that clients send"
+	whyPaths     = "lb passes on the path as it came: hosts see the paths that clients send"
 	whyProgram   = "a program is asked there that may turn requests away, answer them, or change what is hashed; lb asks none"
 	whyCounts    = "it changes nothing by itself: see the rules that use what it keeps"
 )
 
 // requestActions are those of requests and connections.
 var requestActions = []action{
-	{Decide, whyTurnsAway, []string{"deny", "reject", "tarpit", "silent-drop", "auth", "return"}},
-	{Decide, whyRewrites, []string{"set-uri", "set-query", "set-path", "set-pathq", "replace-uri", "replace-path", "replace-pathq", "normalize-uri"}},
+	{Stops, whyTurnsAway, []string{"deny", "reject", "tarpit", "silent-drop", "auth", "return"}},
+	{Moves, whyRewrites, []string{"set-uri", "set-query", "set-pathq", "replace-uri", "replace-pathq", "normalize-uri"}},
+	{Stops, whyPaths, []string{"set-path", "replace-path"}},
 	{Decide, whyProgram, []string{"lua.*", "send-spoe-group"}},
-	{Decide, "HAProxy answers these requests itself; here they reach hosts", []string{"use-service"}},
+	{Stops, "HAProxy answers these requests itself; here they reach hosts", []string{"use-service"}},
 	{Decide, "lb takes a client's address from its connection, or from X-Forwarded-For of trusted_networks: name those in front there, or hosts see their addresses as the clients'", []string{"set-src", "set-src-port"}},
-	{Decide, "HAProxy may connect elsewhere by this rule; lb connects to its hosts' addresses only", []string{"set-dst", "set-dst-port", "do-resolve"}},
-	{Decide, "hosts get the method as the client sent it", []string{"set-method"}},
+	{Stops, "HAProxy may connect elsewhere by this rule; lb connects to its hosts' addresses only", []string{"set-dst", "set-dst-port", "do-resolve"}},
+	{Stops, "hosts get the method as the client sent it", []string{"set-method"}},
 	{Decide, "lb has one value of each of timeouts for all requests: where this one is longer, lb cuts what HAProxy keeps. Set the longest in lb.yaml", []string{"set-timeout"}},
 	{Decide, "HAProxy tells no token in what isn't HTTP; lb takes all for HTTP", []string{"switch-mode"}},
-	{Decide, "lb doesn't read the PROXY protocol: whatever stands in front must connect plainly, or use another address", []string{"expect-proxy", "expect-netscaler-cip"}},
+	{Stops, "lb doesn't read the PROXY protocol: whatever stands in front must connect plainly, or use another address", []string{"expect-proxy", "expect-netscaler-cip"}},
 	{LeftOut, "lb slows nobody down by a rule", []string{"set-bandwidth-limit", "pause"}},
 	{LeftOut, "lb turns nobody away by a rule: there is nothing to be let off", []string{"allow", "accept"}},
 	{LeftOut, whyCounts, []string{"track-sc*", "sc-*", "set-var", "set-var-fmt", "unset-var", "capture", "add-acl", "del-acl", "set-map", "del-map", "do-log"}},
@@ -46,9 +48,9 @@ var requestActions = []action{
 
 // answerActions are those of answers.
 var answerActions = []action{
-	{Decide, "lb passes on every answer of a host: what this rule keeps from clients reaches them", []string{"deny", "reject", "close", "silent-drop", "return", "redirect"}},
+	{Stops, "lb passes on every answer of a host: what this rule keeps from clients reaches them", []string{"deny", "reject", "close", "silent-drop", "return", "redirect"}},
 	{Decide, "a program is asked there that may hold answers back or change them; lb asks none", []string{"lua.*", "send-spoe-group"}},
-	{Decide, "clients get the status that the host sent", []string{"set-status"}},
+	{Stops, "clients get the status that the host sent", []string{"set-status"}},
 	{LeftOut, "lb slows nobody down by a rule", []string{"set-bandwidth-limit", "pause"}},
 	{LeftOut, "lb keeps no answers", []string{"cache-store"}},
 	{LeftOut, whyCounts, []string{"track-sc*", "sc-*", "set-var", "set-var-fmt", "unset-var", "capture", "add-acl", "del-acl", "set-map", "del-map", "do-log"}},
@@ -91,6 +93,8 @@ func takeRequestRule(t *translation, d *directive) {
 	switch action := d.actionOf(1); {
 	case action == "redirect":
 		takeRedirect(t, d)
+	case redirectsOnly(t.proxy) && conditionOf(t.proxy, d).only(term{test: challenge}):
+		d.note(Stops, whyChallenges)
 	case changesField(action):
 		t.takeField(d, action)
 	default:
@@ -103,15 +107,15 @@ func changesField(action string) bool {
 }
 
 // idleAnswers are fields of answers that say who served them, to people.
-var idleAnswers = []string{"server", "via", "x-powered-by", "x-served-by", "x-backend", "x-server", "x-cache", "x-haproxy", "x-via"}
+var idleAnswers = []string{"server", "via", "x-powered-by", "x-served-by", "x-backend", "x-server", "x-cache", "x-haproxy", "x-via", "alt-svc"}
 
 // takeAnswerRule handles http-response and http-after-response rules.
 func takeAnswerRule(_ *translation, d *directive) {
 	switch action := d.actionOf(1); {
 	case changesField(action) && slices.Contains(idleAnswers, strings.ToLower(d.word(2))):
-		d.note(LeftOut, "lb changes no fields of answers: clients get "+printable(d.word(2))+" as the host sent it, or not at all")
+		d.note(LeftOut, "lb changes no fields of answers: clients get this one as the host sent it, or not at all")
 	case changesField(action):
-		d.note(Decide, "lb changes no fields of answers: clients get "+printable(d.word(2))+" as the host sent it, or not at all. Let the hosts set what keeps browsers safe, such as Strict-Transport-Security, or what they rely on")
+		d.note(Stops, "lb changes no fields of answers: clients get the field as the host sent it, or not at all. Let the hosts set what keeps browsers safe, such as Strict-Transport-Security, or what they rely on")
 	default:
 		d.noteAction(answerActions, action)
 	}
@@ -129,7 +133,7 @@ func takeTCPAnswerRule(_ *translation, d *directive) {
 // filters say what becomes of filter lines.
 var filters = []action{
 	{Decide, "an agent outside HAProxy is asked there, which may turn requests away, or tell HAProxy what to hash; lb asks none", []string{"spoe"}},
-	{Decide, "lb speaks HTTP to hosts: one that wants FastCGI can't be reached", []string{"fcgi-app"}},
+	{Stops, "lb speaks HTTP to hosts: one that wants FastCGI can't be reached", []string{"fcgi-app"}},
 	{LeftOut, "lb compresses nothing: let the hosts do it, or ship files compressed", []string{"compression", "comp-req", "comp-res"}},
 	{LeftOut, "lb keeps no answers", []string{"cache"}},
 	{LeftOut, "lb slows nobody down by a rule", []string{"bwlim-in", "bwlim-out"}},

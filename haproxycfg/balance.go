@@ -2,14 +2,10 @@ package haproxycfg
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 )
-
-// hashFetch finds a key in the expression of balance hash.
-var hashFetch = regexp.MustCompile(`^(urlp|url_param|req\.cook|cook|req\.hdr|hdr)\(([^(),]+)\)$`)
 
 // keyless are the algorithms that look at no key.
 var keyless = []string{"roundrobin", "static-rr", "leastconn", "first", "random"}
@@ -17,6 +13,8 @@ var keyless = []string{"roundrobin", "static-rr", "leastconn", "first", "random"
 // takeBalance handles balance <algorithm> [<arguments>]: where the key is.
 func takeBalance(t *translation, d *directive) {
 	switch name := algorithm(d); {
+	case d.variable() != "":
+		t.askKey(d)
 	case name == "url_param":
 		takeParameter(t, d)
 	case name == "hash":
@@ -24,53 +22,76 @@ func takeBalance(t *translation, d *directive) {
 	case name == "hdr":
 		takeFieldKey(t, d)
 	case name == "source":
-		t.plan.key.set(d, "hash.key", "source", "")
-		d.note(Decide, "HAProxy hashes the bits of the address, lb its text: each client moves once, when lb takes over")
+		t.takeSource(d)
 	case slices.Contains(keyless, name):
 		t.withoutKey(d)
 	default:
 		t.plan.key.set(d, "hash.key", "{query: token}", "")
-		d.note(Decide, d.word(1)+" can't be a key here: a key is a query parameter, a cookie, a header or the client's address. Which of them tells your users apart? Tokens move once, when lb takes over")
+		d.note(Moves, printable(d.word(1))+" can't be a key here: a key is a query parameter, a cookie, a header or the client's address. lb sends each token to its own host: users whom HAProxy keeps together by this are together here only if they have one token, and go to another host with each request if they have none. Which of the four tells your users apart?")
 	}
+}
+
+// askKey is for a balance line with a variable: there is a ring, and which key
+// leads to it has to be filled in.
+func (t *translation) askKey(d *directive) {
+	rule := fmt.Sprintf("{query: %s}", quote(d.word(2)))
+	switch name := algorithm(d); {
+	case name == "hdr":
+		rule = fmt.Sprintf("{header: %s}", quote(inBrackets(d.word(1))))
+	case d.unread(2) == "" || name != "url_param":
+		rule = quote(strings.Join(d.args(1), " "))
+	}
+	t.plan.key.ask(d, "hash.key", rule, d.variable())
 }
 
 // takeParameter handles url_param <name> [check_post [<bytes>]].
 func takeParameter(t *translation, d *directive) {
 	t.key(d, "query", d.word(2), "the raw value, as there; but an empty one counts as missing, and bodies of POST requests aren't searched")
 	if d.word(3) == "check_post" {
-		d.note(LeftOut, "check_post: a token in the body of a POST isn't found, and such requests go round robin. Send it in the query")
+		d.note(Moves, "check_post: a token in the body of a POST isn't found, and such requests go to another host each time. Send it in the query")
 	}
 }
 
+// takeHash handles hash <expression>.
 func takeHash(t *translation, d *directive) {
-	found := hashFetch.FindStringSubmatch(d.word(2))
-	if found == nil || len(d.words) > 3 {
+	p := placeOf(d.word(2))
+	switch {
+	case p.source == "source":
+		t.takeSource(d)
+	case p.source == "" || len(d.words) > 3:
 		t.plan.key.set(d, "hash.key", "{query: token}", "")
-		d.note(Decide, "this expression can't be a key here: a key is the raw value of a query parameter, a cookie or a header. Tokens move once, when lb takes over")
-		return
+		d.note(Moves, "this expression can't be a key here: a key is the raw value of a query parameter, a cookie or a header, or the client's address. lb sends each token to its own host: users whom the expression keeps together are together here only if they have one token, and go to another host with each request if they have none")
+	default:
+		t.key(d, p.source, p.name, "the raw value; an empty one counts as missing")
+		d.note(Moves, fetched[p.source])
 	}
-	source := map[string]string{"urlp": "query", "url_param": "query", "req.cook": "cookie", "cook": "cookie", "req.hdr": "header", "hdr": "header"}[found[1]]
-	t.key(d, source, found[2], fetched[source])
-	if source == "header" {
-		t.list(d, found[2])
+	if p.source == "header" {
+		t.list(d, p.name)
 	}
 }
 
 // fetched is how the values that balance hash fetches differ from lb's keys.
 var fetched = map[string]string{
-	"query":  "the raw value, which ends at & here, and there also at ;. A user whose query has a ; in the token or before it moves once, when lb takes over; an empty value counts as missing",
-	"cookie": "the raw value. Of two cookies with that name HAProxy takes the last, lb the first, and lb keeps blanks at the end: users who send such move once, when lb takes over; an empty value counts as missing",
+	"query":  "the value ends at & here, and there also at ;. Users whose query has a ; in the token or before it move once, when lb takes over",
+	"cookie": "of two cookies with that name HAProxy takes the last, lb the first, and lb keeps blanks at the end. Users who send such move once, when lb takes over",
 	"header": "HAProxy hashes what is behind the last comma, of the last field with that name; lb the whole value of the first. Users whose value has a comma move once, when lb takes over",
+}
+
+// takeSource is for a ring of addresses.
+func (t *translation) takeSource(d *directive) {
+	t.plan.key.set(d, "hash.key", "source", "")
+	d.note(Moves, "HAProxy hashes the bits of the address, lb its text: each client moves once, when lb takes over, and those of one address stay together")
 }
 
 // takeFieldKey handles hdr(<name>) [use_domain_only].
 func takeFieldKey(t *translation, d *directive) {
 	name := inBrackets(d.word(1))
-	t.key(d, "header", name, "HAProxy hashes what is before the first comma, lb the whole value. Users whose value has a comma move once, when lb takes over; without the field, requests go round robin")
+	t.key(d, "header", name, "the raw value; an empty one counts as missing")
+	d.note(Moves, "HAProxy hashes what is before the first comma, lb the whole value. Users whose value has a comma move once, when lb takes over")
 	t.list(d, name)
 	switch {
 	case d.word(2) == "use_domain_only":
-		d.note(Decide, "use_domain_only: HAProxy hashes a part of the name, such as example of ide.example.com, and lb all of it: tokens move once, when lb takes over, and users of one domain are no longer together")
+		d.note(Moves, "use_domain_only: HAProxy hashes a part of the name, such as example of ide.example.com, and lb all of it: tokens move once, when lb takes over, and users of one domain are no longer together")
 	case d.word(2) != "":
 		d.note(Unknown, fmt.Sprintf("%q is no option of balance hdr that is known here", d.word(2)))
 	}
@@ -82,7 +103,7 @@ var lists = []string{"x-forwarded-for", "forwarded", "via", "user-agent", "accep
 // list notes a key that is a part of its field's value.
 func (t *translation) list(d *directive, name string) {
 	if slices.Contains(lists, strings.ToLower(name)) {
-		d.note(Decide, name+" is a list for many users, and HAProxy hashes one item of it: they move once, when lb takes over")
+		d.note(Moves, name+" is a list for many users, and HAProxy hashes one item of it: they move once, when lb takes over")
 	}
 }
 
@@ -92,18 +113,19 @@ func (t *translation) key(d *directive, source, name, why string) {
 		t.fail(d.Line, "balance "+d.word(1)+" names nothing", "write balance url_param token")
 		return
 	}
-	text := name
-	if !bare.MatchString(name) || slices.Contains(notNames, strings.ToLower(name)) {
-		text = quote(name)
-	}
-	t.plan.key.set(d, "hash.key", fmt.Sprintf("{%s: %s}", source, text), why)
+	t.plan.key.set(d, "hash.key", place{source, name}.rule(), why)
 }
 
 // withoutKey is for backends that don't hash: there is no ring to keep.
 func (t *translation) withoutKey(d *directive) {
 	t.plan.policy = "consistent"
+	if p, stick := t.stickPlace(); stick != nil {
+		t.plan.key.set(stick, "hash.key", p.rule(), "")
+		d.note(Changed, "the stick table decides, which has a key: lb hashes that, with policy consistent")
+		return
+	}
 	t.plan.key.set(d, "hash.key", "{query: token}", "")
-	d.note(Decide, fmt.Sprintf("%s looks at no key, so that there is no ring to keep; lb sends each token to its own host, with policy consistent. Is it the query parameter token that tells users apart?", d.word(1)))
+	d.note(Moves, fmt.Sprintf("%s looks at no key, so that there is no ring to keep; lb sends each token to its own host, with policy consistent. Is it the query parameter token that tells users apart?", d.word(1)))
 }
 
 // inBrackets returns what is between the first brackets.
@@ -121,6 +143,9 @@ func takeHashType(t *translation, d *directive) {
 	r := ring{kind: d.word(1), function: "sdbm", line: d.Number}
 	r.avalanche = r.kind == "consistent" && len(d.words) == 2
 	switch {
+	case d.variable() != "":
+		t.askRing(d, r)
+		return
 	case r.kind != "consistent" && r.kind != "map-based":
 		t.fail(d.Line, fmt.Sprintf("there is no hash-type %q", r.kind), "HAProxy has consistent and map-based")
 		return
@@ -138,6 +163,19 @@ func takeHashType(t *translation, d *directive) {
 	}
 }
 
+// askRing is for a hash-type line with a variable.
+func (t *translation) askRing(d *directive, r ring) {
+	if d.unread(1) != "" {
+		r.kind = quote(r.kind)
+	}
+	if len(d.words) > 2 {
+		r.function = quoteName(d.word(2))
+	}
+	r.avalanche = r.avalanche || d.word(3) == "avalanche"
+	t.plan.ring = r
+	d.askFor(Moves, "hash.haproxy", d.variable())
+}
+
 // takeBalanceFactor handles hash-balance-factor <percent>, which HAProxy heeds
 // where it looks for a key on its ring.
 func takeBalanceFactor(t *translation, d *directive) {
@@ -145,6 +183,8 @@ func takeBalanceFactor(t *translation, d *directive) {
 	percent, err := parseNumber(d.word(1), 0, most)
 	balance, kind := t.backend.last("balance"), t.backend.last("hash-type")
 	switch {
+	case d.unread(1) != "":
+		t.plan.bound.ask(d, "hash.bounded_load", quote(d.word(1)), d.unread(1))
 	case err != nil || percent > 0 && percent <= 100:
 		t.fail(d.Line, fmt.Sprintf("the hash-balance-factor %q is neither 0 nor from 101 to %d", d.word(1), most), "see what HAProxy says: haproxy -c -f "+t.name)
 	case percent == 0:
@@ -154,7 +194,7 @@ func takeBalanceFactor(t *translation, d *directive) {
 	default:
 		t.plan.bound.set(d, "hash.bounded_load", strconv.FormatFloat(float64(percent)/100, 'g', -1, 64),
 			"HAProxy asks with each request how many are under way to a host; lb asks when it first sees a token how many terminals are open there, and the token stays where it is then")
-		d.note(Decide, "tokens that HAProxy sent elsewhere move once, when lb takes over; and each lb knows only where it has put a token itself. Leave bounded_load out if a user's files are on one host alone: see docs/bounded-load.md")
+		d.note(Moves, "tokens that HAProxy sent elsewhere move once, when lb takes over; and each lb knows only where it has put a token itself. Leave bounded_load out if a user's files are on one host alone: see docs/bounded-load.md")
 	}
 }
 
@@ -168,9 +208,7 @@ func algorithm(balance *directive) string {
 func (t *translation) finishHash() {
 	p := t.plan
 	if p.key.value == "" {
-		p.policy = "consistent"
-		p.key.value = "{query: token}"
-		t.backend.head.note(Decide, "there is no balance line, so that HAProxy goes round robin and there is no ring to keep; lb sends each token to its own host, with policy consistent. Is it the query parameter token that tells users apart?")
+		t.withoutBalance()
 	}
 	if p.policy == "consistent" {
 		return
@@ -185,6 +223,18 @@ func (t *translation) finishHash() {
 	}
 }
 
+// withoutBalance is for a backend without a balance line.
+func (t *translation) withoutBalance() {
+	p := t.plan
+	p.policy = "consistent"
+	if key, stick := t.stickPlace(); stick != nil {
+		p.key.set(stick, "hash.key", key.rule(), "")
+		return
+	}
+	p.key.value = "{query: token}"
+	t.backend.head.note(Moves, "there is no balance line, so that HAProxy goes round robin and there is no ring to keep; lb sends each token to its own host, with policy consistent. Is it the query parameter token that tells users apart?")
+}
+
 // renumber gives the hosts ids in the order of their lines. It is what decides
 // with map-based, where ids play no part in HAProxy and stand for the order here.
 func (t *translation) renumber() {
@@ -192,7 +242,7 @@ func (t *translation) renumber() {
 	if d := t.backend.last("hash-type"); d != nil {
 		line = d.Line
 	}
-	line.note(Changed, "with map-based most tokens move whenever a host comes or goes for good. Choose another policy when nothing has to stay where HAProxy put it")
+	line.note(Changed, "with map-based, HAProxy moves nearly all tokens while a host is down; lb moves those of that host and no others. When a host comes or goes for good, most tokens move here as well: choose another policy when nothing has to stay where HAProxy put it")
 	ascending := slices.IsSortedFunc(t.plan.hosts, func(a, b host) int { return int(a.id) - int(b.id) })
 	if ascending {
 		return

@@ -19,6 +19,7 @@ type bind struct {
 	t       *translation
 	d       *directive
 	ssl     bool
+	http2   offer
 	version string // the oldest of TLS that it says, "" if it says none
 	pairs   []pair
 	refused bool
@@ -31,24 +32,27 @@ func takeBind(t *translation, d *directive) {
 	for len(rest) > 0 {
 		known, ok := bindOptions[rest[0]]
 		if !ok {
-			d.note(Unknown, fmt.Sprintf("%q is no option of bind that is known here: nothing from there on is read", rest[0]))
-			break
+			d.note(Unknown, fmt.Sprintf("%q is no option of bind that is known here. What follows is read from the next word that is", d.words[len(d.words)-len(rest)].raw))
+			rest = rest[1:]
+			continue
 		}
 		n := min(1+known.args, len(rest))
 		b.option(rest[:n], known)
 		rest = rest[n:]
 	}
+	t.plan.addPairs(b.pairs)
 	if b.refused {
 		t.unheard = append(t.unheard, d)
 		return
 	}
+	heard := len(t.plan.listeners)
 	for address := range strings.SplitSeq(d.word(1), ",") {
 		b.listen(address)
 	}
-	if !b.ssl {
+	if !b.ssl || len(t.plan.listeners) == heard && slices.Contains(t.unheard, d) {
 		return
 	}
-	t.plan.addPairs(b.pairs)
+	b.noteProtocols()
 	t.versions = append(t.versions, version{d, b.version})
 	if len(b.pairs) == 0 {
 		d.note(Decide, "no certificate is known for this address: name one in tls.certificates")
@@ -64,6 +68,8 @@ func (b *bind) option(words []string, known option) {
 		b.pairs = append(b.pairs, b.t.certificates(b.d, value)...)
 	case "crt-list":
 		b.pairs = append(b.pairs, b.certificateList(value)...)
+	case "alpn", "no-alpn", "proto":
+		b.takeProtocol(words[0], value)
 	case "ssl-min-ver", "no-tlsv12", "force-tlsv13":
 		b.version = oldest(words, b.version)
 	case "accept-proxy", "accept-netscaler-cip":
@@ -83,13 +89,22 @@ func (b *bind) option(words []string, known option) {
 // listen adds the listeners for one address.
 func (b *bind) listen(text string) {
 	host, first, last, why := parseBind(text)
+	if strings.Contains(text, "$") && b.d.unread(1) != "" {
+		b.t.plan.listeners = append(b.t.plan.listeners, listener{address: text, tls: b.ssl, fronts: []*section{b.t.proxy}, line: b.d.Number})
+		b.d.askFor(Decide, "listen", b.d.unread(1))
+		return
+	}
 	if why != "" {
-		b.d.note(Decide, fmt.Sprintf("%s: %s", text, why))
+		verdict := Stops
+		if why == whyQUIC {
+			verdict = LeftOut
+		}
+		b.d.note(verdict, fmt.Sprintf("%s: %s", text, why))
 		b.t.unheard = append(b.t.unheard, b.d)
 		return
 	}
 	for port := first; port <= last; port++ {
-		l := listener{address: net.JoinHostPort(host, strconv.Itoa(port)), tls: b.ssl, fronts: []*section{b.t.proxy}, line: b.d.Number}
+		l := listener{address: net.JoinHostPort(host, strconv.Itoa(port)), tls: b.ssl, http1: b.ssl && b.http2 == refused, fronts: []*section{b.t.proxy}, line: b.d.Number}
 		if host == "" {
 			l.address = fmt.Sprintf(":%d", port)
 		}
@@ -118,9 +133,12 @@ func parseBind(text string) (host string, first, last int, why string) {
 			return "", 0, 0, "lb listens on TCP addresses only"
 		}
 	}
-	for _, prefix := range []string{"quic4@", "quic6@", "udp@", "udp4@", "udp6@", "rhttp@"} {
+	if strings.HasPrefix(text, "rhttp@") {
+		return "", 0, 0, "lb listens on TCP addresses only"
+	}
+	for _, prefix := range []string{"quic4@", "quic6@", "udp@", "udp4@", "udp6@"} {
 		if strings.HasPrefix(text, prefix) {
-			return "", 0, 0, "lb speaks neither QUIC nor reverse HTTP; clients fall back to TCP"
+			return "", 0, 0, whyQUIC
 		}
 	}
 	for _, prefix := range []string{"ipv4@", "ipv6@", "tcp@", "tcp4@", "tcp6@"} {
@@ -248,8 +266,9 @@ func (b *bind) listed(line string) {
 	for words := strings.Fields(inside); len(words) > 0; {
 		known, ok := bindOptions[words[0]]
 		if !ok {
-			b.d.note(Unknown, fmt.Sprintf("%q in the list is no option that is known here: nothing from there on to the end of its brackets is read", printable(words[0])))
-			return
+			b.d.note(Unknown, fmt.Sprintf("%q in the list is no option that is known here. What follows is read from the next word that is", printable(words[0])))
+			words = words[1:]
+			continue
 		}
 		n := min(1+known.args, len(words))
 		switch version := oldest(words[:n], ""); {

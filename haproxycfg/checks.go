@@ -79,8 +79,9 @@ func (t *translation) slowStart(all []*server) {
 
 func (t *translation) takeSlowStart(one said) {
 	lasts, err := time.ParseDuration(one.value)
-	if err != nil {
-		panic(err) // formatTime wrote it
+	if err != nil { // a variable, as it is written
+		t.plan.slowStart.set(one.by, "pool.slow_start", one.value, "")
+		return
 	}
 	why := "a host that joins starts slowly, too, and each token moves once"
 	if lasts < pool.MinSlowStart || lasts > pool.MaxSlowStart {
@@ -206,8 +207,9 @@ func (t *translation) send(d *directive) {
 		default:
 			why, ok := sendWords[key]
 			if !ok {
-				d.note(Unknown, fmt.Sprintf("%q is no keyword of http-check send that is known here", key))
-				return
+				d.note(Unknown, fmt.Sprintf("%q is no keyword of http-check send that is known here. What follows is read from the next word that is", d.words[i].raw))
+				i--
+				continue
 			}
 			d.note(Decide, key+": "+why)
 		}
@@ -248,7 +250,7 @@ func (t *translation) expect(d *directive) {
 	case len(args) == 2 && args[0] == "status" && goodStatuses(args[1]):
 		d.note(Changed, "any status from 200 to 399 is good here: a host that answers with another of these counts as up")
 	case slices.Contains(args, "status") || slices.Contains(args, "rstatus"):
-		d.note(Decide, "a status from 200 to 399 is good here, and no other, whatever "+rule+" says: a host whose good answer has another status is down, and if all are, everybody gets 503. Let health.path name a page that healthy hosts answer so, or be \"\" for a TCP connect")
+		d.note(Stops, "a status from 200 to 399 is good here, and no other, whatever "+rule+" says: a host whose good answer has another status is down, and if all are, everybody gets 503. Let health.path name a page that healthy hosts answer so, or be \"\" for a TCP connect")
 	default:
 		d.note(Decide, "only the status of the answer counts here, and any from 200 to 399 is good: a host that answers so while "+rule+" says that it is broken stays up and gets users, and one that answers otherwise is down")
 	}
@@ -278,8 +280,8 @@ func (t *translation) finishChecks() {
 		p.path.value = `""`
 	}
 	interval, err := time.ParseDuration(p.interval.value)
-	if err != nil {
-		panic(err) // formatTime wrote it
+	if p.timeout.value != "" || err != nil {
+		return // one of them has to be filled in
 	}
 	timeout, line := interval, 0 // a check has the interval to end in if nothing else is said
 	if d := t.backend.last("timeout check"); d != nil {
@@ -292,6 +294,10 @@ func (t *translation) finishChecks() {
 
 // takeCheckTimeout handles timeout check.
 func takeCheckTimeout(t *translation, d *directive) {
+	if d.unread(2) != "" {
+		t.plan.timeout.ask(d, "health.timeout", quote(d.word(2)), d.unread(2))
+		return
+	}
 	if _, err := parseTime(d.word(2)); err != nil {
 		t.fail(d.Line, err.Error(), "timeouts are numbers with a unit, such as 5s")
 		return

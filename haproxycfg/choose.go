@@ -109,26 +109,20 @@ func (t *translation) leads(s *section) bool {
 // computed tells whether a name is made at run time, from a request.
 func computed(name string) bool { return strings.Contains(name, "%[") }
 
-// redirectsOnly tells whether a frontend does nothing but send clients to https.
+// redirectsOnly tells whether a frontend does nothing but send clients to https:
+// it has no other rule for requests, or none that they come to.
 func redirectsOnly(s *section) bool {
-	redirects := false
+	if s.kind == "frontend" && redirects(s) && !s.hasTLS() {
+		return s.last("stats enable") == nil && s.last("stats uri") == nil
+	}
+	some := false
 	for _, d := range s.chain() {
 		switch d.word(0) {
 		case "default_backend", "use_backend", "server", "stats":
 			return false
 		case "redirect", "http-request":
-			redirects = redirects || toHTTPS(d)
+			some = some || s.toHTTPS(d)
 		}
 	}
-	return redirects
-}
-
-// toHTTPS tells whether a rule is a redirect to https, whatever its condition.
-func toHTTPS(d *directive) bool {
-	words := d.args(0)
-	if words[0] == "http-request" {
-		words = words[1:]
-	}
-	at := slices.Index(words, "scheme")
-	return len(words) > 0 && words[0] == "redirect" && at > 0 && at+1 < len(words) && words[at+1] == "https"
+	return some
 }

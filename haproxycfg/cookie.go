@@ -27,7 +27,7 @@ func takeCookie(t *translation, d *directive) {
 		return
 	}
 	if words := d.args(2); !slices.Contains(words, "insert") {
-		d.note(Decide, "lb sets a cookie of its own, and reads or changes none of the hosts': users whom the hosts' cookie keeps in place go where their token is, or in turn without one. If that is what keeps them together, write affinity: {cookie: {}}")
+		d.note(Moves, "lb sets a cookie of its own, and reads or changes none of the hosts': users whom the hosts' cookie keeps in place go where their token is, and those without a token to another host with each request. If that is what keeps them together, write affinity: {cookie: {}}")
 		return
 	}
 	c := cookie{}
@@ -37,7 +37,7 @@ func takeCookie(t *translation, d *directive) {
 	}
 	t.plan.cookie = setting{c.yaml(d.word(1)), d.Number}
 	d.note(Took, "affinity.cookie: set for clients without one that counts, before the hash, as there")
-	d.note(Decide, "HAProxy's values aren't read: a user who comes with one is new, and goes where the token is, or in turn without one. Those whose cookie said something else move once, when lb takes over; compare before you switch. With two or more lb, add secret_file")
+	d.note(Moves, "HAProxy's values aren't read: a user who comes with one is new, and goes where the token is, or in turn without one; lb's own cookie keeps them together from then on. Those whose cookie said something else move once, when lb takes over; compare before you switch. With two or more lb, add secret_file")
 }
 
 // cookieOption reads the first of words and returns how many it takes.

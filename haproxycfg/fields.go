@@ -20,31 +20,42 @@ func (t *translation) takeField(d *directive, action string) {
 	name := strings.ToLower(d.word(2))
 	_, ours := ourFields[name]
 	switch {
-	case ours && (action == "set-header" || action == "add-header") && t.sent(d, name):
+	case ours && (action == "set-header" || action == "add-header") && t.sent(conditionOf(t.proxy, d), name, d.word(3)):
 		d.note(Changed, "lb sets "+d.word(2)+" by itself, for every request")
 	case ours && action != "del-header":
-		d.note(Decide, "lb sets "+d.word(2)+" by itself, for every request, and not as this rule does: hosts that rely on it may redirect for ever, or take a request for another client's. If what stands in front of lb says it, name that in trusted_networks, and it is kept")
+		d.note(Stops, "lb sets "+d.word(2)+" by itself, for every request, and not as this rule does: hosts that rely on it may redirect for ever, or take a request for another client's. If what stands in front of lb says it, name that in trusted_networks, and it is kept")
 	case action == "del-header" && (strings.HasPrefix(name, "x-forwarded-") || name == "forwarded" || name == "x-real-ip"):
 		d.note(Changed, "lb drops what clients say there, unless their network is in trusted_networks")
 	default:
-		d.note(Decide, "lb changes no other fields: hosts get "+printable(d.word(2))+" as the client sent it, or not at all")
+		d.note(Stops, "lb changes no other fields: hosts get this one as the client sent it, or not at all")
 	}
 }
 
+// takeAddedField handles reqadd <field>, which newer HAProxys write as
+// http-request add-header.
+func takeAddedField(t *translation, d *directive) {
+	name, value, _ := strings.Cut(d.word(1), ":")
+	if t.sent(conditionOf(t.proxy, d), strings.ToLower(name), strings.TrimSpace(value)) {
+		d.note(Changed, "lb sets "+printable(name)+" by itself, for every request")
+		return
+	}
+	d.leaveOut()
+}
+
 // sent tells whether a rule sets one of ourFields to what lb sends.
-func (t *translation) sent(d *directive, name string) bool {
-	value, condition := strings.ToLower(d.word(3)), conditionOf(t.proxy, d)
+func (t *translation) sent(c condition, name, value string) bool {
+	value = strings.ToLower(value)
 	if slices.Contains(ourFields[name], value) {
-		return condition == "" || name == "x-request-id"
+		return c.always() || name == "x-request-id"
 	}
 	if name != "x-forwarded-proto" {
 		return false
 	}
 	switch value {
 	case "https":
-		return slices.Contains([]string{"if { ssl_fc }", "unless !{ ssl_fc }"}, condition) || condition == "" && !t.serves(false)
+		return c.only(term{test: overTLS}) || c.always() && !t.serves(false)
 	case "http":
-		return condition != "" && slices.Contains(plainConditions, condition) || condition == "" && !t.serves(true)
+		return c.only(term{overTLS, true}) || c.always() && !t.serves(true)
 	}
 	return false
 }
@@ -59,20 +70,13 @@ func (t *translation) serves(tls bool) bool {
 	})
 }
 
-// redirects tells whether a proxy sends all that comes without TLS to https.
-func redirects(s *section) bool {
-	return slices.ContainsFunc(s.chain(), func(d *directive) bool {
-		return toHTTPS(d) && slices.Contains(plainConditions, conditionOf(s, d))
-	})
-}
-
 // takeUniqueID handles unique-id-header <name>.
 func takeUniqueID(_ *translation, d *directive) {
 	if strings.EqualFold(d.word(1), "x-request-id") {
 		d.note(Changed, "lb sends X-Request-Id with every request, an id in a form of its own, and logs it")
 		return
 	}
-	d.note(Decide, "hosts get no "+printable(d.word(1))+": lb's id is in X-Request-Id, and in the access log. Let what relies on the field read that")
+	d.note(Stops, "hosts get no "+printable(d.word(1))+": lb's id is in X-Request-Id, and in the access log. Let what relies on the field read that")
 }
 
 // takeNames handles option http-restrict-req-hdr-names preserve|delete|reject.

@@ -23,6 +23,9 @@ type Options struct {
 	// Files is the root of the file system in which certificates are looked up.
 	// Without it what needs a look is left to decide.
 	Files fs.FS
+	// Env looks up variables that HAProxy is started with; it may be nil. What it
+	// finds is used, and the report says so.
+	Env func(name string) (value string, ok bool)
 }
 
 // Result is what an import gives.
@@ -34,7 +37,7 @@ type Result struct {
 // Import reads the haproxy.cfg in data; errors and the report call it name. The
 // error is an Errors, and there is no result then.
 func Import(name string, data []byte, options Options) (*Result, error) {
-	f := readFile(name, data)
+	f := readFile(name, data, newEnvironment(options.Env))
 	t := &translation{file: f, files: options.Files, plan: newPlan()}
 	if len(f.errs) == 0 {
 		t.choose(options.Backend)
@@ -48,7 +51,7 @@ func Import(name string, data []byte, options Options) (*Result, error) {
 	}
 	t.sweep()
 	t.plan.from = fmt.Sprintf("%s, %s", name, t.backend)
-	return &Result{YAML: t.plan.yaml(), Report: &Report{File: name, Lines: f.lines}}, nil
+	return &Result{YAML: t.plan.yaml(), Report: &Report{File: name, Backend: t.backend.String(), Lines: f.lines}}, nil
 }
 
 // A translation is a haproxy.cfg on its way into a plan.
@@ -60,6 +63,7 @@ type translation struct {
 	fronts    []*section // that lead to it; a listen section is in both
 	proxy     *section   // the one that is being translated
 	redirects []redirect
+	aborts    *directive   // option abortonclose, if it is in force
 	unheard   []*directive // bind lines with an address that lb doesn't listen on
 	version   version      // of TLS, unless a bind line says another
 	versions  []version    // of the bind lines with TLS
@@ -97,13 +101,23 @@ func (t *translation) apply(s *section, all []*directive, handlers map[string]ha
 		switch {
 		case !ok:
 			d.leaveOut()
-		case d.variable() != "" && d.word(0) != "server" && d.word(0) != "server-template":
-			d.note(Decide, "the value of "+d.variable()+" belongs to HAProxy's environment and isn't guessed: set in lb.yaml what it stands for")
 		case d.no && !slices.Contains(negatable, d.word(0)):
 			d.note(LeftOut, "switched off here")
 		default:
 			handle(t, d)
+			d.noteVariables()
 		}
+	}
+}
+
+// noteVariables notes whose values the line depends on. What can't be read is
+// written to lb.yaml as it stands there, and lb check refuses it.
+func (d *directive) noteVariables() {
+	if name := d.borrowed(); name != "" {
+		d.note(Changed, name+" has the value that the import's environment or presetenv gives it: see that HAProxy is started with the same")
+	}
+	if name := d.variable(); name != "" && !d.asked {
+		d.note(Decide, "the value of "+name+" belongs to HAProxy's environment and isn't guessed. lb check refuses lb.yaml for as long as the variable stands in it: write what it stands for. If it isn't in lb.yaml, see what the line means with its value")
 	}
 }
 
@@ -132,7 +146,7 @@ func (t *translation) sweep() {
 		}
 		for _, d := range s.directives {
 			if why != "" {
-				d.note(LeftOut, "in a section that isn't taken over")
+				d.Within = s.head.Number
 			} else if len(d.Notes) == 0 {
 				d.noteIdle()
 			}

@@ -66,8 +66,8 @@ func mustNameLines(t *testing.T, err error, data []byte) {
 }
 
 var (
-	reported = regexp.MustCompile(`(?m)^haproxy\.cfg:(\d+): `)
-	skipped  = regexp.MustCompile(`(?m)^haproxy\.cfg: empty or comments: (.*)$`)
+	reported = regexp.MustCompile(`(?m)^haproxy\.cfg:([\d, -]+): `)
+	skipped  = regexp.MustCompile(`(?m)^haproxy\.cfg: (?:empty or comments|see above|as in lb\.yaml): (.*)$`)
 )
 
 // mustAccountForAll wants each line of the file once, in the report's parts and
@@ -80,11 +80,7 @@ func mustAccountForAll(t *testing.T, r *haproxycfg.Report, data []byte) {
 		}
 	}
 	text, seen := r.String(), map[int]int{}
-	for _, m := range reported.FindAllStringSubmatch(text, -1) {
-		n, _ := strconv.Atoi(m[1])
-		seen[n]++
-	}
-	if m := skipped.FindStringSubmatch(text); m != nil {
+	for _, m := range append(reported.FindAllStringSubmatch(text, -1), skipped.FindAllStringSubmatch(text, -1)...) {
 		for part := range strings.SplitSeq(m[1], ", ") {
 			for _, n := range span(t, part) {
 				seen[n]++

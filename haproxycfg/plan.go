@@ -1,12 +1,12 @@
 package haproxycfg
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // A plan is what will be in lb.yaml. Lines are those of haproxy.cfg from which
@@ -45,6 +45,7 @@ type setting struct {
 type listener struct {
 	address       string
 	tls, redirect bool
+	http1, aborts bool       // http2: false, half_close: abort
 	fronts        []*section // that have the address
 	line          int
 }
@@ -56,7 +57,7 @@ type pair struct {
 
 // A ring is the parameters of the policy haproxy.
 type ring struct {
-	kind, function string
+	kind, function string // as in YAML
 	avalanche      bool
 	line           int
 }
@@ -67,14 +68,12 @@ type host struct {
 	name    string
 	id      uint64
 	address string
-	weight  int
+	weight  string // as in YAML, like idText
+	idText  string // in place of id, if that can't be read
 	out     string
 	ask     string // what the address has to be looked up from, if it isn't known
 	line    int
 }
-
-// timeoutOrder is the order of the keys under timeouts.
-var timeoutOrder = []string{"handshake", "head", "body", "connect", "response", "idle", "tunnel", "shutdown"}
 
 // set gives a setting a value unless it has one. It notes at d what comes of it.
 func (s *setting) set(d *directive, key, value, why string) {
@@ -93,16 +92,24 @@ func (s *setting) set(d *directive, key, value, why string) {
 	}
 }
 
-// setTime is set for one of timeouts. 0 means no limit in HAProxy; there is
-// always one here.
-func (p *plan) setTime(d *directive, name string, value time.Duration, why string) {
-	if value == 0 {
-		d.note(LeftOut, "0 is no limit; here there is always one, timeouts."+name+" has its default")
-		return
+// ask gives a setting a text that can't be read, as it stands in the file: lb
+// check refuses it until somebody writes what the variable stands for.
+func (s *setting) ask(d *directive, key, text, variable string) {
+	if s.value == "" {
+		*s = setting{text, d.Number}
 	}
-	s := p.timeouts[name]
-	s.set(d, "timeouts."+name, formatTime(value), why)
-	p.timeouts[name] = s
+	verdict := Decide
+	if key == "hash.key" {
+		verdict = Moves
+	}
+	d.askFor(verdict, key, variable)
+}
+
+// askFor notes what has to be filled in; tokens move with another value if the
+// verdict is Moves.
+func (d *directive) askFor(verdict Verdict, key, variable string) {
+	d.asked = true
+	d.note(verdict, fmt.Sprintf("%s: fill in what %s stands for, which HAProxy's environment says. lb check refuses lb.yaml until then", key, variable))
 }
 
 // yaml writes lb.yaml.
@@ -156,6 +163,12 @@ func (p *plan) writeListen(w *writer) {
 		if l.redirect {
 			what += ", redirect_https: true"
 		}
+		if l.http1 {
+			what += ", http2: false"
+		}
+		if l.aborts {
+			what += ", half_close: abort"
+		}
 		w.line("  - {address: %s%s}%s", quote(l.address), what, from(l.line))
 	}
 }
@@ -193,7 +206,7 @@ func (p *plan) writeHosts(w *writer) {
 	}
 	w.line("  hosts:%s", why)
 	for _, h := range p.hosts {
-		text := fmt.Sprintf("- {name: %s, id: %d, address: %s, weight: %d}", quoteName(h.name), h.id, quote(h.address), h.weight)
+		text := fmt.Sprintf("- {name: %s, id: %s, address: %s, weight: %s}", quoteName(h.name), h.number(), quote(h.address), h.weight)
 		switch {
 		case h.out != "":
 			w.line("    # %s  # %d: %s", comment(text), h.line, comment(h.out))
@@ -205,6 +218,9 @@ func (p *plan) writeHosts(w *writer) {
 	}
 }
 
+// number is the host's id as in YAML.
+func (h *host) number() string { return cmp.Or(h.idText, strconv.FormatUint(h.id, 10)) }
+
 func (p *plan) writeHealth(w *writer) {
 	w.line("health:")
 	w.set("path", p.path)
@@ -213,16 +229,6 @@ func (p *plan) writeHealth(w *writer) {
 	w.set("timeout", p.timeout)
 	w.set("rise", p.rise)
 	w.set("fall", p.fall)
-}
-
-func (p *plan) writeTimeouts(w *writer) {
-	if len(p.timeouts) == 0 {
-		return
-	}
-	w.line("timeouts:")
-	for _, name := range timeoutOrder {
-		w.set(name, p.timeouts[name])
-	}
 }
 
 var bare = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*$`)

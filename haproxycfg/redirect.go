@@ -13,17 +13,26 @@ type redirect struct {
 	fronts []*section
 }
 
+// whyChallenges says what becomes of rules that let ACME's challenges through.
+const whyChallenges = "lb redirects ACME's challenges like all requests: what orders certificates over HTTP behind this gets none any more. Let lb order them (tls.acme; it answers challenges on its TLS listeners), or use challenges over DNS"
+
 // takeRedirect handles redirect rules, of which lb knows one. Which addresses it
 // is for is clear once all of them are known.
 func takeRedirect(t *translation, d *directive) {
-	if !toHTTPS(d) {
-		d.note(Decide, "lb redirects to https only: requests that this rule answers go to a host")
+	if !t.proxy.toHTTPS(d) {
+		d.note(Stops, "lb redirects to https only: requests that this rule answers go to a host")
 		return
 	}
-	condition := conditionOf(t.proxy, d)
-	if !slices.Contains(plainConditions, condition) {
+	holds, exempt := conditionOf(t.proxy, d).plain()
+	if !holds {
 		d.note(Decide, "only under a condition there; lb redirects everything on an address, or nothing. Nothing is written: add redirect_https: true to the plain listener if that is right, for without it tokens are sent in clear")
 		return
+	}
+	if exempt {
+		d.note(Stops, whyChallenges)
+	}
+	if !slices.Contains(d.args(0), "scheme") {
+		d.note(Changed, "lb redirects to the host that the client has asked for, and keeps the path")
 	}
 	at := slices.IndexFunc(t.redirects, func(r redirect) bool { return r.rule == d })
 	if at < 0 {
@@ -80,41 +89,43 @@ func (t *translation) plainUnheard(d *directive) bool {
 	if d.word(0) != "bind" || d.no || slices.Contains(d.args(2), "ssl") {
 		return false
 	}
-	return d.variable() != "" || slices.Contains(t.unheard, d)
+	return slices.Contains(t.unheard, d)
 }
 
-// plainConditions are those that hold for every request without TLS.
-var plainConditions = []string{"", "if !{ ssl_fc }", "unless { ssl_fc }", "if { ssl_fc,not }"}
-
-// conditionOf returns the condition of a rule of s as text. Names for whether a
-// connection has TLS are written out.
-func conditionOf(s *section, d *directive) string {
+// toHTTPS tells whether a rule is a redirect to https, whatever its condition.
+// One to a fixed address is, if it is for requests without TLS alone.
+func (s *section) toHTTPS(d *directive) bool {
 	words := d.args(0)
-	at := slices.IndexFunc(words, func(w string) bool { return w == "if" || w == "unless" })
-	if at < 0 {
-		return ""
+	if words[0] == "http-request" {
+		words = words[1:]
 	}
-	for i, w := range words {
-		if name, negated := strings.CutPrefix(w, "!"); i > at && s.meansTLS(name) {
-			words[i] = "{ ssl_fc }"
-			if negated {
-				words[i] = "!{ ssl_fc }"
-			}
-		}
+	if len(words) < 3 || words[0] != "redirect" || d.no {
+		return false
 	}
-	return strings.ReplaceAll(strings.Join(words[at:], " "), "! {", "!{")
+	at := slices.IndexFunc(words, func(w string) bool { return w == "scheme" || w == "location" || w == "prefix" })
+	if at < 1 || at+1 >= len(words) {
+		return false
+	}
+	if words[at] == "scheme" {
+		return words[at+1] == "https"
+	}
+	c := conditionOf(s, d)
+	holds, _ := c.plain()
+	return strings.HasPrefix(words[at+1], "https://") && holds && (!c.always() || !s.hasTLS())
 }
 
-// meansTLS tells whether an acl is called name, and says that a connection has
-// TLS and nothing else.
-func (s *section) meansTLS(name string) bool {
-	means := false
-	for _, d := range s.chain() {
-		if d.word(0) == "acl" && d.word(1) == name {
-			if means = slices.Equal(d.args(2), []string{"ssl_fc"}); !means {
-				return false
-			}
-		}
-	}
-	return means
+// hasTLS tells whether an address of s speaks TLS.
+func (s *section) hasTLS() bool {
+	return slices.ContainsFunc(s.directives, func(d *directive) bool {
+		return d.word(0) == "bind" && !d.no && slices.Contains(d.args(2), "ssl")
+	})
+}
+
+// redirects tells whether a proxy sends all that comes without TLS to https, but
+// perhaps challenges of ACME.
+func redirects(s *section) bool {
+	return slices.ContainsFunc(s.chain(), func(d *directive) bool {
+		holds, _ := conditionOf(s, d).plain()
+		return holds && s.toHTTPS(d)
+	})
 }

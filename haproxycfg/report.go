@@ -7,22 +7,32 @@ import (
 	"unicode/utf8"
 )
 
-// A Verdict is what became of a line of haproxy.cfg, or of a part of one.
+// A Verdict is what became of a line of haproxy.cfg, or of a part of one. It
+// follows from the consequences for users, not from how rare the line is.
 type Verdict int
 
-// The verdicts, the gravest last.
+// The verdicts, the gravest last. Stops and Moves are read as Decide, too: they
+// say why somebody has to.
 const (
 	Took    Verdict = iota // lb.yaml says the same
 	Changed                // lb.yaml serves the same end in another way; the note says what differs
 	LeftOut                // lb.yaml has nothing for it; the note says why that matters
 	Unknown                // no keyword that is known here; the note says where
 	Decide                 // somebody has to decide before lb.yaml can take over
+	Stops                  // something that works through HAProxy, or is kept out by it, isn't with lb
+	Moves                  // users get another host than HAProxy gives them
 )
 
-var verdicts = [...]string{"took", "changed", "left out", "unknown", "decide"}
+var verdicts = [...]string{"took", "changed", "left out", "unknown", "decide", "decide", "decide"}
 
 // String returns the verdict as the report has it.
 func (v Verdict) String() string { return verdicts[v] }
+
+// ParseVerdict returns the first verdict that String writes so.
+func ParseVerdict(text string) (v Verdict, ok bool) {
+	i := slices.Index(verdicts[:], text)
+	return Verdict(i), i >= 0
+}
 
 // A Note is one thing that became of a line.
 type Note struct {
@@ -31,10 +41,11 @@ type Note struct {
 }
 
 // A Line is one line of haproxy.cfg and what became of it. A line without notes
-// is empty or a comment.
+// that is within nothing is empty or a comment.
 type Line struct {
 	Number int    // from 1
 	Text   string // as in the file, without surrounding blanks and a comment; what may be secret is masked
+	Within int    // the first line of its section, whose notes are about all of it; 0 if the line has its own
 	Notes  []Note
 }
 
@@ -56,59 +67,110 @@ func (l *Line) note(v Verdict, text string) {
 
 // A Report says what became of each line, in the order of the file.
 type Report struct {
-	File  string
-	Lines []Line
+	File    string
+	Backend string // the section that is taken over, as its first line names it
+	Lines   []Line
 }
 
-// Count returns how many lines have the verdict; those that are empty or
-// comments have none.
+// Count returns how many lines have the verdict, by the word for it; those that
+// are empty or comments have none.
 func (r *Report) Count(v Verdict) int {
 	n := 0
 	for i := range r.Lines {
-		if l := &r.Lines[i]; len(l.Notes) > 0 && l.Verdict() == v {
+		l := &r.Lines[i]
+		if l.Within != 0 {
+			l = &r.Lines[l.Within-1]
+		}
+		if len(l.Notes) > 0 && l.Verdict().String() == v.String() {
 			n++
 		}
 	}
 	return n
 }
 
-// String returns the report for a terminal. Each line of the file appears in it
-// once: by itself with its notes, or among the numbers of the empty ones.
+// String returns the report for a terminal: first what moves, what stops working
+// and what to decide, then what is otherwise than in HAProxy. Each line of the
+// file is in the second part once: by itself, or in a list of those that the
+// first part has, that lb.yaml has as they are, or that are empty.
 func (r *Report) String() string {
-	var b strings.Builder
-	var empty []int
-	for i := range r.Lines {
-		l := &r.Lines[i]
-		if len(l.Notes) == 0 {
-			empty = append(empty, l.Number)
-			continue
-		}
-		fmt.Fprintf(&b, "%s:%d: %s\n", r.File, l.Number, l.Text)
-		for _, n := range l.Notes {
-			fmt.Fprintf(&b, "    %-9s %s\n", n.Verdict, n.Text)
-		}
-	}
-	if len(empty) > 0 {
-		fmt.Fprintf(&b, "%s: empty or comments: %s\n", r.File, ranges(empty))
-	}
-	b.WriteString(r.summary(len(empty)))
-	return b.String()
+	const title = "\nWhat else is left out or changed\n"
+	return r.summary() + title + r.details(Changed, LeftOut) +
+		r.list("see above", r.rest(Unknown, Decide, Stops, Moves)) +
+		r.list("as in lb.yaml", r.rest(Took)) +
+		r.list("empty or comments", r.rest())
 }
 
-func (r *Report) summary(empty int) string {
-	parts := []string{fmt.Sprintf("%d lines", len(r.Lines))}
-	for v := Took; v <= Decide; v++ {
-		parts = append(parts, fmt.Sprintf("%d %s", r.Count(v), v))
+// Only returns the part of the report with the notes of one verdict: the summary
+// for Decide.
+func (r *Report) Only(v Verdict) string {
+	if v >= Decide {
+		return r.summary()
 	}
-	text := fmt.Sprintf("%s: %s, %d empty\n", r.File, strings.Join(parts, ", "), empty)
-	var open []int
+	return r.details(v)
+}
+
+// details returns the notes of some verdicts, below their lines. Lines of which
+// the same is to be said stand together if they follow one another.
+func (r *Report) details(of ...Verdict) string {
+	var b strings.Builder
+	last := "" // what is said of the line before
 	for i := range r.Lines {
-		if r.Lines[i].Verdict() >= Unknown {
-			open = append(open, r.Lines[i].Number)
+		l := &r.Lines[i]
+		said := l.said(of)
+		if said == "" {
+			continue
+		}
+		if said != last {
+			b.WriteString(last)
+		}
+		last = said
+		fmt.Fprintf(&b, "%s:%s: %s\n", r.File, ranges(r.about(l)), l.Text)
+	}
+	return b.String() + last
+}
+
+// rest returns the numbers of the lines without a note that details has by
+// default whose gravest is one of some verdicts; of those without any, for none.
+func (r *Report) rest(of ...Verdict) []int {
+	var numbers []int
+	for i := range r.Lines {
+		l := &r.Lines[i]
+		if l.Within != 0 {
+			l = &r.Lines[l.Within-1]
+		}
+		none := len(l.Notes) == 0 && len(of) == 0
+		if none || l.said([]Verdict{Changed, LeftOut}) == "" && len(l.Notes) > 0 && slices.Contains(of, l.Verdict()) {
+			numbers = append(numbers, r.Lines[i].Number)
 		}
 	}
-	if len(open) > 0 {
-		text += fmt.Sprintf("Before lb takes over, look at line(s) %s.\n", ranges(open))
+	return numbers
+}
+
+func (r *Report) list(what string, numbers []int) string {
+	if len(numbers) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s: %s: %s\n", r.File, what, ranges(numbers))
+}
+
+// about returns the numbers of the lines that l's notes are about.
+func (r *Report) about(l *Line) []int {
+	numbers := []int{l.Number}
+	for i := range r.Lines {
+		if r.Lines[i].Within == l.Number {
+			numbers = append(numbers, r.Lines[i].Number)
+		}
+	}
+	return numbers
+}
+
+// said returns the line's notes of some verdicts, one below the other.
+func (l *Line) said(of []Verdict) string {
+	text := ""
+	for _, n := range l.Notes {
+		if slices.Contains(of, n.Verdict) {
+			text += fmt.Sprintf("    %-9s %s\n", n.Verdict, n.Text)
+		}
 	}
 	return text
 }

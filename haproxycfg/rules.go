@@ -1,9 +1,9 @@
 package haproxycfg
 
 import (
+	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
 // The handlers of each kind of section, by the key of the directive or, for all
@@ -32,10 +32,12 @@ var (
 		"option forwardfor":                  takeForwardFor,
 		"option http-restrict-req-hdr-names": takeNames,
 		"redirect":                           takeRedirect,
+		"reqadd":                             takeAddedField,
 		"stats":                              takeStats,
 		"tcp-request":                        takeConnectionRule,
 		"tcp-response":                       takeTCPAnswerRule,
 		"timeout client":                     takeClientTimeout,
+		"clitimeout":                         timer("body", 1, ""),
 		"timeout client-hs":                  timer("handshake", 2, ""),
 		"timeout http-keep-alive":            timer("idle", 2, ""),
 		"timeout http-request":               timer("head", 2, ""),
@@ -55,15 +57,20 @@ var (
 		"http-response":                      takeAnswerRule,
 		"log":                                takeLog,
 		"mode":                               takeMode,
+		"option abortonclose":                takeAbort,
 		"option forwardfor":                  takeForwardFor,
 		"option http-restrict-req-hdr-names": takeNames,
 		"option httpchk":                     takeHTTPCheck,
 		"redirect":                           takeRedirect,
+		"reqadd":                             takeAddedField,
 		"server":                             takenBefore,
 		"server-template":                    takenBefore,
 		"stats":                              takeStats,
+		"stick":                              takeStick,
 		"tcp-request":                        takeConnectionRule,
 		"tcp-response":                       takeTCPAnswerRule,
+		"contimeout":                         timer("connect", 1, ""),
+		"srvtimeout":                         timer("response", 1, ""),
 		"timeout check":                      takeCheckTimeout,
 		"timeout connect":                    timer("connect", 2, ""),
 		"timeout server":                     timer("response", 2, ""),
@@ -71,58 +78,15 @@ var (
 	}
 )
 
-// timer returns the handler of a timeout whose value is the i-th word.
-func timer(name string, i int, why string) handler {
-	return func(t *translation, d *directive) {
-		if value, ok := t.time(d, i); ok {
-			t.plan.setTime(d, name, value, why)
-		}
-	}
-}
-
-// time reads a time; if it is none, the import fails.
-func (t *translation) time(d *directive, i int) (value time.Duration, ok bool) {
-	value, err := parseTime(d.word(i))
-	if err != nil {
-		t.fail(d.Line, err.Error(), "write a time such as 5s; see what HAProxy says: haproxy -c -f "+t.name)
-	}
-	return value, err == nil
-}
-
-// takeClientTimeout handles timeout client, which in HAProxy bounds whatever has
-// no timeout of its own.
-func takeClientTimeout(t *translation, d *directive) {
-	value, ok := t.time(d, 2)
-	if !ok {
-		return
-	}
-	t.plan.setTime(d, "body", value, "")
-	head, idle := t.proxy.last("timeout http-request"), t.proxy.last("timeout http-keep-alive")
-	if head == nil {
-		t.plan.setTime(d, "head", value, "there is no timeout http-request")
-	}
-	if head == nil && idle == nil {
-		t.plan.setTime(d, "idle", value, "there is no timeout http-keep-alive")
-	} else if idle == nil && head.variable() == "" {
-		timer("idle", 2, "there is no timeout http-keep-alive")(t, head)
-	}
-}
-
-// finishTimeouts notes what holds for WebSockets if nothing is said of them.
-func (t *translation) finishTimeouts() {
-	if t.plan.timeouts["tunnel"].value != "" {
-		return
-	}
-	t.plan.timeouts["tunnel"] = setting{"1h", 0}
-	t.backend.head.note(Changed, "there is no timeout tunnel, so that HAProxy cuts a WebSocket when timeout client or timeout server passes in silence; lb does so after timeouts.tunnel: 1h")
-}
-
 func takeMode(t *translation, d *directive) {
 	if d.word(1) == "http" {
 		d.note(Took, "lb speaks HTTP")
 		return
 	}
-	d.note(Decide, "mode "+d.word(1)+": what comes here isn't handled as HTTP by HAProxy; lb handles all of it as HTTP")
+	if d.unread(1) != "" {
+		return // see noteVariables
+	}
+	d.note(Stops, "mode "+d.word(1)+": what comes here isn't handled as HTTP by HAProxy; lb handles all of it as HTTP")
 }
 
 // takenBefore is for servers, which have been taken already.
@@ -187,40 +151,76 @@ func takeForwardFor(_ *translation, d *directive) {
 		d.note(Changed, "except: name that network in trusted_networks, and what it says is kept")
 	}
 	if slices.Contains(d.args(2), "header") {
-		d.note(Decide, "the field is called X-Forwarded-For here, always: hosts that read another one have to change")
+		d.note(Stops, "the field is called X-Forwarded-For here, always: hosts that read another one have to change")
 	}
 }
 
 func takeDefaultBackend(t *translation, d *directive) {
-	if d.word(1) == t.backend.name {
+	switch {
+	case redirectsOnly(t.proxy):
+		d.note(Took, "all requests that come here are redirected before that, there as here")
+		return
+	case d.word(1) == t.backend.name:
 		d.note(Took, "all requests go to pool.hosts")
 		return
 	}
-	d.note(Decide, "requests that go to "+d.word(1)+" there go to pool.hosts here: give them another address, or another balancer in front")
+	d.note(Stops, "requests that go to another backend there go to pool.hosts here: give them another address, or another balancer in front")
 }
 
 func takeUseBackend(t *translation, d *directive) {
-	switch {
+	switch c := conditionOf(t.proxy, d); {
+	case redirectsOnly(t.proxy) && c.only(term{test: challenge}):
+		d.note(Stops, whyChallenges)
+	case redirectsOnly(t.proxy):
+		d.note(Took, "all requests that come here are redirected before that, there as here")
 	case d.word(1) != t.backend.name:
-		d.note(Decide, "lb has no conditions: requests that go to "+d.word(1)+" there go to pool.hosts here. Give them another address, or another balancer in front")
-	case conditionOf(t.proxy, d) != "" && t.proxy != t.backend && t.proxy.last("default_backend") == nil:
-		d.note(Decide, "who doesn't meet the condition gets 503 there, for there is no default_backend, and goes to pool.hosts here: does it keep somebody out?")
+		d.note(Stops, "lb has no conditions: requests that go to another backend there go to pool.hosts here. Give them another address, or another balancer in front")
+	case !c.always() && t.proxy != t.backend && t.proxy.last("default_backend") == nil:
+		d.note(Stops, "who doesn't meet the condition gets 503 there, for there is no default_backend, and goes to pool.hosts here: does it keep somebody out?")
 	default:
 		d.note(Changed, "all requests go to pool.hosts here, whatever the condition")
+	}
+}
+
+// takeAbort handles option abortonclose.
+func takeAbort(t *translation, d *directive) {
+	if d.no {
+		d.note(Took, "a client that ends its direction of a plain connection is served, there as here")
+		return
+	}
+	t.aborts = d
+}
+
+// finishAborts has the plain listeners give up what a client asked for that ends
+// its direction. Over TLS that end always means that the client has left.
+func (t *translation) finishAborts() {
+	if t.aborts == nil {
+		return
+	}
+	for i := range t.plan.listeners {
+		if l := &t.plan.listeners[i]; !l.tls && !l.redirect {
+			l.aborts = true
+			t.aborts.note(Took, fmt.Sprintf("listen: half_close: abort, at %s", l.address))
+		}
+	}
+	if slices.ContainsFunc(t.plan.listeners, func(l listener) bool { return l.tls || l.redirect }) {
+		t.aborts.note(Took, "over TLS, what a client asked for is given up when it ends its direction, always; a redirect takes no time")
 	}
 }
 
 // finish fills in what HAProxy does without a word, once all lines are read.
 func (t *translation) finish() {
 	t.finishHash()
+	t.finishTemplates()
 	t.finishChecks()
 	t.finishTimeouts()
 	t.finishRedirects()
+	t.finishAborts()
 	t.finishTLS()
 	if d := t.backend.last("option redispatch"); d == nil || d.no {
 		t.backend.head.note(Changed, "a host that can't be reached: HAProxy tries it again and then answers 503; lb goes on to the host that the token will have once the first is taken out")
 	}
-	if !slices.ContainsFunc(t.plan.hosts, func(h host) bool { return h.out == "" }) {
+	if !slices.ContainsFunc(t.plan.hosts, func(h host) bool { return h.out == "" || h.address == "" }) {
 		t.backend.head.note(Decide, "none of its servers is one that serves new users: take in those of pool.hosts that shall")
 	}
 	for _, s := range t.fronts {

@@ -10,6 +10,7 @@ import (
 type directive struct {
 	*Line
 	no    bool // "no" or "default" stands in front of the words
+	asked bool // a note says what has to be filled in for a variable
 	words []word
 }
 
@@ -35,6 +36,25 @@ func (d *directive) variable() string {
 	for _, w := range d.words {
 		if w.variable != "" {
 			return w.variable
+		}
+	}
+	return ""
+}
+
+// unread returns the variable that hides the i-th word, "" if it can be read.
+func (d *directive) unread(i int) string {
+	if i >= len(d.words) {
+		return ""
+	}
+	return d.words[i].variable
+}
+
+// borrowed returns the first variable of the line whose value HAProxy may have
+// otherwise.
+func (d *directive) borrowed() string {
+	for _, w := range d.words {
+		if w.borrowed != "" {
+			return w.borrowed
 		}
 	}
 	return ""
@@ -125,7 +145,7 @@ type file struct {
 	sections []*section
 	defaults *section            // the one that proxies inherit from if they name none
 	named    map[string]*section // defaults by name
-	env      environment         // as it is at the line that is read
+	env      *environment        // as it is at the line that is read
 	errs     Errors
 }
 
@@ -133,8 +153,8 @@ type file struct {
 const MaxBytes = 8 << 20
 
 // readFile cuts data into sections. What it can't read is in errs.
-func readFile(name string, data []byte) *file {
-	f := &file{name: name, named: map[string]*section{}, env: environment{}}
+func readFile(name string, data []byte, env *environment) *file {
+	f := &file{name: name, named: map[string]*section{}, env: env}
 	if len(data) > MaxBytes {
 		f.errs = Errors{{File: name, Message: fmt.Sprintf("the file has more than %d bytes", MaxBytes), Hint: "import a part of it"}}
 		return f
@@ -176,23 +196,8 @@ func (f *file) readLine(l *Line, text string) {
 		s := f.sections[len(f.sections)-1]
 		s.directives = append(s.directives, d)
 		if s.kind == "global" {
-			f.remember(d)
+			f.env.remember(d)
 		}
-	}
-}
-
-// remember takes what the file does to variables. What presetenv sets may be set
-// otherwise where HAProxy starts, and secrets aren't to be repeated.
-func (f *file) remember(d *directive) {
-	switch {
-	case d.word(0) == "setenv" && len(d.words) == 3 && d.variable() == "" && !secretName.MatchString(d.word(1)):
-		f.env[d.word(1)] = d.word(2)
-	case d.word(0) == "setenv", d.word(0) == "unsetenv":
-		for _, name := range d.args(1) {
-			delete(f.env, name)
-		}
-	case d.word(0) == "resetenv":
-		clear(f.env)
 	}
 }
 
@@ -243,5 +248,8 @@ func (f *file) inherit(s *section) {
 }
 
 func (f *file) fail(l *Line, message, hint string) {
-	f.errs = append(f.errs, Error{File: f.name, Line: l.Number, Text: l.Text, Message: message, Hint: hint})
+	e := Error{File: f.name, Line: l.Number, Text: l.Text, Message: message, Hint: hint}
+	if !slices.Contains(f.errs, e) { // a line may set several things
+		f.errs = append(f.errs, e)
+	}
 }

@@ -1,8 +1,11 @@
 package haproxycfg
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +25,7 @@ type server struct {
 // params are the options of servers that mean something here.
 type params struct {
 	weight                  int
+	unread                  map[string]string // weight and id, as in YAML, if a variable hides them
 	check, backup, disabled bool
 	inter, rise, fall       said
 	slowstart               said // of at least some time
@@ -99,7 +103,6 @@ func (t *translation) template(d *directive, p params) []*server {
 		}
 		all = append(all, &s)
 	}
-	d.note(Decide, fmt.Sprintf("HAProxy fills these %d hosts from DNS, in an order that only it knows: fill in the addresses, from \"show servers state\" on its socket", len(all)))
 	return all
 }
 
@@ -108,8 +111,9 @@ func (t *translation) options(d *directive, words []word, p *params, s *server) 
 	for len(words) > 0 {
 		known, ok := serverOptions[words[0].text]
 		if !ok {
-			d.note(Unknown, fmt.Sprintf("%q is no option of servers that is known here: nothing from there on is read", words[0].text))
-			return
+			d.note(Unknown, fmt.Sprintf("%q is no option of servers that is known here. What follows is read from the next word that is", words[0].raw))
+			words = words[1:]
+			continue
 		}
 		n := min(1+known.args, len(words))
 		t.option(d, words[:n], known, p, s)
@@ -128,15 +132,46 @@ func (t *translation) option(d *directive, words []word, known option, p *params
 	switch {
 	case name == "agent-send": // what it sends isn't repeated
 		d.note(known.verdict, name+": "+known.why)
+	case (name == "proto" || name == "alpn") && (value == "h1" || value == "http/1.1"):
+		d.note(Took, name+" "+value+": that is what lb speaks to hosts")
 	case name == "hash-key" && value == "id":
 		d.note(Took, "hash-key id: the id is what places a host, here as there")
 	case known.why != "":
 		d.note(known.verdict, strings.TrimSpace(name+" "+value)+": "+known.why)
 	case at >= 0:
-		d.note(Decide, fmt.Sprintf("%s: the value of %s belongs to HAProxy's environment and isn't guessed: set in lb.yaml what it stands for", name, words[at].variable))
+		p.ask(d, name, value, s)
+		verdict := Decide
+		if name == "weight" || name == "id" {
+			verdict = Moves
+		}
+		d.askFor(verdict, name, words[at].variable)
 	default:
 		if err := p.take(d, name, value, s); err != nil {
 			t.fail(d.Line, fmt.Sprintf("%s: %v", name, err), "see what HAProxy says: haproxy -c -f "+t.name)
+		}
+	}
+}
+
+// ask takes a value that can't be read, as it is written.
+func (p *params) ask(d *directive, name, value string, s *server) {
+	one := said{quote(value), d}
+	switch name {
+	case "inter":
+		p.inter = one
+	case "rise":
+		p.rise = one
+	case "fall":
+		p.fall = one
+	case "slowstart":
+		p.slowstart = one
+	default:
+		p.unread = maps.Clone(p.unread) // the slots of a template, and default-server's, are copies
+		if p.unread == nil {
+			p.unread = map[string]string{}
+		}
+		p.unread[name] = one.value
+		if name == "id" && s != nil {
+			s.explicit = true
 		}
 	}
 }
@@ -198,7 +233,7 @@ func (t *translation) unique(all []*server) {
 	first := map[string]*server{}
 	for _, s := range all {
 		keys := []string{"name " + s.name}
-		if s.explicit {
+		if s.explicit && s.id != 0 {
 			keys = append(keys, fmt.Sprintf("id %d", s.id))
 		}
 		for _, key := range keys {
@@ -235,10 +270,14 @@ func number(all []*server) {
 // host takes a server into the plan.
 func (t *translation) host(s *server) {
 	d := s.directive
-	h := host{name: t.hostName(s), id: s.id, weight: s.weight, line: d.Number}
+	h := host{name: t.hostName(s), id: s.id, weight: cmp.Or(s.unread["weight"], strconv.Itoa(s.weight)), idText: s.unread["id"], line: d.Number}
 	h.address, h.ask = hostAddress(s.address)
-	if d.words[min(2, len(d.words)-1)].variable != "" || d.word(0) == "server-template" {
-		h.address, h.ask = "", s.address
+	if d.word(0) == "server-template" {
+		h.address, h.out = "", "its address is from DNS"
+		t.plan.hosts = append(t.plan.hosts, h)
+		return
+	} else if d.unread(2) != "" {
+		h.address, h.ask, d.asked = s.address, s.address, true
 	}
 	switch {
 	case s.disabled:
@@ -246,10 +285,10 @@ func (t *translation) host(s *server) {
 	case s.backup:
 		h.out = "a backup there, which serves only when all others are down; here the line would make it one of them"
 	case s.weight == 0:
-		h.out, h.weight = "its weight there is 0, so that it gets nobody new. Take it in when it is to serve", 1
+		h.out, h.weight = "its weight there is 0, so that it gets nobody new. Take it in when it is to serve", "1"
 	}
 	t.plan.hosts = append(t.plan.hosts, h)
-	what := fmt.Sprintf("pool.hosts: %s, id %d", h.name, h.id)
+	what := fmt.Sprintf("pool.hosts: %s, id %s", h.name, h.number())
 	if !s.explicit {
 		what += " as HAProxy numbers it"
 	}
@@ -263,6 +302,25 @@ func (t *translation) host(s *server) {
 	}
 	if s.id >= idDivisor {
 		t.wrapped(s)
+	}
+}
+
+// finishTemplates says what to do about each server-template: one remark, however
+// many slots there are.
+func (t *translation) finishTemplates() {
+	for _, d := range t.backend.chain() {
+		var slots []host
+		for _, h := range t.plan.hosts {
+			if h.line == d.Number && d.word(0) == "server-template" {
+				slots = append(slots, h)
+			}
+		}
+		if len(slots) == 0 {
+			continue
+		}
+		first, last := slots[0], slots[len(slots)-1]
+		d.note(Decide, fmt.Sprintf("HAProxy fills these %d hosts from DNS, in an order that only it knows. They are comments in lb.yaml, from %s, id %s, to %s, id %s: run lb agent --name %s --id %s … on the first and so on, in the order of \"show servers state\" on HAProxy's socket, and set pool.bind; or fill in the addresses",
+			len(slots), first.name, first.number(), last.name, last.number(), first.name, first.number()))
 	}
 }
 
@@ -307,8 +365,18 @@ func hostAddress(text string) (address, ask string) {
 		return "", text
 	}
 	host, port := strings.Trim(rest[:colon], "[]"), rest[colon+1:]
-	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 || strings.HasPrefix(port, "+") || host == "" {
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 || strings.HasPrefix(port, "+") || !hostLike(host) {
 		return "", text
 	}
 	return net.JoinHostPort(host, port), ""
+}
+
+// hostLike tells whether text is an IP address or may be a host's name. What a
+// shell would expand is neither: HAProxy expands between double quotes only.
+func hostLike(text string) bool {
+	if _, err := netip.ParseAddr(text); err == nil {
+		return true
+	}
+	other := func(r rune) bool { return r >= 0x80 || !nameByte(byte(r)) && r != '-' && r != '.' }
+	return text != "" && !strings.ContainsFunc(text, other)
 }

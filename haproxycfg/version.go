@@ -49,6 +49,8 @@ func (t *translation) finishTLS() {
 	}
 	for _, v := range append(t.versions, t.version) {
 		switch {
+		case v.line != nil && v.line.variable() != "" && strings.Contains(v.oldest, "$"):
+			t.plan.minTLS.ask(v.line, "tls.min_version", quote(v.oldest), v.line.variable())
 		case v.oldest == "":
 		case offered(v.oldest) != lowest:
 			v.line.note(Decide, fmt.Sprintf("tls.min_version: %q, for another address allows that, and there is one value for all here: write \"1.3\" if clients that know nothing newer than 1.2 are to be refused everywhere", lowest))

@@ -1,6 +1,7 @@
 package haproxycfg
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 )
@@ -10,16 +11,14 @@ type word struct {
 	text     string
 	raw      string // text with all variables as they are written
 	variable string // the first environment variable in it whose value isn't known, as written; "" if there is none
+	borrowed string // the first one whose value HAProxy may have otherwise, as written; "" if there is none
 }
-
-// An environment has the variables that the file itself sets.
-type environment map[string]string
 
 // split cuts a line into words by HAProxy's rules (configuration manual, §2.2):
 // a backslash escapes, "…" keeps blanks together and expands variables, '…'
 // keeps everything as it is, and an unquoted # begins a comment. Variables that
-// aren't in env aren't expanded: their values belong to another process.
-func split(line string, env environment) ([]word, error) {
+// env doesn't know aren't expanded: their values belong to another process.
+func split(line string, env *environment) ([]word, error) {
 	s := splitter{rest: line, env: env}
 	for s.rest != "" && !s.comment {
 		if err := s.step(); err != nil {
@@ -51,11 +50,12 @@ func code(line string) string {
 // A splitter is what is known of a line between two of its bytes.
 type splitter struct {
 	rest     string
-	env      environment
+	env      *environment
 	words    []word
 	text     strings.Builder
 	raw      strings.Builder
 	variable string
+	borrowed string
 	began    bool // a word has begun, even if it is empty
 	quote    byte // the open one; 0 if there is none
 	comment  bool // all that follows is one
@@ -145,19 +145,32 @@ func (s *splitter) expand() {
 	}
 	written := s.rest[:n]
 	name, _, _ := strings.Cut(strings.Trim(written, "${}"), "-") // ${NAME-what else}
-	value, known := s.env[name]
+	value, origin := s.env.value(name, s.keyword())
 	switch {
-	case known:
+	case origin != unknown:
 		s.text.WriteString(value)
-	case n > 1 && s.variable == "":
-		s.variable = written
-		fallthrough
+		if origin == borrowed && s.borrowed == "" {
+			s.borrowed = written
+		}
+	case n > 1:
+		s.variable = cmp.Or(s.variable, written)
+		s.text.WriteString("${" + strings.Trim(written, "${}") + "}") // in which form lb check knows a variable
 	default:
 		s.text.WriteString(written)
 	}
 	s.raw.WriteString(written)
 	s.began = true
 	s.rest = s.rest[n:]
+}
+
+// keyword returns the first word of the line; "" while it isn't complete.
+func (s *splitter) keyword() string {
+	for _, w := range s.words {
+		if w.text != "no" && w.text != "default" {
+			return w.text
+		}
+	}
+	return ""
 }
 
 func nameByte(c byte) bool {
@@ -172,9 +185,9 @@ func (s *splitter) put(c byte) {
 
 func (s *splitter) end() {
 	if s.began {
-		s.words = append(s.words, word{text: s.text.String(), raw: s.raw.String(), variable: s.variable})
+		s.words = append(s.words, word{text: s.text.String(), raw: s.raw.String(), variable: s.variable, borrowed: s.borrowed})
 	}
 	s.text.Reset()
 	s.raw.Reset()
-	s.variable, s.began = "", false
+	s.variable, s.borrowed, s.began = "", "", false
 }

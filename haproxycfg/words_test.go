@@ -51,10 +51,10 @@ func TestWordsAreHAProxys(t *testing.T) {
 
 func TestVariablesAreSeenInDoubleQuotesOnly(t *testing.T) {
 	for _, row := range []struct{ line, variable, text string }{
-		{`"$HOME:80"`, "$HOME", "$HOME:80"},
+		{`"$HOME:80"`, "$HOME", "${HOME}:80"},
 		{`"a${HOME}b"`, "${HOME}", "a${HOME}b"},
 		{`"${HOME-x}"`, "${HOME-x}", "${HOME-x}"},
-		{`"$A$B"`, "$A", "$A$B"},
+		{`"$A$B"`, "$A", "${A}${B}"},
 		{`"${OPEN"`, `${OPEN"`, ""}, // and so the quote isn't closed
 		{`'$HOME'`, "", "$HOME"},
 		{`"1$"`, "", "1$"},
@@ -73,13 +73,14 @@ func TestVariablesAreSeenInDoubleQuotesOnly(t *testing.T) {
 }
 
 func TestVariablesOfTheFileAreExpanded(t *testing.T) {
-	env := environment{"A": "x y", "EMPTY": ""}
+	env := newEnvironment(nil)
+	env.set = map[string]string{"A": "x y", "EMPTY": ""}
 	for _, row := range []struct{ line, variable, text string }{
 		{`"$A:80"`, "", "x y:80"},
 		{`"${A}"`, "", "x y"},
 		{`"${A-z}"`, "", "x y"},
 		{`"a${EMPTY}b"`, "", "ab"},
-		{`"$A$B"`, "$B", "x y$B"},
+		{`"$A$B"`, "$B", "x y${B}"},
 		{`'$A'`, "", "$A"},
 	} {
 		words, err := split(row.line, env)

@@ -15,13 +15,15 @@ type importCmd struct {
 	More    []string `arg:"" optional:"" help:"Refused: put several files together with cat, and read them with -."`
 	Backend string   `placeholder:"NAME" help:"The backend to take over; needed if several have servers."`
 	Report  string   `placeholder:"FILE" help:"Where to write the report (default, or -: standard error)."`
+	Only    string   `placeholder:"WORD" enum:",took,changed,left out,unknown,decide" default:"" help:"Report the notes of one kind only: took, changed, \"left out\", unknown, or decide for the summary."`
 }
 
 // Help is the text that --help adds.
 func (importCmd) Help() string {
 	return `Writes lb.yaml to standard output: the listeners, certificates, hosts with the
 ids that HAProxy numbers them by, checks and timeouts, and HAProxy's own ring, so
-that no token moves. The report has each line of the file and what became of it:
+that no token moves. The report says first what moves, what stops working and what to
+decide; then what became of each line of the file:
 
   took      lb.yaml says the same
   changed   it serves the same end in another way
@@ -30,8 +32,9 @@ that no token moves. The report has each line of the file and what became of it:
   decide    somebody has to decide before lb can take over
 
 It ends with what "lb check" says of the result. Files that haproxy.cfg names are
-looked at to find certificates and keys, so run it on HAProxy's machine if you
-can. Several files: cat them in HAProxy's order, and read them with -.
+looked at to find certificates and keys, and variables of the environment are
+expanded as HAProxy does: run it on HAProxy's machine, with its environment, if
+you can. Several files: cat them in HAProxy's order, and read them with -.
 
 Exits with 0 if lb.yaml was written, even if something is left to decide, and
 with 2 if the file can't be imported.`
@@ -49,14 +52,14 @@ func (c *importCmd) Run(s *streams) error {
 	if err != nil {
 		return usageError{err}
 	}
-	result, err := haproxycfg.Import(name, data, haproxycfg.Options{Backend: c.Backend, Files: os.DirFS("/")})
+	result, err := haproxycfg.Import(name, data, haproxycfg.Options{Backend: c.Backend, Files: os.DirFS("/"), Env: os.LookupEnv})
 	if err != nil {
 		return usageError{err}
 	}
 	if _, err := s.out.Write(result.YAML); err != nil {
 		return fmt.Errorf("write lb.yaml: %w", err)
 	}
-	report := result.Report.String() + "\n" + verdictOf(result.YAML)
+	report := c.reportOf(result.Report) + "\n" + verdictOf(result.YAML)
 	if c.Report == "" || c.Report == "-" {
 		_, err = io.WriteString(s.err, report)
 	} else {
@@ -66,6 +69,14 @@ func (c *importCmd) Run(s *streams) error {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil
+}
+
+// reportOf returns what of the report is asked for.
+func (c *importCmd) reportOf(r *haproxycfg.Report) string {
+	if v, ok := haproxycfg.ParseVerdict(c.Only); ok {
+		return r.Only(v)
+	}
+	return r.String()
 }
 
 // read reads the file, or a byte more than can be imported of it.
