@@ -85,6 +85,7 @@ func (d *document) decodeItself(path string, node ast.Node, v reflect.Value) {
 	d.index(path, node)
 	for _, pair := range pairs(node) {
 		if d.hasVariable(under(path, pair.Key.GetToken().Value), pair.Value) {
+			d.failed[path] = true
 			return
 		}
 	}
