@@ -120,8 +120,8 @@ func (c *Config) checkHosts(d *document) {
 			d.fail(path+".name", err.Error(), "write a name such as ide-1")
 		}
 		d.checkAddress(path+".address", h.Address, "10.0.0.11:4000 or ide-1.internal:4000")
-		if h.Weight < 1 || h.Weight > maxWeight {
-			d.fail(path+".weight", fmt.Sprintf("%d is not in 1..%d", h.Weight, maxWeight), "the default is 1; to take a host out, remove it or use lb ctl")
+		if weight := *h.Weight; weight < 0 || weight > maxWeight {
+			d.fail(path+".weight", fmt.Sprintf("%d is not in 0..%d", weight, maxWeight), "the default is 1; 0 stands for no tokens until an operator gives the host some")
 		}
 		d.unique(first, path+".name", h.Name)
 		d.unique(first, path+".address", strings.ToLower(h.Address))
@@ -142,7 +142,7 @@ func (c *Config) checkRoom(d *document) {
 	}
 	hosts := make([]balancer.Host, len(c.Pool.Hosts))
 	for i, h := range c.Pool.Hosts {
-		hosts[i] = balancer.Host{Name: h.Name, ID: h.ID, Weight: h.Weight}
+		hosts[i] = balancer.Host{Name: h.Name, ID: h.ID, Weight: *h.Weight}
 	}
 	remedy := "use smaller weights (only their proportions count), fewer hosts, or another hash.policy"
 	if c.Hash.Policy == balancer.PolicyHAProxy {

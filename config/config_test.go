@@ -144,7 +144,7 @@ func TestEveryDefaultIsFilledIn(t *testing.T) {
 		{"hash.key", c.Hash.Key, []balancer.KeyRule{{Source: balancer.KeyQuery, Name: "token"}}},
 		{"hash.policy", c.Hash.Policy, "consistent"},
 		{"hash.consistent", c.Hash.Consistent, balancer.ConsistentConfig{Partitions: 16381, Replicas: 160, Load: 1.25}},
-		{"pool.hosts[0].weight", c.Pool.Hosts[0].Weight, 1},
+		{"pool.hosts[0].weight", *c.Pool.Hosts[0].Weight, 1},
 		{"pool.freeze", c.Pool.Freeze, pool.FreezeConfig{Share: 0.5, For: 2 * time.Minute, MinHosts: 6}},
 		{"health.path", c.Health.CheckPath(), "/healthz"},
 		{"health.interval", c.Health.Interval, 2 * time.Second},

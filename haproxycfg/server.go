@@ -284,8 +284,6 @@ func (t *translation) host(s *server) {
 		h.out = "disabled there; a token would move if it served here. Take it in when it is to serve"
 	case s.backup:
 		h.out = "a backup there, which serves only when all others are down; here the line would make it one of them"
-	case s.weight == 0:
-		h.out, h.weight = "its weight there is 0, so that it gets nobody new. Take it in when it is to serve", "1"
 	}
 	t.plan.hosts = append(t.plan.hosts, h)
 	what := fmt.Sprintf("pool.hosts: %s, id %s", h.name, h.number())

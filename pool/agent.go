@@ -30,7 +30,7 @@ func runAgent(ctx context.Context, cfg AgentConfig, g gossipConfig) error {
 		Name:    cfg.Name,
 		ID:      cfg.ID,
 		Address: cfg.Address,
-		Weight:  cfg.Weight,
+		Weight:  *cfg.Weight,
 		Zone:    cfg.Zone,
 		Version: printable(cfg.Version),
 	}

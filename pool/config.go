@@ -49,11 +49,15 @@ type Config struct {
 
 // A StaticHost is a host of the config file.
 type StaticHost struct {
-	Name    string `yaml:"name"`
-	ID      uint32 `yaml:"id"`
-	Address string `yaml:"address"` // host:port; the host may be a DNS name
-	Weight  int    `yaml:"weight"`  // default 1
-	Zone    string `yaml:"zone"`
+	Name string `yaml:"name"`
+	ID   uint32 `yaml:"id"`
+	// Address is host:port. A DNS name is looked up again every few seconds, and
+	// must be that of one machine: see docs/hosts.md.
+	Address string `yaml:"address"`
+	// Weight is 0..256; default 1. 0 stands for no keys until an operator gives it
+	// some. It is nil before WithDefaults.
+	Weight *int   `yaml:"weight"`
+	Zone   string `yaml:"zone"`
 }
 
 // PeersConfig is the `peers` section: the gossip among balancers only, under
@@ -71,8 +75,8 @@ type AgentConfig struct {
 	Name       string
 	ID         uint32
 	Address    string     // ip:port of the host's service, as balancers reach it
-	Weight     int        // default 1
-	Weights    <-chan int // later weights, 1..256; never closed, nil if Weight stays
+	Weight     *int       // 0..256, nil for 1; 0 stands for no keys
+	Weights    <-chan int // later weights; never closed, nil if Weight stays
 	Zone       string
 	Version    string
 	Bind       string // the fields from here on are those of Config
@@ -112,7 +116,7 @@ func (c Config) WithDefaults() Config {
 	c.Freeze = c.Freeze.WithDefaults()
 	hosts := make([]StaticHost, len(c.Hosts))
 	for i, h := range c.Hosts {
-		h.Weight = cmp.Or(h.Weight, 1)
+		h.Weight = cmp.Or(h.Weight, new(1))
 		hosts[i] = h
 	}
 	c.Hosts = hosts
@@ -128,7 +132,7 @@ func (c PeersConfig) WithDefaults() PeersConfig {
 // WithDefaults returns c with its zero fields filled in.
 func (c AgentConfig) WithDefaults() AgentConfig {
 	c.Label = cmp.Or(c.Label, defaultPoolLabel)
-	c.Weight = cmp.Or(c.Weight, 1)
+	c.Weight = cmp.Or(c.Weight, new(1))
 	return c
 }
 
@@ -230,8 +234,8 @@ func (h StaticHost) check() error {
 	if err := CheckAddress(h.Address); err != nil {
 		return err
 	}
-	if h.Weight < 0 || h.Weight > maxWeight {
-		return fmt.Errorf("the weight %d is not in 0..%d", h.Weight, maxWeight)
+	if *h.Weight < 0 || *h.Weight > maxWeight {
+		return fmt.Errorf("the weight %d is not in 0..%d", *h.Weight, maxWeight)
 	}
 	return nil
 }

@@ -135,7 +135,7 @@ func TestNewRefusesBadConfigurations(t *testing.T) {
 		"no name":       {o: Options{}, want: "name"},
 		"twice":         {cfg: Config{Hosts: []StaticHost{host, host}}, o: good, want: "twice"},
 		"bad host":      {cfg: Config{Hosts: []StaticHost{{Name: "a", Address: "x"}}}, o: good, want: "host:port"},
-		"heavy host":    {cfg: Config{Hosts: []StaticHost{{Name: "a", Address: "x:1", Weight: 257}}}, o: good, want: "weight"},
+		"heavy host":    {cfg: Config{Hosts: []StaticHost{{Name: "a", Address: "x:1", Weight: new(257)}}}, o: good, want: "weight"},
 		"bad network":   {cfg: Config{AllowedNetworks: []string{"10"}}, o: good, want: "network"},
 		"no secret":     {cfg: Config{Bind: "127.0.0.1:0"}, o: good, want: "secret"},
 		"no peer key":   {peers: PeersConfig{Bind: "127.0.0.1:0"}, o: good, want: "secret"},

@@ -152,7 +152,7 @@ func TestAWeightMovesOnlyWhatItMust(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cfg := statics("a", "b", "c", "d")
 				for i := range cfg.Hosts {
-					cfg.Hosts[i].ID, cfg.Hosts[i].Weight = uint32(i+1), 4
+					cfg.Hosts[i].ID, cfg.Hosts[i].Weight = uint32(i+1), new(4)
 				}
 				l := live(t, cfg, Options{Logger: zerolog.Nop(), Hash: balancer.Config{Policy: policy}})
 				defer l.stop()
@@ -238,7 +238,7 @@ func TestAWeightForWhichThereIsNoRoomIsRefusedBeforeItIsInForce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		room := balancer.Config{Policy: balancer.PolicyConsistent, Consistent: balancer.ConsistentConfig{Partitions: 101, Replicas: 2}}
 		cfg := statics("a", "b", "c")
-		cfg.Hosts[2].Weight = 90
+		cfg.Hosts[2].Weight = new(90)
 		l := live(t, cfg, Options{Logger: zerolog.Nop(), Hash: room})
 		defer l.stop()
 		l.see(Up, "a", "b", "c")
@@ -273,7 +273,7 @@ func TestLessWeightMayBeTooMuchForAMap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cfg Config
 		for i := range 210 {
-			cfg.Hosts = append(cfg.Hosts, StaticHost{Name: fmt.Sprintf("h%d", i), ID: uint32(i + 1), Address: "10.0.0.1:4000", Weight: 100})
+			cfg.Hosts = append(cfg.Hosts, StaticHost{Name: fmt.Sprintf("h%d", i), ID: uint32(i + 1), Address: "10.0.0.1:4000", Weight: new(100)})
 		}
 		mapped := balancer.Config{Policy: balancer.PolicyHAProxy, HAProxy: balancer.HAProxyConfig{Type: balancer.HAProxyMapBased}}
 		l := live(t, cfg, Options{Logger: zerolog.Nop(), Hash: mapped})
@@ -371,5 +371,36 @@ func TestAFrozenRingKeepsItsWeights(t *testing.T) {
 		if want := map[string]int{"a": 4, "b": 1, "c": 1, "ide-1": 9, "s": 1}; !maps.Equal(weights, want) {
 			t.Errorf("thawed: weights %v, want %v", weights, want)
 		}
+	})
+}
+
+// TestHostOfWeightZeroGetsKeysWhenSomebodyGivesItSome has one of the config file and
+// one with an agent.
+func TestHostOfWeightZeroGetsKeysWhenSomebodyGivesItSome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := statics("a", "b")
+		cfg.Hosts[1].Weight = new(0)
+		l := live(t, cfg, quiet())
+		defer l.stop()
+		agents := hostMeta("c")
+		agents.Weight = 0
+		l.gossips(agents, false)
+		l.see(Up, "a", "b", "c")
+		l.wantRing("a", "b and c have no weight")
+		for _, name := range []string{"b", "c"} {
+			if h := l.Snapshot().Host(name); h.WhyNot != WhyWeight || h.Verdict != Up || h.Announced != 0 {
+				t.Errorf("got %+v, want it up and out of the ring for its weight", h)
+			}
+			if err := l.weigh(name, 2); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.wantRing("a b c", "an operator has given b and c weights")
+		if err := l.weigh("b", OwnWeight); err != nil {
+			t.Fatal(err)
+		}
+		agents.Weight = 3
+		l.gossips(agents, false)
+		l.wantRing("a c", "b has its own weight again, and c announces one")
 	})
 }

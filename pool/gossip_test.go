@@ -171,7 +171,7 @@ func TestAgentJoinsServesAndLeaves(t *testing.T) {
 	ended, weights := make(chan error, 1), make(chan int)
 	go func() {
 		ended <- runAgent(ctx, AgentConfig{
-			Name: "ide-1", ID: 7, Address: "127.0.0.1:4000", Weight: 2, Weights: weights, Zone: "a", Version: "9",
+			Name: "ide-1", ID: 7, Address: "127.0.0.1:4000", Weight: new(2), Weights: weights, Zone: "a", Version: "9",
 			Bind: "127.0.0.1:0", Join: []string{p.GossipAddr()}, SecretFile: key,
 		}, gossipConfig{pace: fastPace, log: zerolog.Nop()})
 	}()

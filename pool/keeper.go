@@ -92,7 +92,7 @@ func newKeeper(p *Pool, remembered memory) *keeper {
 		static := &known{
 			name:   h.Name,
 			static: true,
-			said:   meta{Role: roleHost, Name: h.Name, ID: h.ID, Address: h.Address, Weight: h.Weight, Zone: h.Zone},
+			said:   meta{Role: roleHost, Name: h.Name, ID: h.ID, Address: h.Address, Weight: *h.Weight, Zone: h.Zone},
 		}
 		if _, _, named := splitName(h.Address); !named {
 			static.address = h.Address

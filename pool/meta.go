@@ -158,8 +158,8 @@ func (m meta) checkHost() error {
 	if m.Digest != "" {
 		return errors.New("a host announces a table")
 	}
-	if m.Weight < 1 || m.Weight > maxWeight {
-		return fmt.Errorf("the weight %d is not in 1..%d", m.Weight, maxWeight)
+	if m.Weight < 0 || m.Weight > maxWeight {
+		return fmt.Errorf("the weight %d is not in 0..%d", m.Weight, maxWeight)
 	}
 	address, err := netip.ParseAddrPort(m.Address)
 	if err != nil || len(m.Address) > maxAddress || address.String() != m.Address {

@@ -44,7 +44,7 @@ func TestMetaRefusesNonsense(t *testing.T) {
 		"long name":             func(m *meta) { m.Name = strings.Repeat("a", 65) },
 		"no role":               func(m *meta) { m.Role = 0 },
 		"unknown role":          func(m *meta) { m.Role = 3 },
-		"weight 0":              func(m *meta) { m.Weight = 0 },
+		"less than no weight":   func(m *meta) { m.Weight = -1 },
 		"negative weight":       func(m *meta) { m.Weight = -1 },
 		"heavy":                 func(m *meta) { m.Weight = 257 },
 		"no address":            func(m *meta) { m.Address = "" },

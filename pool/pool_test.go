@@ -346,7 +346,7 @@ func TestMostOfTheRingVanishes(t *testing.T) {
 func TestTableThatCannotBeBuiltKeepsTheOneBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		heavy := statics("a", "b", "c")
-		heavy.Hosts[2].Weight = 256
+		heavy.Hosts[2].Weight = new(256)
 		l := &life{t: t}
 		o := quiet()
 		o.Name, o.Hash = "lb-1", small

@@ -21,7 +21,7 @@ type agentCmd struct {
 	Name       string   `required:"" env:"LB_AGENT_NAME" help:"The host's name: its identity, for as long as it lives."`
 	ID         uint32   `env:"LB_AGENT_ID" help:"The host's number, for the haproxy policy."`
 	Address    string   `required:"" env:"LB_AGENT_ADDRESS" placeholder:"IP:PORT" help:"Where the balancers reach this host's IDE."`
-	Weight     int      `default:"1" env:"LB_AGENT_WEIGHT" help:"Its share of the users, relative to other hosts."`
+	Weight     int      `default:"1" env:"LB_AGENT_WEIGHT" help:"Its share of the users, relative to other hosts; 0 for none."`
 	WeightFile string   `env:"LB_AGENT_WEIGHT_FILE" placeholder:"FILE" help:"Holds the weight, and may change: it is looked at every two seconds."`
 	Zone       string   `env:"LB_AGENT_ZONE" help:"Where it stands, for the operators."`
 	Bind       string   `default:":7946" env:"LB_AGENT_BIND" placeholder:"IP:PORT" help:"Where gossip listens, TCP and UDP."`
@@ -43,7 +43,7 @@ its checks.
 
 A host's weight can change while it serves: write the new one into --weight-file.
 Users move only as far as the change makes it necessary. While the file can't be
-read, or holds something else than a number from 1 to 256, the weight before
+read, or holds something else than a number from 0 to 256, the weight before
 stays, which at the start is --weight. Operators can override it at a balancer.`
 }
 
@@ -56,7 +56,7 @@ func (a *agentCmd) Run(ctx context.Context, s *streams) error {
 	}
 	log := newLogger(config.LogConfig{Level: a.LogLevel}, s.err)
 	cfg := pool.AgentConfig{
-		Name: a.Name, ID: a.ID, Address: a.Address, Weight: a.Weight, Zone: a.Zone, Version: version(),
+		Name: a.Name, ID: a.ID, Address: a.Address, Weight: &a.Weight, Zone: a.Zone, Version: version(),
 		Bind: a.Bind, Advertise: a.Advertise, Join: a.Join, SecretFile: a.SecretFile, Label: a.Label,
 	}
 	if !a.Demo {
@@ -70,10 +70,10 @@ func (a *agentCmd) announce(ctx context.Context, cfg pool.AgentConfig, log zerol
 	if a.WeightFile == "" {
 		return pool.RunAgent(ctx, cfg, log)
 	}
-	file := weightFile{path: a.WeightFile, weight: cfg.Weight, log: log}
+	file := weightFile{path: a.WeightFile, weight: *cfg.Weight, log: log}
 	file.look()
 	weights := make(chan int)
-	cfg.Weight, cfg.Weights = file.weight, weights
+	cfg.Weight, cfg.Weights = new(file.weight), weights
 	ctx, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() { file.watch(ctx, weights) })
@@ -110,8 +110,8 @@ func (a *agentCmd) check() error {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return fmt.Errorf("--address %s: the port must be from 1 to 65535", a.Address)
 	}
-	if a.Weight < 1 || a.Weight > 256 {
-		return errors.New("--weight must be from 1 to 256")
+	if a.Weight < 0 || a.Weight > 256 {
+		return errors.New("--weight must be from 0 to 256")
 	}
 	if err := pool.CheckName(a.Name); err != nil {
 		return fmt.Errorf("--name: %w", err)

@@ -80,7 +80,7 @@ func (c *explainCmd) table(cfg *config.Config) (*balancer.Table, error) {
 	var hosts []balancer.Host
 	var names []string
 	for _, h := range cfg.Pool.Hosts {
-		hosts = append(hosts, balancer.Host{Name: h.Name, ID: h.ID, Weight: h.Weight})
+		hosts = append(hosts, balancer.Host{Name: h.Name, ID: h.ID, Weight: *h.Weight})
 		names = append(names, h.Name)
 	}
 	for _, name := range c.Down {

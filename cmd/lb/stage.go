@@ -153,7 +153,7 @@ func newDemoHost(name string, id uint32, shell bool, seed, secretFile string, lo
 	log = log.With().Str("demo_host", name).Logger()
 	h := &demoHost{log: log, ln: ln, orders: make(chan order, 1)}
 	h.agent = pool.AgentConfig{
-		Name: name, ID: id, Address: ln.Addr().String(), Weight: 1, Zone: "demo", Version: version(),
+		Name: name, ID: id, Address: ln.Addr().String(), Weight: new(1), Zone: "demo", Version: version(),
 		Bind: "127.0.0.1:0", Join: []string{seed}, SecretFile: secretFile,
 	}
 	h.host = demo.HostConfig{Name: name, Shell: shell, Logger: log, Stop: func() { h.order(orderToggle) }}

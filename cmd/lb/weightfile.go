@@ -88,8 +88,8 @@ func readWeight(path string) (int, error) {
 		return 0, fmt.Errorf("%s is empty", path)
 	}
 	weight, err := strconv.Atoi(number)
-	if err != nil || len(text) > longest || weight < 1 || weight > 256 {
-		return 0, fmt.Errorf("%s holds something else than a number from 1 to 256", path)
+	if err != nil || len(text) > longest || weight < 0 || weight > 256 {
+		return 0, fmt.Errorf("%s holds something else than a number from 0 to 256", path)
 	}
 	return weight, nil
 }

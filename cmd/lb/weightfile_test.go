@@ -19,16 +19,17 @@ func TestWeightFilesHoldOneNumber(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	const none = -1
 	for content, want := range map[string]int{
-		"1": 1, "256\n": 256, " 7\t\r\n": 7, "": 0, "0": 0, "257": 0, "-1": 0, "two": 0, "3 4": 0, "1.5": 0, "0x10": 0,
-		"1" + strings.Repeat(" ", 64): 0,
+		"1": 1, "256\n": 256, " 7\t\r\n": 7, "0": 0, "": none, "257": none, "-1": none, "two": none, "3 4": none, "1.5": none, "0x10": none,
+		"1" + strings.Repeat(" ", 64): none,
 	} {
 		path := filepath.Join(dir, "weight")
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		got, err := readWeight(path)
-		if got != want || (err == nil) != (want != 0) {
+		if (err != nil) != (want == none) || err == nil && got != want {
 			t.Errorf("%q: got %d, %v, want %d", content, got, err, want)
 		}
 		if err != nil && (!strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "two")) {
