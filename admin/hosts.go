@@ -17,7 +17,8 @@ import (
 type hostBody struct {
 	Name    string `json:"name"`
 	ID      uint32 `json:"id"`
-	Address string `json:"address"`
+	Address string `json:"address" doc:"ip:port of its service, where it is asked and checked; empty as long as dns_name hasn't resolved"`
+	DNSName string `json:"dns_name,omitempty" doc:"What the config file has for its address, if that is a name: it is looked up every five seconds"`
 	Weight  int    `json:"weight" doc:"The one that counts: an operator's, or else the host's own"`
 	Zone    string `json:"zone,omitempty"`
 	Version string `json:"version,omitempty" doc:"Of the host's agent"`
@@ -54,7 +55,7 @@ type hostBody struct {
 
 func hostOf(h *pool.Host, load pool.Load) hostBody {
 	return hostBody{
-		Name: h.Name, ID: h.ID, Address: h.Address, Weight: h.Weight, Zone: h.Zone, Version: h.Version,
+		Name: h.Name, ID: h.ID, Address: h.Address, DNSName: h.DNSName, Weight: h.Weight, Zone: h.Zone, Version: h.Version,
 		AnnouncedWeight: h.Announced, WeightDecided: wordOf(h.Weighed),
 		Static: h.Static, Contact: h.Contact.String(),
 		State: string(h.State), Reason: h.Reason, By: h.By, Since: when(h.Since), Leaving: h.Leaving,

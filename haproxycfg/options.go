@@ -95,7 +95,7 @@ var serverOptions = optionTable([]string{"inter", "rise", "fall", "slowstart", "
 	{0, Decide, "lb asks no agent-check: a host that drains or weighs itself by one gets users here all the same. Let it run lb agent, or use lb ctl", []string{"agent-check"}},
 	{0, LeftOut, "lb asks no agent-check", []string{"no-agent-check"}},
 	{1, LeftOut, "a host says that it leaves by its agent; there is no agent-check", []string{"agent-addr", "agent-inter", "agent-port", "agent-send"}},
-	{1, LeftOut, "lb looks names up by the system's resolver, when it connects", []string{"resolvers", "resolve-prefer", "resolve-opts", "resolve-net", "init-addr"}},
+	{1, LeftOut, "lb looks names up by the system's resolver, every five seconds; the terminals of a host whose name gets another address end", []string{"resolvers", "resolve-prefer", "resolve-opts", "resolve-net", "init-addr"}},
 	{1, LeftOut, "a host that was never checked gets nothing, whatever was before", []string{"init-state"}},
 	{1, LeftOut, "lb decides itself how many idle connections it keeps", []string{"pool-max-conn", "pool-low-conn", "pool-purge-delay", "pool-conn-name", "max-reuse", "idle-ping", "log-bufsize"}},
 	{1, LeftOut, "requests aren't redirected to hosts; lb is always in between", []string{"redir"}},

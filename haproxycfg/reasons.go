@@ -5,7 +5,7 @@ import "strings"
 // sectionReasons say why sections without proxies are left out.
 var sectionReasons = map[string]string{
 	"peers":       "lb has no stick tables to share; balancers share operators' decisions by gossip (peers in lb.yaml)",
-	"resolvers":   "lb looks names up by the system's resolver",
+	"resolvers":   "lb looks names up by the system's resolver, every five seconds",
 	"userlist":    "lb asks nobody for a password: who was kept out by one gets in, unless the hosts ask themselves",
 	"mailers":     "lb sends no mail: set alarms on its metrics",
 	"cache":       "lb keeps no answers",

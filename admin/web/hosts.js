@@ -55,7 +55,7 @@ function buttons(name, part) {
 
 function update(node, part, h) {
   mark(node, "data-dim", !h.serving || null);
-  text(part.address, [h.address, h.zone].filter(Boolean).join(" · "));
+  text(part.address, [h.dns_name, h.address, h.zone].filter(Boolean).join(" · "));
   text(part.state, h.leaving ? "leaving" : h.state);
   mark(part.state, "data-is", h.leaving ? "leaving" : h.state);
   const since = h.since ? `${ago(h.since)} ago` : "";
