@@ -51,15 +51,15 @@ func TestMembersSurviveTheDisk(t *testing.T) {
 
 func TestCorruptMembersArePutAsideAndTheBalancerStarts(t *testing.T) {
 	for what, content := range map[string]string{
-		"cut short":         `{"version":1,"pool":[{"no`,
-		"other version":     `{"version":2}`,
-		"nobody's name":     `{"version":1,"pool":[{"node":"ide-1","gossip":"10.0.0.1:7946","seen":"2026-01-01T00:00:00Z"}]}`,
-		"no address":        `{"version":1,"peers":[{"node":"lb/lb-2","seen":"2026-01-01T00:00:00Z"}]}`,
-		"port 0":            `{"version":1,"peers":[{"node":"lb/lb-2","gossip":"10.0.0.1:0","seen":"2026-01-01T00:00:00Z"}]}`,
-		"all addresses":     `{"version":1,"peers":[{"node":"lb/lb-2","gossip":"0.0.0.0:7946","seen":"2026-01-01T00:00:00Z"}]}`,
-		"never seen":        `{"version":1,"peers":[{"node":"lb/lb-2","gossip":"10.0.0.1:7946"}]}`,
-		"host of no weight": `{"version":1,"pool":[{"node":"host/a","gossip":"10.0.0.1:7946","seen":"2026-01-01T00:00:00Z","address":"10.0.0.1:80"}]}`,
-		"lb in the ring":    `{"version":1,"pool":[{"node":"lb/lb-2","gossip":"10.0.0.1:7946","seen":"2026-01-01T00:00:00Z","in_ring":true}]}`,
+		"cut short":                   `{"version":1,"pool":[{"no`,
+		"other version":               `{"version":2}`,
+		"nobody's name":               `{"version":1,"pool":[{"node":"ide-1","gossip":"10.0.0.1:7946","seen":"2026-01-01T00:00:00Z"}]}`,
+		"no address":                  `{"version":1,"peers":[{"node":"lb/lb-2","seen":"2026-01-01T00:00:00Z"}]}`,
+		"port 0":                      `{"version":1,"peers":[{"node":"lb/lb-2","gossip":"10.0.0.1:0","seen":"2026-01-01T00:00:00Z"}]}`,
+		"all addresses":               `{"version":1,"peers":[{"node":"lb/lb-2","gossip":"0.0.0.0:7946","seen":"2026-01-01T00:00:00Z"}]}`,
+		"never seen":                  `{"version":1,"peers":[{"node":"lb/lb-2","gossip":"10.0.0.1:7946"}]}`,
+		"host of less than no weight": `{"version":1,"pool":[{"node":"host/a","gossip":"10.0.0.1:7946","seen":"2026-01-01T00:00:00Z","address":"10.0.0.1:80","weight":-1}]}`,
+		"lb in the ring":              `{"version":1,"pool":[{"node":"lb/lb-2","gossip":"10.0.0.1:7946","seen":"2026-01-01T00:00:00Z","in_ring":true}]}`,
 	} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, membersName)
