@@ -42,6 +42,10 @@ type Event struct {
 	// connection has failed. Behind the bytes that can still be read there is an
 	// end, which won't be told again.
 	HangUp bool
+
+	// Failed tells that the connection is over in both directions, by a reset for
+	// example. It won't be told again. Bytes that came before may still be read.
+	Failed bool
 }
 
 // An Interest says which events of a socket a guest is called for.
@@ -91,7 +95,7 @@ type round struct {
 type visit struct {
 	guest  Guest
 	fd     int
-	hangUp bool
+	events uint32 // of epoll(7); 0 for one that wants to be called again
 }
 
 // New returns an empty lot that ticks once in each period. Run must be called
@@ -247,13 +251,19 @@ func (l *Lot) unfinished() bool {
 func (l *Lot) visit(r *round, now time.Time) {
 	l.collect(r)
 	for _, v := range r.due {
-		if v.guest.Ready(v.fd, Event{Now: now, HangUp: v.hangUp}) {
+		if v.guest.Ready(v.fd, v.event(now)) {
 			l.mu.Lock()
 			l.again = append(l.again, visit{guest: v.guest, fd: v.fd})
 			l.mu.Unlock()
 		}
 	}
 	clear(r.due) // one that has gone isn't kept
+}
+
+// event says what has happened to the visit's guest.
+func (v *visit) event(now time.Time) Event {
+	const ended = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+	return Event{Now: now, HangUp: v.events&ended != 0, Failed: v.events&unix.EPOLLERR != 0}
 }
 
 // collect makes visits of what is due, for those who are still here.
@@ -271,8 +281,7 @@ func (l *Lot) collect(r *round) {
 	for i := range r.count {
 		e := &r.events[i]
 		if g := l.guests[e.Fd]; g != nil {
-			const ended = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
-			r.due = append(r.due, visit{guest: g, fd: int(e.Fd), hangUp: e.Events&ended != 0})
+			r.due = append(r.due, visit{guest: g, fd: int(e.Fd), events: e.Events})
 		}
 	}
 	r.count = 0

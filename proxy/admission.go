@@ -6,7 +6,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"tokenring/tlsterm"
 )
@@ -56,11 +58,16 @@ func (c *conn) speaksH2() bool {
 
 // A gatedConn is a client's TCP connection below TLS. It holds a place in the
 // gate from enter to the first write, and belongs to one goroutine until the
-// handshake is over.
+// handshake is over. From then on it is as safe for concurrent use as its Conn.
+//
+// TLS writes in the middle of a read, too: it answers key updates (RFC 8446
+// §4.6.3). So a write for which nobody has set a deadline, or not since the last
+// one passed, gets one of its own.
 type gatedConn struct {
 	net.Conn
 	srv  *server
 	held *tlsterm.Gate
+	by   atomic.Int64 // the deadline of writes, in nanoseconds since 1970; not after 0 for none
 }
 
 var errNotAdmitted = errors.New("no place for the handshake in time")
@@ -83,7 +90,22 @@ func (g *gatedConn) leave() {
 
 func (g *gatedConn) Write(b []byte) (int, error) {
 	g.leave()
+	if now := time.Now(); g.by.Load() <= now.UnixNano() {
+		_ = g.SetWriteDeadline(now.Add(g.srv.p.cfg.Timeouts.Body)) // fails only on a closed connection
+	}
 	return g.Conn.Write(b)
+}
+
+// SetWriteDeadline implements net.Conn.
+func (g *gatedConn) SetWriteDeadline(t time.Time) error {
+	g.by.Store(t.UnixNano())
+	return g.Conn.SetWriteDeadline(t)
+}
+
+// SetDeadline implements net.Conn.
+func (g *gatedConn) SetDeadline(t time.Time) error {
+	g.by.Store(t.UnixNano())
+	return g.Conn.SetDeadline(t)
 }
 
 // handshake does the TLS handshake, if this listener has one, and reports

@@ -54,6 +54,7 @@ type lab struct {
 	p        *Proxy
 	cfg      Config
 	listener Listener
+	ln       net.Listener // nil for one of the usual kind
 	addr     string
 	hosts    []*pool.Host
 	bound    float64 // of loads; 0 for none
@@ -104,11 +105,13 @@ func start(t testing.TB, change func(*lab), hosts ...*host) *lab {
 	if len(hosts) > 0 {
 		l.use()
 	}
-	ln := listen(t)
-	l.addr = ln.Addr().String()
+	if l.ln == nil {
+		l.ln = listen(t)
+	}
+	l.addr = l.ln.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	l.cancel = cancel
-	go func() { l.served <- l.p.Serve(ctx, ln, l.listener) }()
+	go func() { l.served <- l.p.Serve(ctx, l.ln, l.listener) }()
 	t.Cleanup(l.stop)
 	return l
 }

@@ -23,7 +23,8 @@ import (
 // it has none, and no buffer: it is a guest of a lot, whose goroutine calls Ready
 // when something has come, moves that on without ever blocking, and leaves. A
 // side that takes no more has the other side wait: at most one piece is kept for
-// it, and nothing further is read.
+// it, and nothing further is read. A connection that has failed ends the tunnel as
+// soon as what came over it can't be moved on at once.
 type tunnel struct {
 	upstream *upstream // the host, at the address of its machine
 
@@ -51,6 +52,7 @@ type end struct {
 	side   string   // what ends the tunnel when this connection fails
 	ready  bool     // something may be there to read
 	closed bool     // it has said all that it had to say
+	failed bool     // it is over in both directions
 	told   bool     // our direction of it is closed as well
 	moved  int64    // bytes read from it
 }
@@ -59,6 +61,14 @@ type end struct {
 const (
 	pieceSize = 32 << 10
 	maxPieces = 8
+)
+
+// What is kept for an end, and of it: a piece as TLS writes it with some answers
+// to key updates, and the beginning of a post-handshake message. The only one that
+// a client sends, KeyUpdate, has five bytes.
+const (
+	maxUnsent = pieceSize + 4<<10
+	maxHand   = 1 << 10
 )
 
 var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
@@ -134,8 +144,11 @@ func (t *tunnel) Ready(fd int, e park.Event) (more bool) {
 	if fd == t.back.fd {
 		here, there = there, here
 	}
-	here.wake(e.HangUp)
+	here.wake(e)
 	here.ready = true
+	if e.HangUp {
+		t.idle = t.short
+	}
 	if err := here.flush(); err != nil {
 		t.finish(here.side)
 		return false
@@ -159,6 +172,15 @@ func (t *tunnel) Tick(now time.Time) {
 // smallRecord is what tls.Conn needs to read a terminal's small messages.
 const smallRecord = 2 << 10
 
+// hand returns how many bytes of a TLS message are there that isn't whole yet.
+func (e *end) hand() int {
+	if tc, ok := e.nc.(*tls.Conn); ok && canShed {
+		_, hand, _ := inputs(tc)
+		return hand.Len()
+	}
+	return 0
+}
+
 // rest keeps no more than spare bytes in buffers of an end that has been read.
 func (e *end) rest(spare int) {
 	if tc, ok := e.nc.(*tls.Conn); ok {
@@ -169,7 +191,7 @@ func (e *end) rest(spare int) {
 // move carries what is there from one end to the other, and then the end of it,
 // as far as the other takes it. It reports whether there may be more at once.
 func (t *tunnel) move(from, to *end) (more bool) {
-	if from.ready && !from.closed && !to.full() && t.why == "" {
+	if from.readable() && !to.full() && t.why == "" {
 		piece := pieces.Get().(*[pieceSize]byte)
 		defer pieces.Put(piece)
 		for range maxPieces {
@@ -181,8 +203,28 @@ func (t *tunnel) move(from, to *end) (more bool) {
 	if t.why == "" && from.closed && !to.told && !to.full() {
 		t.closeHalf(from, to)
 	}
-	return from.ready && !from.closed && !to.full()
+	more = from.readable() && !to.full()
+	if from.failed && !more {
+		t.finish(from.side)
+	}
+	return more
 }
+
+// wake notes an event.
+func (e *end) wake(event park.Event) {
+	e.loose.wake(event.HangUp)
+	e.failed = e.failed || event.Failed
+}
+
+// readable tells whether something may be there to read, and may be read. TLS
+// answers key updates by itself (RFC 8446 §4.6.3): of a client that takes no
+// answers, nothing more is read.
+func (e *end) readable() bool {
+	return e.ready && !e.closed && (e.plain() || len(e.unsent) <= maxUnsent)
+}
+
+// plain tells whether there is no TLS above the socket.
+func (e *end) plain() bool { return e.nc == &e.loose }
 
 // step moves one piece, and reports whether there may be another one.
 func (t *tunnel) step(from, to *end, piece []byte) bool {
@@ -196,14 +238,14 @@ func (t *tunnel) step(from, to *end, piece []byte) bool {
 	switch {
 	case err == nil:
 		from.ready = !from.empty()
-	case errors.Is(err, errAgain):
+	case errors.Is(err, errAgain) && from.hand() <= maxHand:
 		from.ready = false
 	case errors.Is(err, io.EOF):
 		from.closed = true
 	default:
 		t.finish(from.side)
 	}
-	return err == nil && from.ready && !to.full()
+	return err == nil && from.readable() && !to.full()
 }
 
 // give writes to an end.
@@ -236,7 +278,7 @@ func (t *tunnel) closeHalf(from, to *end) {
 
 // empty tells whether nothing is left to read, as far as that can be told
 // without reading: TLS may hold bytes back.
-func (e *end) empty() bool { return e.nc == &e.loose && e.dry }
+func (e *end) empty() bool { return e.plain() && e.dry }
 
 // sayEnd closes our direction of e: the close_notify alert of TLS first, and the
 // connection's own end when that has been sent.

@@ -1,0 +1,202 @@
+package proxy
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// tunnelOf returns the tunnel of the key's one terminal, whose sockets it gives
+// small send buffers: what isn't taken soon waits in the tunnel.
+func (l *lab) tunnelOf(key string) *tunnel {
+	l.t.Helper()
+	hash := l.p.sessions.hash([]byte(key))
+	shard := l.p.sessions.shard(hash)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	t := shard.live[hash]
+	for _, e := range []*end{&t.client, &t.back} {
+		_ = syscall.SetsockoptInt(e.fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 4<<10)
+	}
+	return t
+}
+
+// kept returns how many bytes the tunnel holds.
+func (t *tunnel) kept() (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range []*end{&t.client, &t.back} {
+		n += len(e.unsent) + 0
+	}
+	return n
+}
+
+// push writes b until it is gone or the connection takes nothing for a while. It
+// returns what is left.
+func push(nc net.Conn, b []byte) []byte {
+	for len(b) > 0 {
+		_ = nc.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+		n, err := nc.Write(b[:min(len(b), 64<<10)])
+		if b = b[n:]; err != nil {
+			break
+		}
+	}
+	return b
+}
+
+// newTerminalHost returns a host whose terminals do that until the test ends.
+func newTerminalHost(t *testing.T, does func(*wire)) *host {
+	over := make(chan bool)
+	h := newHost(t, "a").on("/ws", accept(func(w *wire) { does(w); <-over }))
+	t.Cleanup(func() { close(over) })
+	return h
+}
+
+// nothing is what a terminal does that neither reads nor writes.
+func nothing(*wire) {}
+
+// sink runs a terminal on the host that reads everything.
+func sink(w *wire) { _, _ = io.Copy(io.Discard, w.in) }
+
+// TestWhatATunnelKeepsIsBounded has clients and hosts that send without end to
+// somebody who takes nothing, be it the other side or themselves.
+func TestWhatATunnelKeepsIsBounded(t *testing.T) {
+	const bound = 36<<10 + 4<<10 // of what one side doesn't take
+	much := []byte(strings.Repeat("x", 8<<20))
+	for _, tt := range []struct {
+		name string
+		host func(*wire)
+		does func(k *keyUpdater)
+	}{
+		{"data that the host doesn't take", nothing, func(k *keyUpdater) { push(k.Conn, much) }},
+		{"data that the client doesn't take", func(w *wire) { push(w.Conn, much) }, func(*keyUpdater) {}},
+		{"answers to key updates", sink, func(k *keyUpdater) { push(k.tls.NetConn(), k.manyUpdates(1000)) }},
+		{"answers to key updates, among data that comes back", echo, func(k *keyUpdater) { push(k.tls.NetConn(), k.manyUpdates(1000)) }},
+		{"a message that is never whole", sink, func(k *keyUpdater) {
+			push(k.tls.NetConn(), k.record(22, "\x0b\x03\xff\xff"+strings.Repeat("x", 16000)))
+			for range 8 {
+				push(k.tls.NetConn(), k.record(22, strings.Repeat("x", 16000)))
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l := start(t, withTLS(t, nil), newTerminalHost(t, tt.host))
+			k := l.dialKeyUpdater()
+			k.open("/ws", mark)
+			k.take(1)
+			tunnel, most := l.tunnelOf(mark), 0
+			done := make(chan bool)
+			go func() { defer close(done); tt.does(k) }()
+			for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+				most = max(most, tunnel.kept())
+			}
+			<-done
+			if most > bound {
+				t.Errorf("%d bytes were kept, want at most %d", most, bound)
+			}
+		})
+	}
+}
+
+// TestClientThatTakesItsKeyUpdatesAgainGoesOn: nothing is lost because the client
+// wasn't read for a while.
+func TestClientThatTakesItsKeyUpdatesAgainGoesOn(t *testing.T) {
+	const turns = 400
+	got := make(chan string, 1)
+	l := start(t, withTLS(t, nil), newTerminalHost(t, func(w *wire) {
+		b := make([]byte, turns)
+		_, _ = io.ReadFull(w.in, b)
+		got <- string(b)
+	}))
+	k := l.dialKeyUpdater()
+	k.open("/ws", mark)
+	k.take(1)
+	tunnel := l.tunnelOf(mark)
+	raw := k.tls.NetConn()
+	sent := make(chan bool)
+	go func() { defer close(sent); _, _ = raw.Write(k.manyUpdates(turns)) }()
+	eventually(t, "a client that isn't read", func() bool { return tunnel.kept() > maxUnsent })
+	select {
+	case <-got:
+		t.Fatal("the client was read to the end")
+	default:
+	}
+	taken := make(chan bool)
+	go func() { defer close(taken); _, _ = io.Copy(io.Discard, raw) }()
+	if want := strings.Repeat("x", turns); <-got != want {
+		t.Error("the host didn't get what the client sent")
+	}
+	<-sent
+	reset(raw)
+	<-taken
+}
+
+// TestConnectionThatHasFailedEndsItsTunnel has a side be reset while the other
+// takes nothing, so that nothing is read or written that would show it.
+func TestConnectionThatHasFailedEndsItsTunnel(t *testing.T) {
+	much := []byte(strings.Repeat("x", 8<<20))
+	for _, secure := range []bool{false, true} {
+		dial, change := (*lab).dial, func(*lab) {}
+		if secure {
+			dial, change = (*lab).dialTLS, withTLS(t, nil)
+		}
+		t.Run(fmt.Sprintf("client, TLS %t", secure), func(t *testing.T) {
+			l := start(t, change, newTerminalHost(t, nothing))
+			w := dial(l).open("/ws", mark)
+			l.tunnelOf(mark)
+			push(w.Conn, much)
+			reset(w.Conn)
+			l.ends("/ws", endClient)
+		})
+		t.Run(fmt.Sprintf("client that has closed its half, TLS %t", secure), func(t *testing.T) {
+			l := start(t, change, newTerminalHost(t, nothing))
+			w := dial(l).open("/ws", mark)
+			l.tunnelOf(mark)
+			_ = closeWrite(w.Conn)
+			reset(w.Conn)
+			l.ends("/ws", endClient)
+		})
+		t.Run(fmt.Sprintf("host, TLS %t", secure), func(t *testing.T) {
+			l := start(t, change, newTerminalHost(t, func(w *wire) {
+				push(w.Conn, much)
+				reset(w.Conn)
+			}))
+			dial(l).open("/ws", mark)
+			l.tunnelOf(mark)
+			l.ends("/ws", endHost)
+		})
+	}
+}
+
+func reset(nc net.Conn) {
+	tcp := socket(nc)
+	_ = tcp.SetLinger(0)
+	tcp.Close()
+}
+
+// ends wants the terminal at path to end, for that reason.
+func (l *lab) ends(path, why string) {
+	l.t.Helper()
+	if e := l.logged(path); e["end"] != why {
+		l.t.Errorf("the log says %v, want the end %q", e, why)
+	}
+}
+
+// TestClientThatLeavesHasLessPatience: one that has closed its direction, behind
+// bytes that its host doesn't take, doesn't keep its tunnel for Timeouts.Tunnel.
+func TestClientThatLeavesHasLessPatience(t *testing.T) {
+	l := start(t, func(l *lab) { l.cfg.Timeouts.Idle = 50 * time.Millisecond }, newTerminalHost(t, nothing))
+	w := l.dial().open("/ws", mark)
+	tunnel := l.tunnelOf(mark)
+	eventually(t, "a host that takes no more", func() bool {
+		w.send(strings.Repeat("x", 4<<10)) // little by little, so that the end isn't behind what can't be sent
+		return tunnel.kept() > 0
+	})
+	w.Close()
+	l.ends("/ws", endTimeout)
+}
