@@ -10,13 +10,16 @@ import (
 )
 
 // learn takes in what peers have decided and seen, and passes on what is news.
-func (k *keeper) learn(heard memory) {
+func (k *keeper) learn(heard memory, now time.Time) {
 	fresh := k.learnWarmUps(heard.warmUps)
 	for _, d := range heard.decided.list() {
 		if k.decided.merge(d) {
 			fresh = true
 			k.p.peers.tell(d)
 			k.logDecision(d)
+			if d.ahead(now) {
+				k.log.Error().Str("host", d.Host).Str("origin", d.Origin).Time("at", d.At).Msg("a decision of the future: the clock of its origin is wrong")
+			}
 		}
 	}
 	if fresh {
@@ -32,7 +35,8 @@ func (k *keeper) decide(r request, now time.Time) {
 		r.done <- ErrUnknownHost
 		return
 	}
-	d.Origin, d.At = k.p.o.Name, k.decided.next(now)
+	d.Origin = k.p.o.Name
+	d = k.decided.date(d, now)
 	if err := cmp.Or(d.check(), k.roomFor(d)); err != nil {
 		r.done <- fmt.Errorf("%w: %w", ErrDecision, err)
 		return

@@ -21,6 +21,7 @@ type Decision struct {
 	Weight *int      `json:"weight,omitempty"` // 0..256 or OwnWeight; nil leaves it as it is
 	Reason string    `json:"reason,omitempty"` // at most 200 bytes of UTF-8
 	By     string    `json:"by,omitempty"`     // at most 64 bytes of UTF-8
+	Epoch  uint32    `json:"epoch,omitempty"`  // set by Decide: orders decisions before At does, see registers.date
 	At     time.Time `json:"at"`               // set by Decide
 	Origin string    `json:"origin"`           // the balancer that was told; set by Decide
 }
@@ -52,7 +53,7 @@ func (d Decision) check() error {
 		return fmt.Errorf("origin: %w", err)
 	}
 	if d.At.Before(minAt) || d.At.After(maxAt) {
-		return fmt.Errorf("a decision of %s", d.At)
+		return fmt.Errorf("it is dated %s: the clock of %s is wrong", d.At.UTC().Format(time.RFC3339), d.Origin)
 	}
 	if err := d.checkWish(); err != nil {
 		return err
@@ -128,12 +129,17 @@ func (d Decision) topic() topic {
 	return topic{d.Host, aboutState}
 }
 
+// compareTime orders decisions by when they were made.
+func (d Decision) compareTime(e Decision) int {
+	return cmp.Or(cmp.Compare(d.Epoch, e.Epoch), d.At.Compare(e.At))
+}
+
 // compare orders decisions on one topic: the later wins, and of two at the same
 // instant the greater by the other fields, so that every balancer prefers the
 // same one.
 func (d Decision) compare(e Decision) int {
 	return cmp.Or(
-		d.At.Compare(e.At),
+		d.compareTime(e),
 		cmp.Compare(d.Origin, e.Origin),
 		cmp.Compare(d.State, e.State),
 		cmp.Compare(d.weight(), e.weight()),
@@ -190,18 +196,6 @@ func (r registers) prune(limit int, known func(host string) bool) bool {
 		delete(r, d.topic())
 	}
 	return len(strangers) > 0
-}
-
-// next returns the time for a new decision: now, but later than any that is
-// known, so that an operator's word counts whatever the clocks say.
-func (r registers) next(now time.Time) time.Time {
-	now = now.UTC().Round(0)
-	for _, d := range r {
-		if !d.At.Before(now) {
-			now = d.At.Add(time.Nanosecond)
-		}
-	}
-	return now
 }
 
 // state returns the last word on a host's state: ready, if there is none.

@@ -23,6 +23,7 @@ func someDecisions(r *rand.Rand) []Decision {
 		d := Decision{
 			Host:   fmt.Sprintf("ide-%d", r.IntN(3)),
 			Reason: []string{"", "x"}[r.IntN(2)],
+			Epoch:  uint32(r.IntN(4) / 3),
 			At:     at(r.IntN(3)),
 			Origin: []string{"lb-1", "lb-2"}[r.IntN(2)],
 		}
@@ -129,16 +130,6 @@ func TestSoftwareThatKnowsNoWeightsReadsTheStates(t *testing.T) {
 	}
 	if old.Version != 1 || len(old.Decisions) != 1 || old.Decisions[0].State != Maint || old.Decisions[0].Host != "a" {
 		t.Errorf("got %+v, want the one decision about a state", old)
-	}
-}
-
-func TestNewDecisionIsLaterThanAllKnownWhateverTheClock(t *testing.T) {
-	r := merged([]Decision{decision("a", Maint, 5000), decision("b", Maint, 1000)})
-	if got, want := r.next(at(0)), at(5000).Add(1); !got.Equal(want) {
-		t.Errorf("with a slow clock: got %v, want %v", got, want)
-	}
-	if got := r.next(at(6000)); !got.Equal(at(6000)) {
-		t.Errorf("got %v, want now", got)
 	}
 }
 

@@ -121,7 +121,7 @@ func (k *keeper) run(ctx context.Context) {
 				continue
 			}
 		case <-k.p.peers.heard:
-			k.learn(k.p.peers.take())
+			k.learn(k.p.peers.take(), time.Now())
 		case <-k.p.peers.roster.changed:
 		case <-k.p.resolver.changed:
 			k.resolve(k.p.resolver.list(), time.Now())

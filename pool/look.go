@@ -206,7 +206,7 @@ func (k *keeper) snapshot(before *Snapshot, now time.Time) *Snapshot {
 	s.BoundedLoad = k.p.o.Hash.BoundedLoad
 	s.SlowStart = k.p.slowStart
 	s.Rebuilding = k.rebuilding()
-	s.Alarm = k.alarm()
+	s.Alarm = k.alarm(now)
 	s.Peers = k.others
 	return s
 }
@@ -255,7 +255,7 @@ func (k *keeper) weighed(host string) Word {
 }
 
 // alarm says what an operator should look at, the worst first.
-func (k *keeper) alarm() string {
+func (k *keeper) alarm(now time.Time) string {
 	var alarms []string
 	if freeze := k.freezeAlarm(); freeze != "" {
 		alarms = append(alarms, freeze)
@@ -266,6 +266,9 @@ func (k *keeper) alarm() string {
 	alarms = append(alarms, k.room.alarms()...)
 	if len(k.discord) > 0 {
 		alarms = append(alarms, discordAlarm(k.discord))
+	}
+	if clocks := clockAlarm(k.decided.ahead(now)); clocks != "" {
+		alarms = append(alarms, clocks)
 	}
 	return strings.Join(alarms, ". Also: ")
 }

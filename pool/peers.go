@@ -3,6 +3,7 @@ package pool
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -136,16 +137,28 @@ func (p *peers) NotifyMsg(b []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, d := range decided {
-		if len(p.inbox.decided) < maxDecisions {
+		if p.takes(d.Host, d.check(), len(p.inbox.decided), maxDecisions) {
 			p.inbox.decided.merge(d)
 		}
 	}
 	for _, w := range warming {
-		if len(p.inbox.warmUps) < maxWarmUps {
+		if p.takes(w.Host, w.check(), len(p.inbox.warmUps), maxWarmUps) {
 			p.inbox.warmUps.merge(w)
 		}
 	}
 	note(p.heard)
+}
+
+// takes reports whether what a peer says about a host has nothing wrong with it, and
+// is within the limit of what can wait. What isn't taken is logged, at a bounded rate.
+func (p *peers) takes(host string, wrong error, waiting, limit int) bool {
+	if wrong == nil && waiting >= limit {
+		wrong = fmt.Errorf("%d others wait to be taken in", waiting)
+	}
+	if wrong != nil && p.roster.quiet.Allow() {
+		p.log.Warn().Str("host", clip(host)).Err(wrong).Msg("what a peer says about a host isn't taken")
+	}
+	return wrong == nil
 }
 
 // MergeRemoteState implements memberlist.Delegate.

@@ -19,7 +19,7 @@ import (
 // serves, its start never becomes later, and no key leaves it for its warm-up.
 type warmUp struct {
 	Host   string        `json:"host"`
-	Number uint64        `json:"number"`         // of the host's return; 1 is its first coming
+	Number uint64        `json:"number"`         // of the host's return, at most maxReturns; 1 is its first coming
 	Since  time.Time     `json:"since,omitzero"` // zero: for longer than anybody remembers
 	Lasts  time.Duration `json:"lasts"`          // in nanoseconds
 	Back   bool          `json:"back,omitempty"` // it was in the ring already, and failed its checks
@@ -31,6 +31,9 @@ const (
 	MinSlowStart = 2 * time.Second
 	MaxSlowStart = time.Hour
 	maxWarmUps   = 4096
+	// maxReturns is more than a host can return in a century, once a second. A greater
+	// number is a mistake, and would be the last word for ever.
+	maxReturns = 1 << 32
 )
 
 // check says what is wrong with w.
@@ -40,6 +43,9 @@ func (w warmUp) check() error {
 	}
 	if !w.Since.IsZero() && (w.Since.Before(minAt) || w.Since.After(maxAt)) {
 		return fmt.Errorf("a warm-up since %s", w.Since)
+	}
+	if w.Number > maxReturns {
+		return fmt.Errorf("a host that has returned %d times", w.Number)
 	}
 	if w.Lasts != 0 && (w.Lasts < MinSlowStart || w.Lasts > MaxSlowStart) {
 		return fmt.Errorf("a warm-up of %s", w.Lasts)
