@@ -18,6 +18,13 @@ const (
 	maxLoad       = 10
 )
 
+// maxBounded is the largest sum of the weights at which `consistent` bounds the
+// slots of a host. With more hosts, each has so few slots that chance spreads
+// their numbers beyond any useful bound: many hosts would be full, and whatever
+// changes the bound, such as one host less, would move slots between hosts that
+// stay (0.3 % of all at 500 hosts, which have 0.2 % each).
+const maxBounded = 200
+
 // ConsistentConfig holds the parameters of the policy `consistent`. Changing any
 // of them moves most keys. Zero means the default. The weights of the hosts may
 // add up to the number of partitions, and to 4096.
@@ -28,8 +35,9 @@ type ConsistentConfig struct {
 	// 160, at most 1000. Few points make uneven shares and few heirs.
 	Replicas int `yaml:"replicas"`
 	// Load bounds the slots of a host to this multiple of its fair share, rounded
-	// up. Default 1.25; from 1.05 (even shares, but a host that leaves moves more
-	// of the others' keys) to 10 (in effect no bound).
+	// up, while the weights add up to at most 200; beyond, there is no bound.
+	// Default 1.25; from 1.05 (even shares, but a host that leaves moves more of the
+	// others' keys) to 10 (in effect no bound).
 	Load float64 `yaml:"load"`
 }
 
@@ -44,6 +52,16 @@ func (c ConsistentConfig) withDefaults() ConsistentConfig {
 		c.Load = 1.25
 	}
 	return c
+}
+
+// loadOf returns the bound that holds when the weights add up to total, as a
+// multiple of the fair share. Crossing maxBounded moves the slots that the bound
+// has displaced and no others: 0.1 % of all at the default parameters.
+func (c ConsistentConfig) loadOf(total int) float64 {
+	if total > maxBounded {
+		return maxLoad
+	}
+	return c.Load
 }
 
 func (c ConsistentConfig) problems() []Problem {

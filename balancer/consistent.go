@@ -22,6 +22,7 @@ type consistentPolicy struct {
 	keys    keyHash
 	ring    *consistent.Consistent // nil when nothing is kept
 	members []member               // what ring holds, sorted
+	load    float64                // the bound that ring was made with
 }
 
 // A member is one unit of a host's weight, under a name by memberName.
@@ -117,8 +118,9 @@ func (p *consistentPolicy) owners(members []member, hostOf map[string]uint16) (o
 // follow makes the kept instance hold exactly the members want.
 func (p *consistentPolicy) follow(want []member) {
 	gone, added := without(p.members, want), without(want, p.members)
-	if p.ring == nil || len(gone)+len(added) > len(want)/2 {
-		p.ring = p.fresh(want)
+	load := p.cfg.loadOf(len(want))
+	if p.ring == nil || load != p.load || len(gone)+len(added) > len(want)/2 {
+		p.ring, p.load = p.fresh(want), load
 	} else {
 		for _, m := range gone {
 			p.ring.Remove(m.String())
@@ -140,7 +142,7 @@ func (p *consistentPolicy) fresh(members []member) *consistent.Consistent {
 		Hasher:            hasher{},
 		PartitionCount:    p.cfg.Partitions,
 		ReplicationFactor: p.cfg.Replicas,
-		Load:              p.cfg.Load,
+		Load:              p.cfg.loadOf(len(members)),
 	})
 }
 

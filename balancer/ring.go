@@ -17,7 +17,7 @@ import (
 // answers what the library can't be asked without changing it: who
 // would, if a certain host were not there. A test holds the two equal.
 type ring struct {
-	load    float64
+	cfg     ConsistentConfig
 	points  []uint16 // members by the place of their points on the ring
 	starts  []uint32 // for each partition, the index in points at which its search begins
 	members []uint16 // the host of each member
@@ -28,7 +28,7 @@ type ring struct {
 // the library would let one of them shadow the other, depending on the order in
 // which they came.
 func newRing(cfg ConsistentConfig, hosts []Host) (*ring, error) {
-	r := &ring{load: cfg.Load}
+	r := &ring{cfg: cfg}
 	var at []point
 	for i, h := range hosts {
 		r.first = append(r.first, len(r.members))
@@ -132,7 +132,7 @@ func (r *ring) heirs(owners []uint16) []uint16 {
 // members. It computes as the library does; a division and a multiplication of
 // float64 are exact to the bit on every machine.
 func (r *ring) limit(members int) uint32 {
-	return uint32(math.Ceil(float64(len(r.starts)) / float64(members) * r.load))
+	return uint32(math.Ceil(float64(len(r.starts)) / float64(members) * r.cfg.loadOf(members)))
 }
 
 // take returns the first member with room at or after the point start, and
