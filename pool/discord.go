@@ -8,7 +8,7 @@ import (
 
 // How long another balancer may have another table than ours before somebody
 // should look at it. What changes tables takes some rounds of gossip to get
-// around; the first table of a thousand hosts takes ten seconds to build.
+// around.
 const (
 	discordAfter  = 10 * time.Second
 	ringlessAfter = 30 * time.Second // one that has no table at all

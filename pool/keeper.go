@@ -62,6 +62,7 @@ type keeper struct {
 	tableAt time.Time
 	tables  uint64 // how many there have been
 	failure error  // of the last build
+	doubt   error  // why the library hasn't confirmed a table; it stays, for somebody must look
 	pasts   []past // where the keys are that warming hosts haven't taken yet
 	waiters []waiter
 
@@ -256,6 +257,17 @@ func (k *keeper) hear(all map[string]CheckResult) (fresh bool) {
 	return fresh
 }
 
+// verify takes in what the library has said of a forecast.
+func (k *keeper) verify(made product) {
+	switch {
+	case made.doubt != nil:
+		k.doubt = made.doubt
+		k.log.Error().Err(made.doubt).Bool("replaced", made.verified).Msg("the library doesn't confirm the ring that was forecast")
+	case made.verified:
+		k.log.Debug().Str("digest", made.table.Digest()).Dur("took", made.took).Msg("ring confirmed by the library")
+	}
+}
+
 // swap puts a new table in force, or takes in tables of the past.
 func (k *keeper) swap(made product, now time.Time) {
 	for i, table := range made.before {
@@ -264,6 +276,10 @@ func (k *keeper) swap(made product, now time.Time) {
 				p.table, p.exact = table, true
 			}
 		}
+	}
+	k.verify(made)
+	if made.number < k.served || made.table == nil && made.err == nil {
+		return // a later one is in force, or there is nothing but the past
 	}
 	k.served, k.failure = made.number, made.err
 	if made.err != nil {

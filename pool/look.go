@@ -263,6 +263,10 @@ func (k *keeper) alarm(now time.Time) string {
 	if k.failure != nil {
 		alarms = append(alarms, fmt.Sprintf("the ring could not be built: %v", k.failure))
 	}
+	if k.doubt != nil {
+		alarms = append(alarms, fmt.Sprintf("the library that places tokens doesn't confirm what this program had forecast (%v): "+
+			"report it with the names and weights of the hosts, which lb ctl ring shows", k.doubt))
+	}
 	alarms = append(alarms, k.room.alarms()...)
 	if len(k.discord) > 0 {
 		alarms = append(alarms, discordAlarm(k.discord))
