@@ -18,7 +18,7 @@ const (
 // needs to follow small changes cheaply: with 1,000 hosts at the default
 // parameters, a table for one host more or less takes about 0.1 s, but the first
 // one, and one that differs in more than half of its hosts, 10 to 15 s (0.4 s with
-// 200 hosts). The other policies take as long for each table: with 1,000 hosts from
+// 200 hosts, and at the step from 200 to 201). The other policies take as long for each table: with 1,000 hosts from
 // some milliseconds (haproxy) to two or three seconds (maglev). A Builder isn't
 // safe for concurrent use.
 type Builder struct {
