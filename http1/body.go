@@ -167,14 +167,18 @@ func (b *Body) readSize() error {
 		return err
 	}
 	n := span(line, inHex)
-	if n == 0 || n > maxSizeDigits {
+	digits := line[:n]
+	if n > maxSizeDigits && b.r.mends(RepairedChunk) {
+		digits = withoutZeros(digits)
+	}
+	if n == 0 || len(digits) > maxSizeDigits {
 		return errChunkSize
 	}
-	length := parseHex(line[:n])
+	length := parseHex(digits)
 	if length > math.MaxInt64 {
 		return errChunkBig
 	}
-	if err := checkExtensions(line[n:]); err != nil {
+	if err := checkExtensions(line[n:]); err != nil && !b.r.mendChunk(line[n:]) {
 		return err
 	}
 	if b.waste = max(0, b.waste+len(line)-fairChunkLine-int(min(2*length, 2*maxChunkWaste))); b.waste > maxChunkWaste {
@@ -285,7 +289,7 @@ func (b *Body) readTrailers() error {
 	for rest := b.r.take(n); len(rest) > 2; {
 		var name, value []byte
 		var e *Error
-		if name, value, rest, e = parseField(rest); e != nil {
+		if name, value, rest, e = b.r.field(rest); e != nil {
 			return e
 		}
 		if len(b.trailers) == b.r.lim.Fields {

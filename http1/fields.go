@@ -5,6 +5,8 @@ import "math"
 // facts are what the special fields of a head say, gathered while its fields
 // are parsed.
 type facts struct {
+	*mender
+
 	hosts   int
 	host    []byte
 	lengths int
@@ -55,12 +57,12 @@ const (
 // line, to dst, and gathers the facts.
 func (r *Reader) parseFields(dst []Field, b []byte) ([]Field, *Error) {
 	f := &r.facts
-	*f = facts{length: -1}
-	for len(b) > 2 {
+	*f = facts{mender: &r.mender, length: -1}
+	for len(b) > r.eol {
 		if len(dst) == r.lim.Fields {
 			return dst, errFields
 		}
-		name, value, rest, err := parseField(b)
+		name, value, rest, err := r.field(b)
 		if err != nil {
 			return dst, err
 		}
@@ -136,12 +138,10 @@ func (f *facts) note(k Kind, value []byte) *Error {
 }
 
 func (f *facts) noteLength(value []byte) *Error {
-	if f.lengths++; f.lengths > 1 {
-		return errLengthTwice
-	}
+	f.lengths++
 	n, ok := parseLength(value)
-	if !ok {
-		return errLength
+	if !ok || f.lengths > 1 {
+		return f.mendLength(value)
 	}
 	f.length = n
 	return nil
@@ -163,7 +163,7 @@ func (f *facts) noteCoding(value []byte) *Error {
 	if f.codings++; f.codings > 1 {
 		return errCodingTwice
 	}
-	if !EqualFold(value, "chunked") {
+	if !EqualFold(value, "chunked") && !f.mendCoding(value) {
 		return errCoding
 	}
 	return nil
@@ -181,7 +181,9 @@ func (f *facts) noteOptions(list []byte) *Error {
 		switch {
 		case len(option) == 0: // RFC 9110 §5.6.1.2
 		case !isToken(option):
-			return errOption
+			if !f.mends(RepairedOption) {
+				return errOption
+			}
 		case EqualFold(option, "close"):
 			f.close = true
 		case EqualFold(option, "keep-alive"):
@@ -227,9 +229,9 @@ func drop(fields []Field, name []byte) {
 // says so, it is NoBody.
 func (f *facts) framing(minor int) (Framing, *Error) {
 	switch {
-	case f.codings > 0 && minor == 0:
+	case f.codings > 0 && minor == 0 && !f.mends(RepairedCodingIn10):
 		return NoBody, errCodingIn10
-	case f.codings > 0 && f.lengths > 0:
+	case f.codings > 0 && f.lengths > 0 && !f.mends(RepairedBoth):
 		return NoBody, errCodingAndCL
 	case f.codings > 0:
 		return Chunked, nil

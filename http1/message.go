@@ -1,6 +1,7 @@
 // Package http1 is HTTP/1.1 (and 1.0) as bytes: it reads message heads and
 // bodies from an io.Reader and appends new ones to byte slices. It is strict:
-// a message that could be read in two ways is refused, never repaired.
+// a message that could be read in two ways is refused. Of requests nothing is
+// repaired, of responses what can be read in one way only (Repairs).
 package http1
 
 // Limits bounds what a Reader buffers for one head or trailer section.
@@ -75,7 +76,7 @@ type Request struct {
 // Response is one response head, interim (1xx) ones included. Its slices live
 // as long as those of a Request do.
 type Response struct {
-	Status  int    // 100 to 599
+	Status  int    // 100 to 999; what isn't below 600 is to be treated as a 5xx (RFC 9110 §15)
 	Reason  []byte // may be empty
 	Minor   int    // HTTP/1.Minor: 0 or 1
 	Fields  []Field

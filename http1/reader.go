@@ -10,10 +10,11 @@ import (
 // grow no further than Limits.Head asks for. Not safe for concurrent use.
 type Reader struct {
 	window
-	lim      Limits
-	response bool // the last head was a response's: errors are the upstream's
-	facts    facts
-	body     Body
+	mender
+	lim   Limits
+	eol   int // the length of what ends a line of the section: CRLF, or LF alone
+	facts facts
+	body  Body
 }
 
 // NewReader returns a Reader of the messages that come from src.
@@ -31,6 +32,7 @@ func (r *Reader) Reset(src io.Reader) {
 // a Reset, r must not be read from.
 func (r *Reader) Release() {
 	r.release()
+	r.mender = mender{}
 	r.facts = facts{}
 	r.body = Body{trailers: r.body.trailers[:0]}
 }
@@ -90,7 +92,7 @@ func (r *Reader) ReadRequest(req *Request) error {
 func (r *Reader) ReadResponse(resp *Response, method []byte) error {
 	r.begin()
 	r.response = true
-	n, err := r.section(responseHead, resp.parseLine)
+	n, err := r.section(responseHead, func(line []byte) *Error { return r.parseStatusLine(resp, line) })
 	if err != nil {
 		return r.readError(err)
 	}
@@ -129,8 +131,8 @@ const (
 	trailerSection
 )
 
-// maxEmptyLines is how many empty lines before a request are skipped: clients
-// of old send one after a body (RFC 9112 §2.2).
+// maxEmptyLines is how many empty lines before a head are skipped: clients of old
+// send one after a body (RFC 9112 §2.2), and so do some hosts.
 const maxEmptyLines = 2
 
 var (
@@ -138,6 +140,7 @@ var (
 	errNotResponse  = &Error{400, "a status line begins with HTTP/ (RFC 9112 §4)"}
 	errEmptyLines   = &Error{400, "empty lines in place of a head (RFC 9112 §2.2)"}
 	errBareLF       = &Error{400, "a line ends in LF without CR (RFC 9112 §2.2)"}
+	errMixedLF      = &Error{400, "lines of one head end in CRLF and in LF alone (RFC 9112 §2.2)"}
 	errTargetLength = &Error{414, "the request line is too long (RFC 9112 §3)"}
 	errLineLength   = &Error{431, "a field line is too long (RFC 6585 §5)"}
 	errHeadLength   = &Error{431, "the header section is too long (RFC 6585 §5)"}
@@ -152,23 +155,27 @@ var (
 // The first line of a head is parsed as soon as it has ended: who doesn't speak
 // HTTP/1 waits for an answer to it, and not behind an empty line.
 func (r *Reader) section(s section, first func(line []byte) *Error) (int, error) {
-	line, skipped := 0, 0
+	line, fields, skipped := 0, 0, 0
+	r.eol = len("\r\n")
 	for {
 		next, err := r.line(s, line)
 		if err != nil {
 			return 0, err
 		}
 		switch {
-		case next-line > 2:
-			if line == 0 && s != trailerSection {
-				if err := first(r.unread()[:next-2]); err != nil {
-					return 0, err
-				}
+		case next-line > r.eol && line == 0 && s != trailerSection:
+			if err := first(r.unread()[:next-r.eol]); err != nil {
+				return 0, err
+			}
+			line, fields = next, next
+		case next-line > r.eol:
+			if r.response && line > fields && blanks(r.unread()[line:next]) > 0 {
+				r.mendFold(line)
 			}
 			line = next
 		case line > 0 || s == trailerSection:
 			return next, nil
-		case s == requestHead && skipped < maxEmptyLines:
+		case skipped < maxEmptyLines && (s == requestHead || r.mends(RepairedEmptyLine)):
 			skipped++
 			r.take(next)
 		default:
@@ -194,16 +201,32 @@ func (r *Reader) line(s section, begin int) (int, error) {
 		switch end {
 		case bareCR:
 			return 0, errBareCR
-		case bareLF:
-			return 0, errBareLF
-		case crlf:
-			return last + 1, nil
+		case bareLF, crlf:
+			return last + 1, r.noteEnd(s, begin, end)
 		}
 		seen = len(have)
 		if err := r.fill(); err != nil {
 			return 0, err
 		}
 	}
+}
+
+// noteEnd judges what ends a line. A response may have LF alone, if all lines of
+// its head have: where only some have, a host may have put into one field what a
+// user wrote.
+func (r *Reader) noteEnd(s section, begin int, end ending) error {
+	switch {
+	case end == crlf && r.eol == len("\n"):
+		return errMixedLF
+	case end == crlf || r.eol == len("\n"):
+		return nil
+	case s == responseHead && begin > 0:
+		return errMixedLF
+	case s == responseHead && r.Buffered() > 0 && r.unread()[0] != '\n' && r.mends(RepairedLF):
+		r.eol = len("\n")
+		return nil
+	}
+	return errBareLF
 }
 
 // An ending is what ends a line.
@@ -240,7 +263,7 @@ func checkFirst(s section, c byte) error {
 	switch {
 	case s == requestHead && classes[c]&inToken == 0 && c != '\r' && c != '\n':
 		return errNotRequest
-	case s == responseHead && c != 'H':
+	case s == responseHead && c != 'H' && c != '\r':
 		return errNotResponse
 	}
 	return nil

@@ -4,11 +4,10 @@ import "bytes"
 
 var (
 	errStatusLine = &Error{400, "a malformed status line (RFC 9112 §4)"}
-	errReason     = &Error{400, "a control character in the status line (RFC 9112 §4)"}
-	errNoContent  = &Error{400, "a 1xx or 204 response with a body (RFC 9112 §6.1)"}
+	errNoContent  = &Error{400, "an interim response with a body (RFC 9112 §6.3)"}
 )
 
-// parseResponse parses a whole head, the first line of which parseLine has
+// parseResponse parses a whole head, the first line of which parseStatusLine has
 // taken. The errors have a request's status: the
 // caller blames the right side.
 func (r *Reader) parseResponse(resp *Response, head []byte, toHEAD bool) *Error {
@@ -17,7 +16,9 @@ func (r *Reader) parseResponse(resp *Response, head []byte, toHEAD bool) *Error 
 		fields = make([]Field, 0, firstFields)
 	}
 	n := bytes.IndexByte(head, '\n') + 1
-	*resp = Response{Fields: fields, Status: resp.Status, Minor: resp.Minor, Reason: reason(head[:n-2])}
+	line := head[:n-r.eol]
+	reason := line[len(line)-len(resp.Reason):] // as parseStatusLine found it, before the head moved
+	*resp = Response{Fields: fields, Status: resp.Status, Minor: resp.Minor, Reason: reason}
 	var err *Error
 	if resp.Fields, err = r.parseFields(fields, head[n:]); err != nil {
 		return err
@@ -32,50 +33,69 @@ func (r *Reader) parseResponse(resp *Response, head []byte, toHEAD bool) *Error 
 	return nil
 }
 
-// parseLine parses "HTTP-version SP 3DIGIT SP [ reason-phrase ]". The second
+// parseStatusLine parses "HTTP-version SP 3DIGIT SP [ reason-phrase ]". The second
 // space may be missing, as many a server leaves it out with the reason.
-func (resp *Response) parseLine(line []byte) *Error {
-	const status, end = len("HTTP/1.1 "), len("HTTP/1.1 200")
-	if len(line) < end || line[status-1] != ' ' || span(line[status:end], inDigit) < 3 {
+func (r *Reader) parseStatusLine(resp *Response, line []byte) *Error {
+	const version, digits = len("HTTP/1.1"), len("200")
+	if len(line) <= version {
 		return errStatusLine
 	}
-	minor, err := parseVersion(line[:status-1])
+	minor, err := r.parseStatusVersion(line[:version])
 	if err != nil {
 		return err
 	}
-	resp.Minor, resp.Status = minor, 0
-	for _, c := range line[status:end] {
-		resp.Status = resp.Status*10 + int(c-'0')
-	}
-	if resp.Status < 100 || resp.Status > 599 {
+	rest := line[version:]
+	n := blanks(rest)
+	if n == 0 || (n > 1 || rest[0] != ' ') && !r.mends(RepairedStatusLine) {
 		return errStatusLine
 	}
-	rest := line[end:]
-	if len(rest) > 0 && rest[0] != ' ' {
+	rest = rest[n:]
+	if span(rest[:min(digits, len(rest))], inDigit) < digits || rest[0] == '0' {
 		return errStatusLine
 	}
-	if valueSpan(rest) < len(rest) {
-		return errReason
+	resp.Minor, resp.Status = minor, int(rest[0]-'0')*100+int(rest[1]-'0')*10+int(rest[2]-'0')
+	return r.parseReason(resp, rest[digits:])
+}
+
+// parseStatusVersion parses the version of a status line. One that isn't spoken
+// here is taken for the nearest that is.
+func (r *Reader) parseStatusVersion(v []byte) (minor int, err *Error) {
+	minor, err = parseVersion(v)
+	if err == errOldNew && v[5] != '0' && r.mends(RepairedVersion) {
+		return 1, nil
 	}
+	return minor, err
+}
+
+// parseReason parses "[ SP reason-phrase ]", the end of a status line.
+func (r *Reader) parseReason(resp *Response, rest []byte) *Error {
+	resp.Reason = nil
+	if len(rest) == 0 {
+		return nil
+	}
+	if rest[0] != ' ' && (rest[0] != '\t' || !r.mends(RepairedStatusLine)) {
+		return errStatusLine
+	}
+	r.mendText(rest)
+	resp.Reason = rest[1:]
 	return nil
 }
 
-// reason returns the reason-phrase of a status line, which may be empty.
-func reason(line []byte) []byte {
-	return line[min(len("HTTP/1.1 200 "), len(line)):]
-}
-
-// setFraming follows RFC 9112 §6.3. A 1xx or 204 has no body, and what says
-// that it had one is refused, for its sender may go on to send it; a harmless
-// "Content-Length: 0" isn't forwarded.
+// setFraming follows RFC 9112 §6.3. A 1xx or 204 has no body. What says that an
+// interim one has is refused, for its sender may go on to send it before the final
+// one; a harmless "Content-Length: 0" isn't forwarded.
 func (resp *Response) setFraming(f *facts, toHEAD bool) *Error {
 	framing, err := f.framing(resp.Minor)
 	if err != nil {
 		return err
 	}
+	if framing == Chunked {
+		f.length = -1
+	}
 	switch {
 	case resp.Status < 200 || resp.Status == 204:
-		if framing == Chunked || f.length > 0 {
+		declared := framing == Chunked || f.length > 0
+		if declared && (resp.Status != 101 && resp.Status != 204 || !f.mends(RepairedNoContent)) {
 			return errNoContent
 		}
 		drop(resp.Fields, []byte("content-length"))

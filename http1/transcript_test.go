@@ -41,12 +41,21 @@ func responses(src io.Reader, method string, lim Limits) string {
 		}
 		out.WriteString(responseText(&resp))
 		if resp.Upgrade {
+			writeRepairs(&out, r)
 			fmt.Fprintf(&out, "early %q\n", tunnel(r))
 			return out.String()
 		}
-		if !writeBody(&out, r.Body(resp.Framing, resp.Length)) {
+		whole := writeBody(&out, r.Body(resp.Framing, resp.Length))
+		writeRepairs(&out, r)
+		if !whole {
 			return out.String()
 		}
+	}
+}
+
+func writeRepairs(out *strings.Builder, r *Reader) {
+	for text := range r.Repaired().Texts() {
+		fmt.Fprintf(out, "  repaired: %s\n", text)
 	}
 }
 

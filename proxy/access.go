@@ -29,6 +29,7 @@ type entry struct {
 	status         int
 	received, sent int64
 	end            string
+	reason         string // "" if it went as it should
 }
 
 // record counts the exchange, and writes its line to the access log. Of a key that
@@ -56,7 +57,7 @@ func (x *exchange) entry() entry {
 	e := entry{
 		id: x.id, client: x.client.text, protocol: x.protocol, tls: x.srv.l.TLS != nil, rule: x.rule, retried: x.retried,
 		started: x.started, connected: x.connected, answered: x.answered,
-		status: x.status, received: x.received, sent: x.sent, end: x.end,
+		status: x.status, received: x.received, sent: x.sent, end: x.end, reason: x.reason,
 	}
 	if x.srv.p.opt.Access == nil {
 		return e
@@ -97,6 +98,9 @@ func (p *Proxy) log(e *entry) {
 	}
 	if e.host != "" {
 		line = line.Str("host", e.host).Dur("connect_ms", e.connected).Dur("answer_ms", e.answered)
+	}
+	if e.reason != "" {
+		line = line.Str("reason", e.reason)
 	}
 	line.Str("why", string(e.rule)).
 		Bool("retried", e.retried).

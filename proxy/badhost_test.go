@@ -12,12 +12,12 @@ import (
 func TestHostThatSendsNonsenseIsAnsweredFor(t *testing.T) {
 	for name, raw := range map[string]string{
 		"two lengths":      "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxy",
-		"both framings":    "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"other framing":    "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
 		"bad status line":  "HTTP/1.1 2000 OK\r\n\r\n",
 		"not HTTP":         "SSH-2.0-OpenSSH\r\n",
 		"101 unasked":      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-		"control in value": "HTTP/1.1 200 OK\r\nX: a\x00b\r\n\r\n",
-		"204 with length":  "HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\nabc",
+		"control in value": "HTTP/1.1 200 OK\r\nTransfer-Encoding: \x00chunked\r\n\r\n",
+		"103 with length":  "HTTP/1.1 103 Early Hints\r\nContent-Length: 3\r\n\r\nabc",
 		"huge head":        "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: "+strings.Repeat("y", 4000)+"\r\n", 17) + "\r\n",
 		"nothing":          "",
 		"cut in head":      "HTTP/1.1 200 OK\r\nContent-Le",

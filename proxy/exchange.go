@@ -43,6 +43,7 @@ type outcome struct {
 	answered  time.Duration // until the host's final head
 
 	status   int
+	reason   string // why it was refused or failed: a constant text; "" if it wasn't
 	received int64 // bytes of body or tunnel from the client
 	sent     int64 // bytes of body or tunnel to the client
 	end      string

@@ -28,7 +28,7 @@ const retryAfter = "2"
 // fail answers with f, and settles how the exchange ended. The request's body,
 // if any, hasn't been read: the connection is used no more.
 func (x *exchange) fail(f fault) {
-	x.status, x.end = f.status, f.end
+	x.status, x.end, x.reason = f.status, f.end, f.detail
 	if f.end == endRefused || f.end == endTimeout || hasBody(&x.req) || x.req.WebSocket {
 		x.last = true
 	}
@@ -121,22 +121,37 @@ func (x *exchange) hostFailed(l *link, up *upload, err error) error {
 	if l.used && l.in.Buffered() == 0 && cut(err) && repeatable(&x.req) {
 		return errStale
 	}
-	f := fault{status: 502, end: endHostFailed, detail: "the host's answer was cut short"}
-	kind := "closed"
-	var bad *http1.Error
-	switch {
-	case timedOut(err):
-		f = fault{status: 504, end: endTimeout, detail: "the host took too long to answer"}
-		kind = "timeout"
-	case errors.As(err, &bad):
-		f.detail, kind = "the host's answer was not valid HTTP: "+bad.Reason, "malformed"
-	default:
+	f, kind := hostFault(err)
+	if kind == kindClosed {
 		x.host.Gauges.Resets.Add(1)
 	}
 	x.srv.p.blame(x.host.Name, kind)
+	x.refusedAnswer(err)
 	x.fail(f)
 	return err
 }
+
+// Kinds of failures of hosts, as a metric says them.
+const (
+	kindClosed    = "closed"
+	kindTimeout   = "timeout"
+	kindMalformed = "malformed"
+)
+
+// hostFault returns the fault, and its kind, of a host whose answer has ended with
+// err.
+func hostFault(err error) (f fault, kind string) {
+	var bad *http1.Error
+	switch {
+	case timedOut(err):
+		return fault{status: 504, end: endTimeout, detail: "the host took too long to answer"}, kindTimeout
+	case errors.As(err, &bad):
+		return fault{status: 502, end: endHostFailed, detail: "the host's answer was not valid HTTP: " + bad.Reason}, kindMalformed
+	}
+	return fault{status: 502, end: endHostFailed, detail: "the host's answer was cut short"}, kindClosed
+}
+
+const reasonMoved = "the host of this session has moved to another machine meanwhile"
 
 // hostMoved ends a request whose host has got another address meanwhile, before
 // anything of the answer was out. It returns errStale, and answers nothing, when the
@@ -148,7 +163,7 @@ func (x *exchange) hostMoved(err error) error {
 	case repeatable(&x.req):
 		return errStale
 	default:
-		x.fail(fault{status: 502, end: endMoved, detail: "the host of this session has moved to another machine meanwhile"})
+		x.fail(fault{status: 502, end: endMoved, detail: reasonMoved})
 	}
 	return err
 }
@@ -166,27 +181,25 @@ func (x *exchange) leave(err error) error {
 
 // clientFailed ends a request whose body the client didn't send as it should.
 func (x *exchange) clientFailed(err error) {
-	var bad *http1.Error
-	switch end := clientsEnd(err); {
-	case errors.As(err, &bad):
-		x.fail(fault{status: bad.Status, end: end, detail: bad.Reason})
-	case timedOut(err):
-		x.fail(fault{status: 408, end: end, detail: "the request's body took too long"})
-	default:
-		x.last, x.end = true, end
+	f := clientFault(err)
+	if f.status == 0 {
+		x.last, x.end = true, f.end
+		return
 	}
+	x.fail(f)
 }
 
-// clientsEnd says how an exchange ended that the client didn't see through.
-func clientsEnd(err error) string {
+// clientFault returns the fault of a client whose request's body has ended with err.
+// Its status is 0 for a client that has left.
+func clientFault(err error) fault {
 	var bad *http1.Error
 	switch {
 	case errors.As(err, &bad):
-		return endRefused
+		return fault{status: bad.Status, end: endRefused, detail: bad.Reason}
 	case timedOut(err):
-		return endTimeout
+		return fault{status: 408, end: endTimeout, detail: "the request's body took too long"}
 	}
-	return endClientGone
+	return fault{end: endClientGone}
 }
 
 // cut tells whether err is the end of a connection, and not something wrong

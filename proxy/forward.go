@@ -34,6 +34,7 @@ func (x *exchange) attempt(l *link, u *upstream) (stale bool) {
 	defer u.gauges.InFlight.Add(-1)
 	err := x.roundTrip(l)
 	x.link.Store(nil)
+	x.srv.p.countRepairs(l)
 	if err == nil && !x.spoils(l) {
 		u.put(l)
 		return false
@@ -44,7 +45,7 @@ func (x *exchange) attempt(l *link, u *upstream) (stale bool) {
 
 // spoils tells whether the host's connection can't be used for another request.
 func (x *exchange) spoils(l *link) bool {
-	return l.resp.Close || l.resp.Framing == http1.UntilClose || x.end != endDone
+	return l.resp.Close || l.resp.Framing == http1.UntilClose || l.in.Repaired() != 0 || x.end != endDone
 }
 
 // errStale says that a reused connection ended before the host could say a
@@ -192,7 +193,7 @@ func (x *exchange) reached(err error) error {
 		x.last = true
 		x.end = endClientGone
 		if timedOut(err) {
-			x.end = endTimeout
+			x.end, x.reason = endTimeout, "the client took nothing of its answer for too long"
 			x.srv.p.gaveUp(slowAnswer)
 		}
 	}
@@ -217,17 +218,17 @@ func (x *exchange) brokenOff(l *link, up *upload, err error) error {
 	x.last = true
 	defer x.side.cut()
 	if fault := up.clientsFault(); fault != nil {
-		x.end = clientsEnd(fault)
+		f := clientFault(fault)
+		x.end, x.reason = f.end, f.detail
 		return fault
 	}
 	if l.upstream.retired() {
-		x.end = endMoved
+		x.end, x.reason = endMoved, reasonMoved
 		return err
 	}
-	x.end = endHostFailed
-	if timedOut(err) {
-		x.end = endTimeout
-	}
+	f, _ := hostFault(err)
+	x.end, x.reason = f.end, f.detail
+	x.refusedAnswer(err)
 	x.srv.p.blame(x.host.Name, "body")
 	x.host.Gauges.Resets.Add(1)
 	return err

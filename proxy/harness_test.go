@@ -193,6 +193,14 @@ func (l *lab) checkRest() {
 			}
 		}
 	}
+	for _, e := range l.entries() {
+		switch end := e["end"]; end {
+		case endRefused, endNoHost, endHostFailed, endTimeout, endFault:
+			if reason, _ := e["reason"].(string); reason == "" && e["status"] != 101.0 {
+				l.t.Errorf("no reason in the access line %v", e)
+			}
+		}
+	}
 	if strings.Contains(l.log.String(), mark) {
 		l.t.Errorf("a token is in the log:\n%s", l.log)
 	}

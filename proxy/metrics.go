@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"tokenring/http1"
 )
 
 // Metrics are the counters of the data path. Every handle is resolved once, so
@@ -28,6 +30,8 @@ type Metrics struct {
 	timeouts        *prometheus.CounterVec
 	panics          prometheus.Counter
 	floods          *prometheus.CounterVec
+
+	responsesRefused, responsesRepaired *prometheus.CounterVec // by one of our constant texts
 }
 
 // NewMetrics registers the data path's metrics with reg.
@@ -56,6 +60,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		tunnelsEnded:    counters("lb_tunnels_ended_total", "WebSocket tunnels that ended, by what ended them.", "by"),
 		handshakeErrors: counters("lb_tls_handshake_errors_total", "TLS handshakes that failed, by cause.", "cause"),
 		upstreamErrors:  counters("lb_upstream_errors_total", "Failures between the balancer and a host, by kind.", "kind"),
+	}
+	m.responsesRefused = counters("lb_responses_refused_total", "Answers of hosts that were refused because of their form, by reason.", "reason")
+	m.responsesRepaired = counters("lb_responses_repaired_total", "Faults in answers of hosts that were set right, by reason.", "reason")
+	reg.MustRegister(m.responsesRefused, m.responsesRepaired)
+	for _, text := range http1.RepairTexts() {
+		m.responsesRepaired.WithLabelValues(text) // so that it is there, at 0, before it is needed
 	}
 	requests := counters("lb_requests_total", "Requests answered, by class of status; 0xx got no answer.", "class")
 	for i, class := range []string{"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"} {
@@ -90,10 +100,7 @@ func (p *Proxy) gaveUp(phase string) { p.opt.Metrics.timeouts.WithLabelValues(ph
 // answered counts a request with its final status, 0 for none.
 func (m *Metrics) answered(status int) {
 	class := status / 100
-	if class < 0 || class >= len(m.requests) {
-		class = 0
-	}
-	m.requests[class].Inc()
+	m.requests[min(class, len(m.requests)-1)].Inc() // 600 and above counts as 5xx (RFC 9110 §15)
 }
 
 func counter(name, help string) prometheus.Counter {

@@ -32,6 +32,7 @@ type Proxy struct {
 	sessions   *sessions
 	placements *placements
 	affinity   *affinity // nil for none
+	malformed  *malformedLog
 	room       *room
 }
 
@@ -49,6 +50,7 @@ func New(cfg Config, o Options) *Proxy {
 	}
 	p := &Proxy{cfg: cfg.withDefaults(), opt: o, sessions: newSessions()}
 	p.placements = newPlacements(p.sessions, o.Metrics)
+	p.malformed = newMalformedLog(o.Logger)
 	p.affinity = newAffinity(p.cfg.Affinity.Cookie, p.cfg.AffinitySecrets)
 	p.room = newRoom(p.cfg.Limits.Connections)
 	o.Metrics.limit.Set(float64(p.cfg.Limits.Connections))

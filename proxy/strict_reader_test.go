@@ -28,7 +28,7 @@ func notStrict(format string, a ...any) error { return errNotStrict{fmt.Sprintf(
 
 var (
 	strictRequest = regexp.MustCompile(`^[!#$%&'*+.^_|~0-9A-Za-z` + "`" + `-]+ [!-~]+ HTTP/1\.1$`)
-	strictStatus  = regexp.MustCompile(`^HTTP/1\.1 [1-5][0-9][0-9] [\t -~\x80-\xff]*$`)
+	strictStatus  = regexp.MustCompile(`^HTTP/1\.1 [1-9][0-9][0-9] [\t -~\x80-\xff]*$`)
 	strictField   = regexp.MustCompile(`^[!#$%&'*+.^_|~0-9A-Za-z` + "`" + `-]+: ?([!-~\x80-\xff]([\t -~\x80-\xff]*[!-~\x80-\xff])?)?$`)
 	strictLength  = regexp.MustCompile(`^(0|[1-9][0-9]{0,18})$`)
 	strictSize    = regexp.MustCompile(`^[0-9a-f]{1,16}$`)

@@ -17,6 +17,7 @@ func (c *conn) openTunnel() {
 		return
 	}
 	defer l.close()
+	defer func() { c.srv.p.countRepairs(l) }()
 	opened := false
 	defer func() { // even if a fault of ours ends the handshake
 		if !opened {
