@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
 )
 
 // Config says how hosts are checked. The zero value of each field stands for
@@ -105,6 +106,7 @@ type Monitor struct {
 
 	dirty      chan struct{} // room for one: Run must look at wanted again
 	ok, failed atomic.Uint64
+	short      rate.Sometimes // lines about checks that don't count, because this machine runs short
 
 	mu       sync.Mutex
 	wanted   []Target
@@ -125,6 +127,7 @@ func New(cfg Config, log zerolog.Logger, report func(name string, s Status)) *Mo
 		report:   report,
 		dial:     new(net.Dialer).DialContext,
 		dirty:    make(chan struct{}, 1),
+		short:    rate.Sometimes{First: 1, Interval: time.Minute},
 		watchers: map[string]*watcher{},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -316,6 +317,31 @@ func TestOurOwnShortageBlamesNobody(t *testing.T) {
 		}
 		if s := b.last("new"); s.Known || s.Error == "" {
 			t.Errorf("a host that couldn't be asked: got %+v, want not known", s)
+		}
+	})
+}
+
+// TestAShortageOfOurOwnIsLogged once for all hosts, and again while it lasts.
+func TestAShortageOfOurOwnIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logged strings.Builder
+		m, r := New(Config{Interval: time.Second}, zerolog.New(zerolog.SyncWriter(&logged)), func(string, Status) {}), newRegion()
+		m.dial = r.dial
+		r.set("a:1", starved)
+		r.set("b:1", starved)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go m.Run(ctx)
+		m.Watch([]Target{{Name: "a", Address: "a:1"}, {Name: "b", Address: "b:1"}})
+		for _, row := range []struct {
+			after time.Duration
+			lines int
+		}{{30 * time.Second, 1}, {time.Minute, 2}} {
+			time.Sleep(row.after)
+			synctest.Wait()
+			if n := strings.Count(logged.String(), "can't be checked"); n != row.lines {
+				t.Errorf("%d lines after %v more, want %d:\n%s", n, row.after, row.lines, logged.String())
+			}
 		}
 	})
 }

@@ -68,7 +68,11 @@ func (w *watcher) wait(ctx context.Context, next time.Time) bool {
 func (w *watcher) take(r result, start, end time.Time) {
 	w.m.count(r)
 	changed := false
-	if !r.ours {
+	if r.ours {
+		w.m.short.Do(func() {
+			w.m.log.Warn().Str("host", w.target.Name).Str("why", r.err).Msg("hosts can't be checked: what was known of them stays")
+		})
+	} else {
 		changed = w.verdict.hear(r.err == "", w.m.cfg.Rise, w.m.cfg.Fall)
 	}
 	was := w.status

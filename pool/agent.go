@@ -44,7 +44,8 @@ func runAgent(ctx context.Context, cfg AgentConfig, g gossipConfig) error {
 	if err != nil {
 		return fmt.Errorf("agent: %w", err)
 	}
-	g.log.Info().Str("host", self.Name).Str("address", self.Address).Str("gossip", gossip.addr()).Msg("host announced")
+	gossip.announcement = &announcement{log: g.log, self: self, at: gossip.self}
+	g.log.Info().Str("host", self.Name).Str("address", self.Address).Str("gossip", gossip.addr()).Strs("join", cfg.Join).Msg("looking for a balancer")
 	var weighing sync.WaitGroup
 	weighing.Go(func() { self = gossip.weigh(ctx, self, cfg.Weights) })
 	gossip.run(ctx)
@@ -71,7 +72,7 @@ func (g *gossip) weigh(ctx context.Context, self meta, weights <-chan int) meta 
 				g.cfg.log.Error().Err(err).Int("weight", weight).Int("stays", self.Weight).Msg("weight not announced")
 				continue
 			}
-			g.cfg.log.Info().Int("from", self.Weight).Int("weight", weight).Msg("another weight announced")
+			g.cfg.log.Info().Int("from", self.Weight).Int("weight", weight).Msg("announcing another weight")
 			self = next
 			if err := g.announce(self); err != nil { // it is on its way still
 				g.cfg.log.Debug().Err(err).Msg("nobody has taken the weight up yet")

@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"log"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
 	"github.com/rs/zerolog"
-	"golang.org/x/sync/errgroup"
 )
 
 // A pace is how fast gossip goes.
@@ -71,6 +69,9 @@ type gossip struct {
 	calls  context.Context // ends the dials under way
 	hangUp context.CancelFunc
 	joined chan struct{} // closed when the first attempt to join is over
+
+	silent       repeats       // the seeds that don't answer, by name
+	announcement *announcement // nil but for an agent
 }
 
 // A voice is what memberlist asks about ourselves: a memberlist.Delegate that
@@ -203,7 +204,7 @@ func (g *gossip) run(ctx context.Context) {
 	g.roster.note()
 	for {
 		pause := g.cfg.pace.rejoin
-		if len(living(g.roster.list())) == 0 {
+		if len(living(g.roster.list())) == 0 || g.announcement.hasty() {
 			pause = g.cfg.pace.lonely
 		}
 		select {
@@ -214,85 +215,6 @@ func (g *gossip) run(ctx context.Context) {
 			g.call(ctx)
 		}
 	}
-}
-
-// call exchanges state with those who should be members but aren't, and with
-// one who is.
-func (g *gossip) call(ctx context.Context) {
-	var calls errgroup.Group
-	calls.SetLimit(maxCalls)
-	for _, at := range whomToCall(g.self, g.seeds(ctx), g.roster.list()) {
-		calls.Go(func() error {
-			if ctx.Err() == nil {
-				// The address alone: memberlist would cut a node's name
-				// off at the first slash, and ours contain one.
-				_, err := g.list.Join([]string{at.String()})
-				g.cfg.log.Debug().Stringer("member", at).Err(err).Msg("member called")
-			}
-			return nil
-		})
-	}
-	calls.Wait()
-}
-
-// whomToCall returns the addresses for one round: the seeds that aren't living
-// members, some of the lost members, and one living one.
-func whomToCall(self netip.AddrPort, seeds []netip.AddrPort, members map[string]member) []netip.AddrPort {
-	alive := living(members)
-	known := map[netip.AddrPort]bool{self: true}
-	for _, at := range alive {
-		known[at] = true
-	}
-	var whom, lost []netip.AddrPort
-	for _, m := range members {
-		if m.lost && !m.meta.Leaving {
-			lost = append(lost, m.at)
-		}
-	}
-	rand.Shuffle(len(lost), func(i, j int) { lost[i], lost[j] = lost[j], lost[i] })
-	for _, at := range append(seeds, lost[:min(len(lost), maxCalls)]...) {
-		if !known[at] {
-			known[at] = true
-			whom = append(whom, at)
-		}
-	}
-	if len(alive) > 0 {
-		whom = append(whom, alive[rand.N(len(alive))])
-	}
-	return whom
-}
-
-func living(members map[string]member) []netip.AddrPort {
-	var alive []netip.AddrPort
-	for _, m := range members {
-		if !m.lost {
-			alive = append(alive, m.at)
-		}
-	}
-	return alive
-}
-
-// seeds looks the seeds up. We do it ourselves, because memberlist would try a
-// slow TCP query first.
-func (g *gossip) seeds(ctx context.Context) []netip.AddrPort {
-	ctx, cancel := context.WithTimeout(ctx, g.cfg.pace.stream)
-	defer cancel()
-	var found []netip.AddrPort
-	for _, seed := range g.cfg.join {
-		host, port, err := net.SplitHostPort(seed)
-		if err != nil {
-			continue // refused by CheckAddress before
-		}
-		number, _ := net.DefaultResolver.LookupPort(ctx, "tcp", port)
-		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		if err != nil {
-			g.cfg.log.Debug().Str("seed", seed).Err(err).Msg("seed not found")
-		}
-		for _, ip := range ips {
-			found = append(found, netip.AddrPortFrom(ip.Unmap(), uint16(number)))
-		}
-	}
-	return found
 }
 
 // announce says m from now on, and waits until the news is on its way, for a

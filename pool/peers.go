@@ -129,8 +129,8 @@ func (p *peers) take() memory {
 func (p *peers) NotifyMsg(b []byte) {
 	decided, warming, err := decodeMemory(b)
 	if err != nil {
-		if p.roster.quiet.Allow() {
-			p.log.Warn().Err(err).Msg("a peer's decisions can't be read")
+		if f, tell := p.roster.told.again("decisions", time.Now()); tell {
+			f.on(p.log.Warn()).Err(err).Msg("a peer's decisions can't be read")
 		}
 		return
 	}

@@ -8,11 +8,11 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
 	"github.com/rs/zerolog"
-	"golang.org/x/time/rate"
 )
 
 // A member is what gossip knows about one node. It is a copy: memberlist never
@@ -47,15 +47,17 @@ type doorman struct {
 // methods, most of them with its own locks held: they copy, leave a note, and
 // never call memberlist.
 type roster struct {
-	self  string // our own node
-	door  doorman
-	log   zerolog.Logger
-	quiet *rate.Limiter // of refusals in the log
+	self string // our own node
+	door doorman
+	log  zerolog.Logger
+	told repeats // refusals, by what is refused
 
 	changed chan struct{} // room for one: look again
 
 	mu      sync.Mutex
 	members map[string]member // by node; ourselves not among them
+
+	mirror atomic.Pointer[reflection] // what the last member that exchanged state knew of us
 }
 
 func newRoster(self string, door doorman, log zerolog.Logger) *roster {
@@ -63,7 +65,6 @@ func newRoster(self string, door doorman, log zerolog.Logger) *roster {
 		self:    self,
 		door:    door,
 		log:     log,
-		quiet:   rate.NewLimiter(rate.Every(10*time.Second), 5),
 		changed: make(chan struct{}, 1),
 		members: map[string]member{},
 	}
@@ -162,8 +163,12 @@ func (r *roster) NotifyAlive(n *memberlist.Node) error {
 		return nil
 	}
 	err := r.admit(n)
-	if err != nil && r.quiet.Allow() {
-		r.log.Warn().Str("node", clip(n.Name)).Stringer("from", addrOf(n)).Err(err).Msg("member refused")
+	if err == nil {
+		r.told.over(clip(n.Name))
+		return nil
+	}
+	if f, tell := r.told.again(clip(n.Name), time.Now()); tell {
+		f.on(r.log.Warn()).Str("node", clip(n.Name)).Stringer("from", addrOf(n)).Err(err).Msg("member refused")
 	}
 	return err
 }
@@ -248,6 +253,7 @@ func (d doorman) admit(m meta) error {
 // joining member knows, so it is only for strangers: a pool in which nobody is
 // of our kind. What is wrong with single nodes is NotifyAlive's business.
 func (r *roster) NotifyMerge(peers []*memberlist.Node) error {
+	r.mirror.Store(reflectionOf(peers, r.self))
 	for _, n := range peers {
 		for _, kind := range []role{roleHost, roleLB} {
 			if strings.HasPrefix(n.Name, kind.prefix()) {
@@ -256,8 +262,8 @@ func (r *roster) NotifyMerge(peers []*memberlist.Node) error {
 		}
 	}
 	err := errors.New("a pool of something else")
-	if r.quiet.Allow() {
-		r.log.Warn().Int("nodes", len(peers)).Err(err).Msg("merge refused")
+	if f, tell := r.told.again("merge", time.Now()); tell {
+		f.on(r.log.Warn()).Int("nodes", len(peers)).Err(err).Msg("merge refused")
 	}
 	return err
 }
@@ -266,10 +272,11 @@ func (r *roster) NotifyMerge(peers []*memberlist.Node) error {
 // name that is taken. memberlist ignores it until the first has been dead for a
 // while.
 func (r *roster) NotifyConflict(existing, other *memberlist.Node) {
-	if !r.quiet.Allow() {
+	f, tell := r.told.again("name "+clip(existing.Name), time.Now())
+	if !tell {
 		return
 	}
-	r.log.Warn().Str("node", clip(existing.Name)).Stringer("known_at", addrOf(existing)).Stringer("claimed_at", addrOf(other)).
+	f.on(r.log.Warn()).Str("node", clip(existing.Name)).Stringer("known_at", addrOf(existing)).Stringer("claimed_at", addrOf(other)).
 		Bool("same_metadata", bytes.Equal(existing.Meta, other.Meta)).Msg("two members go by one name")
 }
 

@@ -180,13 +180,13 @@ func TestWhomToCall(t *testing.T) {
 	}
 	calls := func(members map[string]member, seeds ...netip.AddrPort) map[netip.AddrPort]int {
 		count := map[netip.AddrPort]int{}
-		for _, at := range whomToCall(addr(9), seeds, members) {
+		for _, at := range whomToCall(addr(9), []seed{{at: seeds}}, members) {
 			count[at]++
 		}
 		return count
 	}
 	got := calls(members, addr(1), addr(4), addr(4), addr(9))
-	for n, want := range map[int]int{1: 1, 2: 1, 3: 0, 4: 1, 9: 0} {
+	for n, want := range map[int]int{1: 0, 2: 1, 3: 0, 4: 1, 9: 0} {
 		if got[addr(n)] != want {
 			t.Errorf("10.0.0.%d is called %d times, want %d", n, got[addr(n)], want)
 		}

@@ -1,19 +1,15 @@
 package pool
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/memberlist"
-	"github.com/rs/zerolog"
-	"golang.org/x/time/rate"
 )
 
 // A wire is memberlist's own transport, but for dials that end with calls: else
@@ -105,35 +101,4 @@ func onlyAddress() (netip.Addr, error) {
 		return netip.Addr{}, errors.New("this machine has no address to advertise; set advertise")
 	}
 	return netip.Addr{}, fmt.Errorf("this machine has several addresses, %v; set advertise to the one that others reach, not a floating one", v4)
-}
-
-// logLines turns memberlist's log lines into zerolog's: its warnings and errors
-// into warnings, at a bounded rate, and all else into debug lines. What the
-// roster has logged already, and what comes while we are leaving, is debug too.
-type logLines struct {
-	log   zerolog.Logger
-	calls context.Context // over once we are leaving
-	quiet *rate.Limiter
-}
-
-func newQuiet() *rate.Limiter { return rate.NewLimiter(rate.Every(5*time.Second), 5) }
-
-func (l *logLines) Write(line []byte) (int, error) {
-	text := string(bytes.TrimSpace(line))
-	level, message, ok := strings.Cut(text, "] ")
-	if !ok {
-		level, message = "", text
-	}
-	message = strings.ToValidUTF8(strings.TrimPrefix(message, "memberlist: "), "?")
-	event := l.log.Debug()
-	if (level == "[WARN" || level == "[ERR") && l.calls.Err() == nil && !told(message) && l.quiet.Allow() {
-		event = l.log.Warn()
-	}
-	event.Str("detail", message).Msg("memberlist")
-	return len(line), nil
-}
-
-// told reports whether the roster logs what message says.
-func told(message string) bool {
-	return strings.HasPrefix(message, "ignoring alive message") || strings.HasPrefix(message, "Conflicting address")
 }
