@@ -150,15 +150,18 @@ func (p *peers) NotifyMsg(b []byte) {
 }
 
 // takes reports whether what a peer says about a host has nothing wrong with it, and
-// is within the limit of what can wait. What isn't taken is logged, at a bounded rate.
+// is within the limit of what can wait. What isn't taken is logged, each host rarely.
 func (p *peers) takes(host string, wrong error, waiting, limit int) bool {
 	if wrong == nil && waiting >= limit {
 		wrong = fmt.Errorf("%d others wait to be taken in", waiting)
 	}
-	if wrong != nil && p.roster.quiet.Allow() {
-		p.log.Warn().Str("host", clip(host)).Err(wrong).Msg("what a peer says about a host isn't taken")
+	if wrong == nil {
+		return true
 	}
-	return wrong == nil
+	if f, tell := p.roster.told.again("word on "+clip(host), time.Now()); tell {
+		f.on(p.log.Warn()).Str("host", clip(host)).Err(wrong).Msg("what a peer says about a host isn't taken")
+	}
+	return false
 }
 
 // MergeRemoteState implements memberlist.Delegate.
