@@ -52,6 +52,15 @@ func (c Config) WithDefaults() Config {
 	return c
 }
 
+// Detection returns how long it takes at most until a host that has stopped to
+// answer is found down: until its next check, and as long as Fall checks take that
+// fail.
+func (c Config) Detection() time.Duration {
+	c = c.WithDefaults()
+	each := max(c.Timeout+minSpacing, latest(pace(c.Interval, true)))
+	return latest(c.Interval) + time.Duration(c.Fall)*each
+}
+
 // CheckPath returns the path of the HTTP checks, or "" when a TCP connect is
 // all that is asked for.
 func (c Config) CheckPath() string {

@@ -243,6 +243,28 @@ func TestSlowHostTimesOut(t *testing.T) {
 	})
 }
 
+func TestHostThatHangsIsFoundDownInTheTimeOfDetection(t *testing.T) {
+	for want, cfg := range map[time.Duration]Config{
+		5500 * time.Millisecond: {},
+		6600 * time.Millisecond: {Interval: 4 * time.Second, Timeout: 100 * time.Millisecond, Fall: 2}, // the pace counts
+		810 * time.Millisecond:  {Interval: 100 * time.Millisecond, Timeout: 600 * time.Millisecond, Fall: 1},
+	} {
+		if got := cfg.Detection(); got != want {
+			t.Errorf("%+v: got %v, want %v", cfg, got, want)
+		}
+		inBubble(t, cfg, func(m *Monitor, r *region, b *book) {
+			r.set("h:1", ok200)
+			m.Watch([]Target{{Name: "h", Address: "h:1"}})
+			time.Sleep(time.Millisecond) // just after a check
+			r.set("h:1", hangs)
+			time.Sleep(cfg.Detection())
+			if s := b.last("h"); s.Up {
+				t.Errorf("%+v: still up after %v", cfg, cfg.Detection())
+			}
+		})
+	}
+}
+
 func TestRemovedTargetIsLeftAlone(t *testing.T) {
 	inBubble(t, Config{Interval: time.Second}, func(m *Monitor, r *region, b *book) {
 		r.set("a:1", ok200)

@@ -111,6 +111,9 @@ func jitter(d time.Duration) time.Duration {
 	return d - d/10 + rand.N(d/5+1)
 }
 
+// latest is the most that jitter makes of d.
+func latest(d time.Duration) time.Duration { return d + d/10 }
+
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a

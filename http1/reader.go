@@ -67,6 +67,20 @@ func (r *Reader) Buffered() int { return r.end - r.at }
 // bytes of a tunnel. They stay r's, and valid until its next use or Release.
 func (r *Reader) Unread() []byte { return r.unread() }
 
+// ReadAhead reads from the source behind what is buffered, until there is no more
+// room or the source returns an error, which is ReadAhead's. Whatever else was read
+// stays where it is.
+func (r *Reader) ReadAhead() error {
+	for r.now != nil && r.end < len(r.now.b) {
+		n, err := r.src.Read(r.now.b[r.end:])
+		r.end += n
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ReadRequest reads a request head. Its error is io.EOF if the connection
 // ended before the first byte, io.ErrUnexpectedEOF if it ended amid the head,
 // an *Error if the head was refused, and else the source's; after an error of

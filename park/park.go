@@ -58,6 +58,10 @@ const (
 	// Both is input, and room for bytes to write. A socket with nothing to read
 	// has that room nearly always, so its guest is called as soon as it is added.
 	Both Interest = Input | unix.EPOLLOUT
+
+	// Ends is the end of what can be read, whatever is before it, and the end of
+	// the connection, one after the other.
+	Ends Interest = unix.EPOLLRDHUP
 )
 
 // A Lot is a set of sockets and the goroutine that waits for them. Its methods
@@ -133,12 +137,13 @@ func (l *Lot) Add(fd int, what Interest, g Guest) error {
 	return nil
 }
 
-// Remove makes the lot forget fd. A call of Ready or Tick that is under way, or
-// just about to begin, isn't waited for. Removing what isn't there does nothing.
-func (l *Lot) Remove(fd int) {
+// Remove makes the lot forget g's socket fd. A call of Ready or Tick that is under
+// way, or just about to begin, isn't waited for. Removing what isn't there does
+// nothing, and nor does it if fd was closed and is another's by now.
+func (l *Lot) Remove(fd int, g Guest) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if fd >= len(l.guests) || l.guests[fd] == nil {
+	if fd >= len(l.guests) || l.guests[fd] != g {
 		return
 	}
 	l.guests[fd] = nil

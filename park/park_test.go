@@ -203,8 +203,8 @@ func TestRemovedGuestIsCalledNoMore(t *testing.T) {
 	}
 	write(t, far, "a")
 	r.want(t, "a")
-	l.Remove(near)
-	l.Remove(near)
+	l.Remove(near, r)
+	l.Remove(near, r)
 	other, otherFar := pair(t)
 	o := newReader()
 	if err := l.Add(other, Both, o); err != nil {
@@ -272,7 +272,7 @@ func TestAddAndRemoveWhileEventsCome(t *testing.T) {
 				r.mu.Lock()
 				r.gone = true
 				r.mu.Unlock()
-				l.Remove(near)
+				l.Remove(near, r)
 			}
 		})
 	}
@@ -291,7 +291,7 @@ func TestBadDescriptorIsAnError(t *testing.T) {
 	}
 	write(t, far, "still the first one's")
 	r.want(t, "still the first one's")
-	l.Remove(1 << 20)
+	l.Remove(1<<20, r)
 }
 
 func TestLotThatHasEndedTakesNobody(t *testing.T) {
@@ -305,10 +305,11 @@ func TestLotThatHasEndedTakesNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	near, _ := pair(t)
-	if err := l.Add(near, Both, newReader()); err == nil {
+	r := newReader()
+	if err := l.Add(near, Both, r); err == nil {
 		t.Error("taken")
 	}
-	l.Remove(near)
+	l.Remove(near, r)
 }
 
 // TestHelpDoesWhatRunWouldDo: with a lot that doesn't run, and with one that does

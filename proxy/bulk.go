@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -42,12 +43,21 @@ func (x *exchange) bulk(l *link, up *upload, body *http1.Body) error {
 		default:
 			return nil
 		}
-		if err := x.placedStep(l, up, body); err != nil {
+		err := x.placedStep(l, up, body)
+		if errors.Is(err, errStalled) { // without a place, which others need
+			if err = x.await(l, up); err != nil {
+				err = x.brokenOff(l, up, err)
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// errStalled says that the host has sent nothing more for a while.
+var errStalled = errors.New("the host has stalled")
 
 // placedStep moves one step of the body, and gives its place back.
 func (x *exchange) placedStep(l *link, up *upload, body *http1.Body) error {
@@ -55,19 +65,23 @@ func (x *exchange) placedStep(l *link, up *upload, body *http1.Body) error {
 	return x.bulkStep(l, up, body)
 }
 
-// bulkStep moves one step of the body.
+// bulkStep moves one step of the body. It returns errStalled if that had to wait
+// for the host for long.
 func (x *exchange) bulkStep(l *link, up *upload, body *http1.Body) error {
-	l.readBy.within(x.srv.p.cfg.Timeouts.Response)
+	l.readBy.within(soon)
 	if done, err := x.splice(l, up, body); done || err != nil {
 		return err
 	}
 	buffer := bulkBuffers.Get().(*[bulkBuffer]byte)
 	defer bulkBuffers.Put(buffer)
 	n, err := l.nc.Read(buffer[:min(body.Ahead(), bulkBuffer)])
-	if n == 0 {
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
+	switch {
+	case n > 0:
+	case timedOut(err):
+		return errStalled
+	case err == io.EOF:
+		return x.brokenOff(l, up, io.ErrUnexpectedEOF)
+	default:
 		return x.brokenOff(l, up, err)
 	}
 	body.Took(int64(n))
@@ -79,6 +93,8 @@ func (x *exchange) bulkStep(l *link, up *upload, body *http1.Body) error {
 type splicer interface {
 	// splice moves up to n bytes. ok is false if it can't, and hasn't.
 	splice(from *net.TCPConn, n int64) (moved int64, ok bool, err error)
+	// late tells whether the client has been given up: a timeout may be its own.
+	late() bool
 	// forget is for an error that turns out to be the client's.
 	forget(error)
 }
@@ -99,6 +115,8 @@ func (x *exchange) splice(l *link, up *upload, body *http1.Body) (done bool, err
 	switch {
 	case err == nil && n == 0:
 		return true, x.brokenOff(l, up, io.ErrUnexpectedEOF)
+	case timedOut(err) && !to.late():
+		return true, errStalled
 	case err != nil && l.failed(err):
 		return true, x.brokenOff(l, up, err)
 	}
@@ -117,6 +135,9 @@ func (l *link) failed(err error) bool {
 	}
 	return n == 0 && !timedOut(probe)
 }
+
+// late implements splicer.
+func (c *conn) late() bool { return !time.Now().Before(c.writeBy.at) }
 
 // splice implements splicer, for connections without TLS.
 func (c *conn) splice(from *net.TCPConn, n int64) (moved int64, ok bool, err error) {

@@ -102,6 +102,10 @@ type Config struct {
 	Affinity        AffinityConfig // nothing keeps a client without a key on its host, unless it says so
 	AffinitySecrets [][]byte       // what is in its secret files; none: a key of this proxy's own
 
+	// DownGrace is how long a request that can't be sent to another host still waits
+	// for one that checks have found down; 6s.
+	DownGrace time.Duration
+
 	// lingering is for how long a goroutine waits for the next request before
 	// its connection is parked; 0 for the default, which only tests change.
 	lingering time.Duration
@@ -120,6 +124,7 @@ func (c Config) withDefaults() Config {
 	if c.Limits.Connections == 0 {
 		c.Limits.Connections = connectionsFor(maxFiles())
 	}
+	c.DownGrace = cmp.Or(c.DownGrace, 6*time.Second)
 	if c.lingering == 0 {
 		c.lingering = 2 * time.Second
 	}

@@ -36,6 +36,7 @@ type outcome struct {
 	rule     balancer.Rule
 	retried  bool
 	first    bool // while loads are bounded: the key hadn't been here before
+	moves    int  // times that it has gone on to another host, because its own was found down
 	fresh    bool // only a new connection will do: an idle one has just been found dead
 
 	started   time.Time
@@ -44,8 +45,8 @@ type outcome struct {
 
 	status   int
 	reason   string // why it was refused or failed: a constant text; "" if it wasn't
-	received int64 // bytes of body or tunnel from the client
-	sent     int64 // bytes of body or tunnel to the client
+	received int64  // bytes of body or tunnel from the client
+	sent     int64  // bytes of body or tunnel to the client
 	end      string
 
 	last   bool // the connection ends after this exchange
@@ -63,6 +64,13 @@ type side interface {
 	// is under way, whoever reads.
 	readWithin(time.Duration)
 	stopReading()
+
+	// gone tells whether the client has left, as far as that shows without waiting.
+	// reading says that nobody else reads its bytes, so that what it has sent behind
+	// its request may be read ahead.
+	gone(reading bool) bool
+	// watch has w noted, until stop, when gone may have another answer.
+	watch(w *hostWait, reading bool) (stop func())
 
 	// interim sends a 1xx.
 	interim(*http1.Response) error

@@ -21,6 +21,11 @@ type fault struct {
 // short is the fault of a balancer that can open no more connections or files.
 var short = fault{status: 503, end: endFault, detail: "this balancer is short of file descriptors; it is worth trying again"}
 
+// goingOut is the fault of a handshake that its host mustn't answer any more.
+func goingOut(end string) fault {
+	return fault{status: 503, end: end, detail: "the host of this session is going out of service; it is worth trying again"}
+}
+
 // retryAfter is what a 503 asks a client to wait, in seconds: about what a
 // health check needs to see a host again.
 const retryAfter = "2"
@@ -106,7 +111,8 @@ func (x *exchange) wantsHTML() bool {
 }
 
 // hostFailed answers for a host whose own answer didn't come, or was none. It
-// returns errStale, and answers nothing, when the request may be sent once more.
+// returns errStale or errDown, and answers nothing, when the request may be sent
+// once more.
 func (x *exchange) hostFailed(l *link, up *upload, err error) error {
 	if fault := up.clientsFault(); fault != nil {
 		x.clientFailed(fault)
@@ -114,6 +120,13 @@ func (x *exchange) hostFailed(l *link, up *upload, err error) error {
 	}
 	if x.aborted.Load() {
 		return x.leave(err)
+	}
+	switch {
+	case errors.Is(err, errDown):
+		return err
+	case errors.Is(err, errMaint):
+		x.fail(goingOut(endMaint))
+		return err
 	}
 	if l.upstream.retired() {
 		return x.hostMoved(err)
@@ -136,6 +149,7 @@ const (
 	kindClosed    = "closed"
 	kindTimeout   = "timeout"
 	kindMalformed = "malformed"
+	kindDown      = "down"
 )
 
 // hostFault returns the fault, and its kind, of a host whose answer has ended with
@@ -145,6 +159,8 @@ func hostFault(err error) (f fault, kind string) {
 	switch {
 	case timedOut(err):
 		return fault{status: 504, end: endTimeout, detail: "the host took too long to answer"}, kindTimeout
+	case errors.Is(err, errGivenUp):
+		return fault{status: 504, end: endTimeout, detail: "the host has failed its health checks while its answer was awaited"}, kindDown
 	case errors.As(err, &bad):
 		return fault{status: 502, end: endHostFailed, detail: "the host's answer was not valid HTTP: " + bad.Reason}, kindMalformed
 	}

@@ -27,8 +27,8 @@ func (x *exchange) forward() {
 }
 
 // attempt sends the request on l. It reports whether it is to be sent again,
-// because l had been closed while it was idle.
-func (x *exchange) attempt(l *link, u *upstream) (stale bool) {
+// because l had been closed while it was idle, or because the host was found down.
+func (x *exchange) attempt(l *link, u *upstream) (again bool) {
 	u.gauges.Requests.Add(1)
 	u.gauges.InFlight.Add(1)
 	defer u.gauges.InFlight.Add(-1)
@@ -40,7 +40,7 @@ func (x *exchange) attempt(l *link, u *upstream) (stale bool) {
 		return false
 	}
 	l.close()
-	return errors.Is(err, errStale)
+	return errors.Is(err, errStale) || errors.Is(err, errDown)
 }
 
 // spoils tells whether the host's connection can't be used for another request.
@@ -53,7 +53,7 @@ func (x *exchange) spoils(l *link) bool {
 var errStale = errors.New("the host had closed the connection")
 
 // roundTrip sends the request on l and the answer to the client. It settles how
-// the exchange ended, except when it returns errStale.
+// the exchange ended, except when it returns errStale or errDown.
 func (x *exchange) roundTrip(l *link) error {
 	up, err := x.send(l)
 	if err == nil {
@@ -71,7 +71,7 @@ func (x *exchange) send(l *link) (*upload, error) {
 	x.out = x.appendRequest(x.out[:0])
 	l.writeBy.within(x.srv.p.cfg.Timeouts.Response)
 	if !hasBody(&x.req) {
-		l.readBy.within(x.srv.p.cfg.Timeouts.Response)
+		l.readBy.within(soon)
 		return nil, l.ask(x.out)
 	}
 	return x.startUpload(l), nil
@@ -80,11 +80,8 @@ func (x *exchange) send(l *link) (*upload, error) {
 // receive reads the host's answer and relays it.
 func (x *exchange) receive(l *link, up *upload) error {
 	for {
-		l.readBy.within(x.srv.p.cfg.Timeouts.Response)
-		err := l.answer(x.req.Method)
+		err := x.nextHead(l, up)
 		switch {
-		case timedOut(err) && up.running() && up.clientsFault() == nil:
-			continue // it is the client that takes its time
 		case err != nil:
 			return x.hostFailed(l, up, err)
 		case l.resp.Status == 101: // we offered no upgrade (RFC 9110 §15.2.2)
@@ -118,7 +115,7 @@ func (x *exchange) relayInterim(resp *http1.Response) error {
 // with the first bytes of the body.
 func (x *exchange) relay(l *link, up *upload) error {
 	body := l.in.Body(l.resp.Framing, l.resp.Length)
-	first, err := firstChunk(l, body)
+	first, err := x.firstChunk(l, up, body)
 	if err != nil {
 		return x.hostFailed(l, up, err) // while nothing of the answer is out
 	}
@@ -146,11 +143,11 @@ func (x *exchange) relay(l *link, up *upload) error {
 // firstChunk returns the data of the first chunk if its beginning has come with the
 // head. The head waits for it: a broken chunk is answered with 502 then, rather
 // than with the beginning of an answer.
-func firstChunk(l *link, body *http1.Body) ([]byte, error) {
+func (x *exchange) firstChunk(l *link, up *upload, body *http1.Body) ([]byte, error) {
 	if l.resp.Framing != http1.Chunked || l.in.Buffered() == 0 {
 		return nil, nil
 	}
-	data, err := body.Next()
+	data, err := x.nextPiece(l, up, body)
 	if body.Done() {
 		err = nil
 	}
@@ -163,8 +160,7 @@ func (x *exchange) relayBody(l *link, up *upload, body *http1.Body) error {
 		if err := x.bulk(l, up, body); err != nil {
 			return err
 		}
-		l.readBy.within(x.srv.p.cfg.Timeouts.Response)
-		data, err := body.Next()
+		data, err := x.nextPiece(l, up, body)
 		if err != nil && !body.Done() {
 			return x.brokenOff(l, up, err)
 		}

@@ -147,7 +147,7 @@ func (c *conn) wake() bool {
 	if i.state != parked {
 		return false
 	}
-	i.lot.Remove(i.fd)
+	i.lot.Remove(i.fd, c)
 	i.state = busy
 	c.srv.p.opt.Metrics.parked.Dec()
 	return true

@@ -72,12 +72,19 @@ func (p *Proxy) Use(s *pool.Snapshot) {
 	old := p.routes.Load()
 	next, fresh := old.next(s, p.cfg.Limits.Response.Heads())
 	maint := map[string]bool{}
+	var failed []*upstream
 	for _, h := range s.Hosts {
 		if h.State == pool.Maint && !inMaint(old.snapshot, h.Name) {
 			maint[h.Name] = true
 		}
+		if h.Verdict == pool.Down || maint[h.Name] {
+			failed = append(failed, next.upstreams[h.Name])
+		}
 	}
 	p.routes.Store(next)
+	for _, u := range failed {
+		u.noteWaits()
+	}
 	gone := old.missingIn(next)
 	for _, u := range gone {
 		u.retire()

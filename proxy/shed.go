@@ -39,6 +39,16 @@ func shed(tc *tls.Conn, spare int) {
 	input.Reset(nil)
 }
 
+// hasRead tells whether tc may hold bytes that it has taken from its socket, and
+// that nobody has read.
+func hasRead(tc *tls.Conn) bool {
+	if !canShed {
+		return true
+	}
+	raw, hand, input := inputs(tc)
+	return raw.Len() > 0 || hand.Len() > 0 || input.Len() > 0
+}
+
 // inputs returns what tc reads into. It may be called only if canShed is true.
 func inputs(tc *tls.Conn) (raw, hand *bytes.Buffer, input *bytes.Reader) {
 	at := unsafe.Pointer(tc)

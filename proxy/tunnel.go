@@ -316,7 +316,7 @@ func (t *tunnel) finish(why string) {
 		return
 	}
 	for _, e := range []*end{&t.client, &t.back} {
-		t.lot.Remove(e.fd)
+		t.lot.Remove(e.fd, t)
 		e.Close()
 		e.unsent = nil
 	}

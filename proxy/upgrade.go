@@ -7,14 +7,23 @@ import (
 	"tokenring/http1"
 )
 
-// openTunnel carries a WebSocket handshake to the key's host. If the host
-// agrees, the connection becomes a tunnel, which goes on without this goroutine;
-// if not, the host's answer is relayed like any other.
+// openTunnel carries a WebSocket handshake to the key's host, and to the next one
+// if the host is found down before it has answered. If the host agrees, the
+// connection becomes a tunnel, which goes on without this goroutine; if not, the
+// host's answer is relayed like any other.
 func (c *conn) openTunnel() {
+	for c.tryTunnel() {
+		c.x.again()
+	}
+}
+
+// tryTunnel reports whether the handshake is to be sent again, because its host was
+// found down.
+func (c *conn) tryTunnel() (again bool) {
 	t, l, u, err := c.claim()
 	if err != nil {
 		c.x.unreached(err)
-		return
+		return false
 	}
 	defer l.close()
 	defer func() { c.srv.p.countRepairs(l) }()
@@ -28,7 +37,8 @@ func (c *conn) openTunnel() {
 	if inMaint(c.srv.p.routes.Load().snapshot, u.name) { // since it was chosen: Use may have missed t
 		t.end(endMaint)
 	}
-	opened = c.handOver(t, l, u)
+	opened, again = c.handOver(t, l, u)
+	return again
 }
 
 // claim reaches the key's host, and returns an opening tunnel there. While it was
@@ -71,32 +81,33 @@ func (c *conn) newTunnel(u *upstream) *tunnel {
 }
 
 // handOver does the handshake with the host, and leaves the connection to the
-// tunnel. False: there is no tunnel, and the client has its answer.
-func (c *conn) handOver(t *tunnel, l *link, u *upstream) bool {
+// tunnel, which is open then. If it isn't, the client has its answer, unless the
+// handshake is to be sent again.
+func (c *conn) handOver(t *tunnel, l *link, u *upstream) (opened, again bool) {
 	if t.ended() != "" {
 		c.tooLate(t)
-		return false
+		return false, false
 	}
 	agreed, err := c.upgrade(l)
 	if err != nil {
-		return false
+		return false, errors.Is(err, errDown)
 	}
 	if !agreed {
 		c.x.last = true
 		_ = c.x.relay(l, nil)
-		return false
+		return false, false
 	}
-	return c.becomeTunnel(t, l, u)
+	return c.becomeTunnel(t, l, u), false
 }
 
 // tooLate answers for a tunnel that was ended before it was open.
 func (c *conn) tooLate(t *tunnel) {
-	c.x.fail(fault{status: 503, end: t.ended(), detail: "the host of this session is going out of service; it is worth trying again"})
+	c.x.fail(goingOut(t.ended()))
 }
 
 // upgrade sends the handshake and reads the host's answer to it. It reports
 // whether the host switched to the protocol that was asked for; on an error,
-// the client has been answered.
+// the client has been answered, unless that is errDown.
 func (c *conn) upgrade(l *link) (bool, error) {
 	c.x.out = c.x.appendRequest(c.x.out[:0])
 	l.writeBy.within(c.srv.p.cfg.Timeouts.Response)
@@ -104,8 +115,7 @@ func (c *conn) upgrade(l *link) (bool, error) {
 		return false, c.x.hostFailed(l, nil, err)
 	}
 	for {
-		l.readBy.within(c.srv.p.cfg.Timeouts.Response)
-		if err := l.answer(c.x.req.Method); err != nil {
+		if err := c.x.nextHead(l, nil); err != nil {
 			return false, c.x.hostFailed(l, nil, err)
 		}
 		switch {

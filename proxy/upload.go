@@ -43,7 +43,6 @@ func (x *exchange) startUpload(l *link) *upload {
 // send writes out, then the body as it comes.
 func (up *upload) send(x *exchange, l *link, out []byte) ([]byte, error) {
 	body := x.side.body()
-	progress := deadline{set: l.nc.SetReadDeadline} // an answer can't be expected before the body is there
 	timeouts, limits := &x.srv.p.cfg.Timeouts, &x.srv.p.cfg.Limits
 	if !x.side.early() { // nothing to send together with the head, and the client may wait for 100
 		if _, err := l.nc.Write(out); err != nil {
@@ -79,7 +78,6 @@ func (up *upload) send(x *exchange, l *link, out []byte) ([]byte, error) {
 			out = appendEnd(out, x.req.Framing, body.Trailers())
 			up.read.Store(true)
 		}
-		progress.within(timeouts.Response)
 		l.writeBy.within(timeouts.Response)
 		if _, err := l.nc.Write(out); err != nil || body.Done() {
 			return out, err

@@ -38,6 +38,7 @@ type upstream struct {
 	idle   []*link            // those that no request uses; the most recently used is the last
 	reaper *time.Timer
 	closed bool
+	waits  map[*hostWait]struct{} // exchanges that have awaited the host for long
 }
 
 // A link is one connection to a host. Between exchanges its upstream owns it,
@@ -262,6 +263,31 @@ func (u *upstream) remove(l *link) {
 	delete(u.links, l)
 }
 
+// enter has w noted when the host is found down or taken out, until leave.
+func (u *upstream) enter(w *hostWait) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.waits == nil {
+		u.waits = make(map[*hostWait]struct{})
+	}
+	u.waits[w] = struct{}{}
+}
+
+func (u *upstream) leave(w *hostWait) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.waits, w)
+}
+
+// noteWaits has the exchanges that await the host look at what is known of it.
+func (u *upstream) noteWaits() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for w := range u.waits {
+		w.note()
+	}
+}
+
 func newLink(nc net.Conn, limits http1.Limits) *link {
 	l := &link{nc: nc, in: http1.NewReader(nc, limits)}
 	l.readBy, l.writeBy = deadline{set: nc.SetReadDeadline}, deadline{set: nc.SetWriteDeadline}
@@ -278,8 +304,8 @@ func newLink(nc net.Conn, limits http1.Limits) *link {
 	return l
 }
 
-// ask writes a whole request and waits until there is something to read, or its
-// deadline. That is one system call less than to write and to read: a read
+// ask writes a whole request and waits until there is something to read, or for as
+// long as the link's deadline says. That is one system call less than to write and to read: a read
 // begins with an attempt, which would come too early here. Whatever goes not as
 // it does nearly always is left to a write and a read of the usual kind.
 func (l *link) ask(request []byte) error {
@@ -289,7 +315,7 @@ func (l *link) ask(request []byte) error {
 	}
 	l.asking, l.askErr = request, nil
 	err := l.raw.Read(l.put)
-	if err == nil {
+	if err == nil || timedOut(err) { // how long to wait is for the reader to say
 		err = l.askErr
 	}
 	if rest := l.asking; err == nil && len(rest) > 0 {

@@ -108,7 +108,7 @@ func (e *edge) buildProxy(accessOut io.Writer) error {
 	e.proxy = proxy.New(
 		proxy.Config{
 			Timeouts: e.cfg.Timeouts, Limits: e.cfg.Limits, Key: e.cfg.Hash.Key, TrustedNetworks: trusted,
-			Affinity: e.cfg.Affinity, AffinitySecrets: secrets,
+			Affinity: e.cfg.Affinity, AffinitySecrets: secrets, DownGrace: e.cfg.Health.Detection(),
 		},
 		proxy.Options{
 			Logger:  e.log.With().Str("part", "proxy").Logger(),

@@ -1,0 +1,218 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"tokenring/pool"
+)
+
+// What becomes of those who wait for a host that is found down.
+
+// found makes the checks' verdict about a host, in the snapshots from now on.
+func (l *lab) found(name string, v pool.Verdict, change ...func(*pool.Snapshot)) {
+	for _, h := range l.hosts {
+		if h.Name == name {
+			h.Verdict = v
+		}
+	}
+	l.use(change...)
+}
+
+// hangs is a script that answers nothing.
+func hangs(asked chan<- bool) script { return silent("", asked, make(chan bool, 10)) }
+
+// shortly is for how long requests that can't be repeated wait for a host that is
+// down.
+func shortly(l *lab) { l.cfg.DownGrace = 300 * time.Millisecond }
+
+func TestRequestLeavesAHostThatIsFoundDown(t *testing.T) {
+	for _, wait := range []time.Duration{0, 2 * soon} {
+		asked := make(chan bool, 1)
+		l := start(t, nil, newHost(t, "a").on("/x", hangs(asked)), newHost(t, "b"))
+		token := l.token("a")
+		w := l.dial().send(get("/x?token=" + token))
+		<-asked
+		time.Sleep(wait)
+		begin := time.Now()
+		l.found("a", pool.Down)
+		if a := w.want(200); a.body != "b GET /x" {
+			t.Errorf("got %q, want the answer of the successor", a.body)
+		}
+		if took := time.Since(begin); took > 2*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if e := l.logged("/x"); e["host"] != "b" || e["why"] != "fallback" || e["retried"] != true || e["end"] != "done" {
+			t.Errorf("the log says %v", e)
+		}
+	}
+}
+
+func TestStreamLeavesAHostThatIsFoundDown(t *testing.T) {
+	asked := make(chan bool, 1)
+	l := start(t, speaksH2(t), newHost(t, "a").on("/x", hangs(asked)), newHost(t, "b"))
+	token := l.token("a")
+	go func() {
+		<-asked
+		l.found("a", pool.Down)
+	}()
+	if a := l.do(l.h2client(), "GET", "/x?token="+token, nil); a.body != "b GET /x" {
+		t.Errorf("got %q, want the answer of the successor", a.body)
+	}
+}
+
+func TestNewTerminalLeavesAHostThatIsFoundDown(t *testing.T) {
+	asked := make(chan bool, 1)
+	a := newHost(t, "a").on("/hang", hangs(asked)).on("/ws", accept(echo))
+	l := start(t, nil, a, newHost(t, "b").on("/hang", accept(echo)))
+	token := l.token("a")
+	neighbour := l.dial().open("/ws", "")
+	w := l.dial().send(upgrade("/hang", token))
+	<-asked
+	l.found("a", pool.Down)
+	w.opened()
+	w.ping()
+	if host, n := l.p.Session([]byte(token)); host != "b" || n != 1 {
+		t.Errorf("%d terminals are on %q, want one on b", n, host)
+	}
+	neighbour.ping() // a live terminal is never cut for a failing check
+}
+
+func TestHandshakeWithAHostInMaintEnds(t *testing.T) {
+	asked := make(chan bool, 1)
+	l := start(t, nil, newHost(t, "a").on("/hang", hangs(asked)))
+	w := l.dial().send(upgrade("/hang", mark))
+	<-asked
+	l.hosts[0].State, l.hosts[0].InRing = pool.Maint, false
+	l.use()
+	if a := w.want(503); a.Header.Get("Retry-After") == "" {
+		t.Errorf("no Retry-After in %v", a.Header)
+	}
+	if e := l.logged("/hang"); e["end"] != "maint" || l.suspects.Load() != 0 {
+		t.Errorf("the log says %v, %d suspicions", e, l.suspects.Load())
+	}
+}
+
+func TestFrozenRingHasNoSuccessor(t *testing.T) {
+	asked := make(chan bool, 1)
+	b := newHost(t, "b")
+	l := start(t, nil, newHost(t, "a").on("/x", hangs(asked)), b)
+	token := l.token("a")
+	w := l.dial().send(get("/x?token=" + token))
+	<-asked
+	l.found("a", pool.Down, func(s *pool.Snapshot) { s.Frozen = true })
+	if a := w.want(503); a.Header.Get("Retry-After") == "" || b.received() != "" {
+		t.Errorf("got %v, and b %q", a.Header, b.received())
+	}
+}
+
+// TestRequestThatCantBeRepeatedIsGivenUp has a host be found down that has all of a
+// request, or has begun to answer it.
+func TestRequestThatCantBeRepeatedIsGivenUp(t *testing.T) {
+	const post = "POST /x?token=%s HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"
+	for name, tt := range map[string]struct{ request, says string }{
+		"a POST":                   {post, ""},
+		"an answer that has begun": {"GET /x?token=%s HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 "},
+		"an interim answer":        {"GET /x?token=%s HTTP/1.0\r\n\r\n", "HTTP/1.1 103 Early Hints\r\n\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := make(chan bool, 1)
+			b := newHost(t, "b")
+			l := start(t, shortly, newHost(t, "a").on("/x", silent(tt.says, asked, make(chan bool, 1))), b)
+			w := l.dial().send(fmt.Sprintf(tt.request, l.token("a")))
+			<-asked
+			begin := time.Now()
+			l.found("a", pool.Down)
+			w.want(504)
+			if took, least := time.Since(begin), l.cfg.DownGrace; took < least || took > least+2*time.Second {
+				t.Errorf("it was given up after %v, want %v", took, least)
+			}
+			if e := l.logged("/x"); e["end"] != "timeout" || e["host"] != "a" || e["retried"] != false || b.received() != "" {
+				t.Errorf("the log says %v, b got %q", e, b.received())
+			}
+		})
+	}
+}
+
+// TestAnswerOfAHostThatIsDownStillCounts has the host answer a POST when it has been
+// found down, and one when it has come back since.
+func TestAnswerOfAHostThatIsDownStillCounts(t *testing.T) {
+	for name, back := range map[string]bool{"in time": false, "when it is up again": true} {
+		t.Run(name, func(t *testing.T) {
+			asked, letGo := make(chan bool), make(chan bool)
+			l := start(t, shortly, newHost(t, "a").on("/hold", hold(asked, letGo)), newHost(t, "b"))
+			w := l.dial().send("POST /hold?token=" + l.token("a") + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+			<-asked
+			l.found("a", pool.Down)
+			if back {
+				time.Sleep(l.cfg.DownGrace / 2)
+				l.found("a", pool.Up)
+				time.Sleep(2 * l.cfg.DownGrace)
+			}
+			letGo <- true
+			w.want(200)
+		})
+	}
+}
+
+// TestAnswerThatIsUnderWayGoesOn has a host be found down amid a body.
+func TestAnswerThatIsUnderWayGoesOn(t *testing.T) {
+	asked, letGo := make(chan bool), make(chan bool)
+	l := start(t, shortly, newHost(t, "a").on("/events", func(w *wire, _ *http.Request) bool {
+		w.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
+		asked <- true
+		<-letGo
+		w.send("world")
+		return true
+	}), newHost(t, "b"))
+	w := l.dial().send(get("/events?token=" + l.token("a")))
+	<-asked
+	l.found("a", pool.Down)
+	time.Sleep(2*l.cfg.DownGrace + 2*soon)
+	letGo <- true
+	if a := w.want(200); a.body != "helloworld" {
+		t.Errorf("got %q", a.body)
+	}
+}
+
+// TestRequestDoesntWanderForEver has each host be found down as soon as it has the
+// request.
+func TestRequestDoesntWanderForEver(t *testing.T) {
+	const many = maxMoves + 3
+	asked := make(chan string, many)
+	var hosts []*host
+	for i := range many {
+		name := fmt.Sprint("h", i)
+		hosts = append(hosts, newHost(t, name).on("/x", func(w *wire, r *http.Request) bool {
+			asked <- name
+			return silent("", make(chan bool, 1), make(chan bool, 1))(w, r)
+		}))
+	}
+	l := start(t, shortly, hosts...)
+	w := l.dial().send(get("/x?token=" + mark))
+	for range maxMoves + 1 {
+		l.found(<-asked, pool.Down)
+	}
+	w.want(504)
+	n := 0
+	for _, h := range hosts {
+		n += strings.Count(h.received(), "GET /x")
+	}
+	if n != maxMoves+1 {
+		t.Errorf("%d hosts have got it, want %d", n, maxMoves+1)
+	}
+}
+
+// TestSlowHostIsStillGivenUpInTime has a host that is up be silent.
+func TestSlowHostIsStillGivenUpInTime(t *testing.T) {
+	asked := make(chan bool, 1)
+	l := start(t, func(l *lab) { l.cfg.Timeouts.Response = 400 * time.Millisecond }, newHost(t, "a").on("/x", hangs(asked)))
+	begin := time.Now()
+	l.ask(get("/x"), 504)
+	if took := time.Since(begin); took < l.cfg.Timeouts.Response || took > 3*time.Second {
+		t.Errorf("it was given up after %v, want %v", took, l.cfg.Timeouts.Response)
+	}
+}
