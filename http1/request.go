@@ -180,7 +180,7 @@ func (req *Request) setHost(f *facts, authority []byte) *Error {
 	switch {
 	case f.hosts > 1:
 		return errHosts
-	case f.hosts == 1 && authority != nil && !sameFold(f.host, authority):
+	case f.hosts == 1 && authority != nil && !req.sameAuthority(f.host, authority):
 		return errAuthority
 	case f.hosts == 1:
 		req.Host = f.host
@@ -195,6 +195,26 @@ func (req *Request) setHost(f *facts, authority []byte) *Error {
 		return errHost
 	}
 	return nil
+}
+
+// sameAuthority reports whether host names what the authority of an absolute-form
+// target does. The default port of the target's scheme says nothing, nor does an
+// empty one (RFC 9110 §4.2.3).
+func (req *Request) sameAuthority(host, authority []byte) bool {
+	port := ":80"
+	if req.Target[len("http")] != ':' {
+		port = ":443"
+	}
+	return sameFold(withoutPort(host, port), withoutPort(authority, port))
+}
+
+// withoutPort cuts the port off an authority, if it is that one or empty.
+func withoutPort(authority []byte, port string) []byte {
+	at := bytes.LastIndexByte(authority, ':')
+	if at >= 0 && (at == len(authority)-1 || string(authority[at:]) == port) {
+		return authority[:at]
+	}
+	return authority
 }
 
 // maxHost is the length of the longest name in DNS, with a port.

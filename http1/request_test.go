@@ -168,7 +168,12 @@ func TestRequestLinesAreRefused(t *testing.T) {
 		{"GET http:/a HTTP/1.1", errTargetForm},
 		{"GET http:///a HTTP/1.1", errAuthority},
 		{"GET http://b/ HTTP/1.1", errAuthority},
-		{"GET http://a:80/ HTTP/1.1", errAuthority},
+		{"GET http://a:443/ HTTP/1.1", errAuthority},
+		{"GET https://a:80/ HTTP/1.1", errAuthority},
+		{"GET http://a:080/ HTTP/1.1", errAuthority},
+		{"GET http://a:8080/ HTTP/1.1", errAuthority},
+		{"GET http://a:80:80/ HTTP/1.1", errAuthority},
+		{"GET http://:80/ HTTP/1.1", errAuthority},
 		{"GET http://x@a/ HTTP/1.1", errAuthority},
 		{"GET http://a/%x HTTP/1.1", errEscape},
 	} {

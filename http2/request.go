@@ -77,7 +77,7 @@ func (r *Request) check() error {
 		return errAuthority
 	}
 	for _, host := range r.Header["Host"] {
-		if len(r.Header["Host"]) > 1 || !strings.EqualFold(host, r.Authority) {
+		if len(r.Header["Host"]) > 1 || !strings.EqualFold(withoutPort(host), withoutPort(r.Authority)) {
 			return errHost
 		}
 	}
@@ -87,6 +87,16 @@ func (r *Request) check() error {
 		}
 	}
 	return r.checkLength()
+}
+
+// withoutPort cuts the port off an authority if it is empty or the default of https,
+// which HTTP/2 is spoken by here: for a proxy the two are the same (RFC 9113 §8.3.1,
+// RFC 3986 §6.2.3).
+func withoutPort(authority string) string {
+	if name, ok := strings.CutSuffix(authority, ":443"); ok {
+		return name
+	}
+	return strings.TrimSuffix(authority, ":")
 }
 
 // plain tells whether s has nothing in it that ends a word or a line.
