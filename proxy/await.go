@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"tokenring/http1"
@@ -234,13 +233,4 @@ func (x *exchange) unanswered(l *link) bool { return l.in.Buffered() == 0 && l.i
 func isDown(s *pool.Snapshot, name string) bool {
 	h := s.Host(name)
 	return h != nil && h.Verdict == pool.Down
-}
-
-// readable waits until there is something to read on l, its end included.
-func (l *link) readable() error {
-	return l.raw.Read(func(fd uintptr) bool {
-		var b [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		return !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR)
-	})
 }
