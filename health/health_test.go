@@ -345,27 +345,24 @@ func TestOurOwnShortageBlamesNobody(t *testing.T) {
 
 // TestAShortageOfOurOwnIsLogged once for all hosts, and again while it lasts.
 func TestAShortageOfOurOwnIsLogged(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var logged strings.Builder
-		m, r := New(Config{Interval: time.Second}, zerolog.New(zerolog.SyncWriter(&logged)), func(string, Status) {}), newRegion()
-		m.dial = r.dial
-		r.set("a:1", starved)
-		r.set("b:1", starved)
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		go m.Run(ctx)
-		m.Watch([]Target{{Name: "a", Address: "a:1"}, {Name: "b", Address: "b:1"}})
-		for _, row := range []struct {
-			after time.Duration
-			lines int
-		}{{30 * time.Second, 1}, {time.Minute, 2}} {
-			time.Sleep(row.after)
-			synctest.Wait()
-			if n := strings.Count(logged.String(), "can't be checked"); n != row.lines {
-				t.Errorf("%d lines after %v more, want %d:\n%s", n, row.after, row.lines, logged.String())
+	for lasts, want := range map[time.Duration]int{30 * time.Second: 1, 90 * time.Second: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			var logged strings.Builder
+			m, r := New(Config{Interval: time.Second}, zerolog.New(zerolog.SyncWriter(&logged)), func(string, Status) {}), newRegion()
+			m.dial = r.dial
+			r.set("a:1", starved)
+			r.set("b:1", starved)
+			m.Watch([]Target{{Name: "a", Address: "a:1"}, {Name: "b", Address: "b:1"}})
+			ctx, cancel := context.WithTimeout(t.Context(), lasts)
+			defer cancel()
+			if err := m.Run(ctx); err != nil {
+				t.Fatal(err)
 			}
-		}
-	})
+			if n := strings.Count(logged.String(), "can't be checked"); n != want {
+				t.Errorf("%d lines in %v, want %d:\n%s", n, lasts, want, logged.String())
+			}
+		})
+	}
 }
 
 func TestManyTargetsAreAllCheckedWithinAnInterval(t *testing.T) {

@@ -82,7 +82,9 @@ func TestClockOfOurOwnMayHaveBeenWrong(t *testing.T) {
 // Known are the registers' times in relation to now, in milliseconds.
 func TestNewDecisionCountsAfterWhatIsKnownOfItsTopic(t *testing.T) {
 	now := time.Unix(1.7e9, 0).UTC()
-	known := func(ms int) Decision { return Decision{Host: "a", State: Maint, At: now.Add(time.Duration(ms) * time.Millisecond), Origin: "lb-2"} }
+	known := func(ms int) Decision {
+		return Decision{Host: "a", State: Maint, At: now.Add(time.Duration(ms) * time.Millisecond), Origin: "lb-2"}
+	}
 	skew := int(maxSkew / time.Millisecond)
 	for name, row := range map[string]struct {
 		known Decision

@@ -7,8 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"tokenring/balancer"
 )
 
@@ -49,8 +47,8 @@ func (l *life) wantAlarm(why string, parts ...string) {
 
 func TestAnEndlessLossIsServedAfterTheFreeze(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var logged strings.Builder
-		l := gossiped(t, byDefault(), Options{Logger: zerolog.New(&logged)}, "a", "b", "c", "d", "e", "f")
+		logged := new(logBuffer)
+		l := gossiped(t, byDefault(), Options{Logger: logged.logger()}, "a", "b", "c", "d", "e", "f")
 		defer l.stop()
 		key := keyOf(t, l.Snapshot(), "a")
 		began := time.Now()
@@ -69,8 +67,8 @@ func TestAnEndlessLossIsServedAfterTheFreeze(t *testing.T) {
 			t.Errorf("after two minutes: frozen %t until %v, %d expired, a's key goes to %+v %t", s.Frozen, s.FrozenUntil, s.FreezesExpired, got, ok)
 		}
 		l.wantAlarm("its time is over", "4 hosts of the ring vanished", "(a, b, c, d)", "2m0s without their return", "two hosts")
-		if n := strings.Count(logged.String(), `"level":"error"`); n != 2 {
-			t.Errorf("%d errors in the log, want one for the begin and one for the end:\n%s", n, logged.String())
+		if lines := logged.lines(`"level":"error"`); len(lines) != 2 {
+			t.Errorf("errors in the log: %q, want one for the begin and one for the end", lines)
 		}
 		l.pass(defaultPatience.settle)
 		l.wantRing("e f", "and they have left the ring")
