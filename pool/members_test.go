@@ -72,7 +72,7 @@ func TestCorruptMembersArePutAsideAndTheBalancerStarts(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
-		p.close()
+		p.Close()
 		if !strings.Contains(logged.String(), errCorrupt.Error()) || len(p.roster.list()) != 0 {
 			t.Errorf("%s: logged %q, and remembers %v", what, logged.String(), p.roster.list())
 		}
@@ -306,7 +306,7 @@ func TestAMemberThatCannotBeWrittenDownIsLoggedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.close()
+	defer p.Close()
 	p.roster.recall([]remembered{in("a", 0)})
 	for range 3 {
 		p.diary.note()

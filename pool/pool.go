@@ -65,8 +65,8 @@ type request struct {
 
 // New returns a Pool for configurations that get their defaults here. It reads
 // the decisions in o.StateDir and, with cfg.Bind or peers.Bind, opens the sockets
-// of the gossip and answers on them; it calls nobody before Run, which must
-// follow, for it closes them.
+// of the gossip and answers on them; it calls nobody before Run. Run, or else
+// Close, closes them.
 func New(cfg Config, peers PeersConfig, o Options) (*Pool, error) {
 	return newPool(cfg, peers, o, lanPace)
 }
@@ -196,7 +196,7 @@ func (p *Pool) open(cfg Config, pc PeersConfig, pace pace) error {
 	g := gossipConfig{bind: pc.Bind, advertise: pc.Advertise, join: pc.Join, secretFile: pc.SecretFile, label: pc.Label, pace: pace}
 	g.log = p.log.With().Str("gossip", "peers").Logger()
 	if err := p.openPeers(g); err != nil {
-		p.close()
+		p.Close()
 		return fmt.Errorf("peers: %w", err)
 	}
 	return nil
@@ -217,8 +217,8 @@ func (p *Pool) openPeers(cfg gossipConfig) error {
 	return nil
 }
 
-// close closes the sockets of a Pool that never ran.
-func (p *Pool) close() {
+// Close closes the sockets of a Pool for which Run has not been called and won't be.
+func (p *Pool) Close() {
 	for _, g := range []*gossip{p.gossip, p.peers.gossip} {
 		if g != nil {
 			g.shutdown()

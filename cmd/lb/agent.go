@@ -49,20 +49,28 @@ stays, which at the start is --weight. Operators can override it at a balancer.`
 
 // Run announces the host until ctx ends.
 func (a *agentCmd) Run(ctx context.Context, s *streams) error {
-	ctx, done := untilTold(ctx)
-	defer done()
 	if err := a.check(); err != nil {
 		return usageError{fmt.Errorf("lb agent: %w", err)}
 	}
 	log := newLogger(config.LogConfig{Level: a.LogLevel}, s.err)
+	ctx, done := untilTold(ctx, logHaste(log))
+	defer done()
+	log.Info().Str("version", version()).Str("name", a.Name).Str("address", a.Address).Strs("join", a.Join).Msg("starting")
 	cfg := pool.AgentConfig{
 		Name: a.Name, ID: a.ID, Address: a.Address, Weight: &a.Weight, Zone: a.Zone, Version: version(),
 		Bind: a.Bind, Advertise: a.Advertise, Join: a.Join, SecretFile: a.SecretFile, Label: a.Label,
 	}
-	if !a.Demo {
-		return a.announce(ctx, cfg, log)
+	defer context.AfterFunc(ctx, func() { log.Info().Msg("stopping; a second signal ends it at once") })()
+	var err error
+	if a.Demo {
+		err = a.runWithDemo(ctx, cfg, demo.HostConfig{Name: a.Name, Logger: log})
+	} else {
+		err = a.announce(ctx, cfg, log)
 	}
-	return a.runWithDemo(ctx, cfg, demo.HostConfig{Name: a.Name, Logger: log})
+	if err == nil {
+		log.Info().Msg("stopped")
+	}
+	return err
 }
 
 // announce runs the agent, with the weight from the file if there is one.

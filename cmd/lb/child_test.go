@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +33,8 @@ type child struct {
 	cmd        *exec.Cmd
 	plain, tls string // addresses
 	admin      string
+	config     string // file
+	ending     *sync.Once
 	errOut     *syncBuffer
 	operator   *http.Client // keeps one connection, opened before anything else
 	host       *httptest.Server
@@ -44,7 +47,7 @@ const adminSecret = "the operators' token, for tests alone"
 // many files it may open.
 func startChild(t *testing.T, files int, extra string) *child {
 	t.Helper()
-	c := &child{t: t, errOut: new(syncBuffer), exited: make(chan error, 1), operator: &http.Client{Timeout: 30 * time.Second}}
+	c := &child{t: t, ending: new(sync.Once), errOut: new(syncBuffer), exited: make(chan error, 1), operator: &http.Client{Timeout: 30 * time.Second}}
 	c.host = httptest.NewServer(ideHost())
 	t.Cleanup(c.host.Close)
 	dir := t.TempDir()
@@ -70,14 +73,15 @@ state_dir: state
 			t.Fatal(err)
 		}
 	}
-	c.run(files, filepath.Join(dir, "lb.yaml"))
+	c.config = filepath.Join(dir, "lb.yaml")
+	c.run(files)
 	return c
 }
 
 // run starts the process, and waits until it serves.
-func (c *child) run(files int, config string) {
+func (c *child) run(files int) {
 	c.t.Helper()
-	command := "exec lb run -c " + config
+	command := "exec lb run -c " + c.config
 	if files > 0 {
 		command = fmt.Sprintf("ulimit -n %d && %s", files, command)
 	}
@@ -101,21 +105,35 @@ func (c *child) run(files int, config string) {
 	c.wait("a host that serves", func() bool { return c.metric(`lb_host_serving{host="ide-1"}`) == 1 })
 }
 
-// stop ends the process, which must not have ended before.
+// stop ends the process, unless the test has ended it. It must not have ended by
+// itself.
 func (c *child) stop() {
-	_ = c.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case err := <-c.exited:
-		if err != nil {
+	c.ending.Do(func() {
+		if err := c.signal(syscall.SIGTERM); err != nil {
 			c.t.Errorf("lb ended with %v: %s", err, c.errOut.String())
 		}
-	case <-time.After(30 * time.Second):
-		_ = c.cmd.Process.Kill()
-		c.t.Errorf("lb doesn't end: %s", c.errOut.String())
-	}
+	})
 	c.operator.CloseIdleConnections()
 	if c.t.Failed() {
 		c.t.Logf("lb said:\n%s", c.errOut.String())
+	}
+}
+
+// end ends the process by a signal, and returns what became of it.
+func (c *child) end(s syscall.Signal) (err error) {
+	c.ending.Do(func() { err = c.signal(s) })
+	return err
+}
+
+// signal sends the process a signal, and waits for its end.
+func (c *child) signal(s syscall.Signal) error {
+	_ = c.cmd.Process.Signal(s)
+	select {
+	case err := <-c.exited:
+		return err
+	case <-time.After(30 * time.Second):
+		_ = c.cmd.Process.Kill()
+		return fmt.Errorf("lb doesn't end by %v: %w", s, <-c.exited)
 	}
 }
 

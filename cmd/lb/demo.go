@@ -41,8 +41,6 @@ crash, q to quit.`
 
 // Run runs the demo until ctx ends or the user quits.
 func (d *demoCmd) Run(ctx context.Context, s *streams) error {
-	ctx, done := untilTold(ctx)
-	defer done()
 	if d.Hosts < 1 || d.Hosts > 9 {
 		return usageError{errors.New("lb demo: --hosts must be from 1 to 9")}
 	}
@@ -51,6 +49,8 @@ func (d *demoCmd) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	ctx, done := untilTold(ctx, func(os.Signal) { os.RemoveAll(dir) })
+	defer done()
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
 
@@ -94,7 +94,7 @@ func (d *demoCmd) setUp(dir string, s *streams) (*stage, error) {
 	for i := range d.Hosts {
 		h, err := newDemoHost(fmt.Sprintf("ide-%d", i+1), uint32(i+1), d.Shell, e.pool.GossipAddr(), cfg.Pool.SecretFile, log)
 		if err != nil {
-			e.close()
+			st.close()
 			return nil, err
 		}
 		st.hosts = append(st.hosts, h)

@@ -43,9 +43,11 @@ type edge struct {
 	adminLn  net.Listener
 	fronts   []front
 	stopping atomic.Bool
-	changes  prometheus.Counter // of the ring's table
-	table    string             // the digest of the last one; use alone touches it
-	flush    func()             // the access log
+	ran      bool // Run has begun
+	readiness
+	changes prometheus.Counter // of the ring's table
+	table   string             // the digest of the last one; use alone touches it
+	flush   func()             // the access log
 }
 
 // A front is a listening socket for clients.
@@ -226,7 +228,9 @@ func (e *edge) httpsPort() string {
 // Run serves until ctx ends or a part fails, and returns when everything has
 // ended. The clients' side ends first; the rest goes on until it has.
 func (e *edge) Run(ctx context.Context) error {
+	e.ran = true
 	defer e.close()
+	e.log.Info().Stringer("address", e.adminLn.Addr()).Msg("admin endpoint listening")
 	front, frontCtx := errgroup.WithContext(ctx)
 	back, backCtx := errgroup.WithContext(context.WithoutCancel(ctx))
 	backCtx, stopBack := context.WithCancel(backCtx)
@@ -242,7 +246,10 @@ func (e *edge) Run(ctx context.Context) error {
 	front.Go(func() error { return e.serveClients(frontCtx, backCtx) })
 	err := front.Wait()
 	stopBack()
-	return errors.Join(err, back.Wait())
+	if err = errors.Join(err, back.Wait()); err == nil {
+		e.log.Info().Msg("stopped")
+	}
+	return err
 }
 
 // backParts is everything that outlives the clients' side.
@@ -272,22 +279,24 @@ func (e *edge) keepCertificates(ctx context.Context) error {
 // serveClients waits until the hosts are known, because a balancer that knows
 // only some of them would send users to the wrong ones, and then serves.
 func (e *edge) serveClients(ctx, back context.Context) error {
-	select {
-	case <-e.pool.Settled():
-	case <-ctx.Done():
-		return nil
-	case <-back.Done():
+	if !e.awaitHosts(ctx, back) {
+		e.noteStop()
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(back, cancel)()
-	defer context.AfterFunc(ctx, func() { e.stopping.Store(true) })()
 	g, ctx := errgroup.WithContext(ctx)
 	for _, f := range e.fronts {
 		e.log.Info().Stringer("address", f.ln.Addr()).Bool("tls", f.l.TLS != nil).Msg("listening")
 		g.Go(func() error { return e.proxy.Serve(ctx, f.ln, f.l) })
 	}
+	e.noteReadiness()
+	g.Go(func() error {
+		<-ctx.Done()
+		e.noteStop()
+		return nil
+	})
 	return g.Wait()
 }
 
@@ -298,6 +307,9 @@ func (e *edge) close() {
 	}
 	if e.adminLn != nil {
 		e.adminLn.Close()
+	}
+	if e.pool != nil && !e.ran {
+		e.pool.Close()
 	}
 	e.flush()
 }
@@ -316,6 +328,7 @@ func (e *edge) use(s *pool.Snapshot) {
 		}
 	}
 	e.monitor.Watch(targets)
+	e.noteReadiness()
 }
 
 // checked hands the pool a result.

@@ -19,7 +19,8 @@ type runCmd struct {
 // Help is the text that --help adds.
 func (runCmd) Help() string {
 	return `Runs until SIGTERM or SIGINT. Then it takes no new connections, lets requests
-finish and terminals go on for timeouts.shutdown, and leaves the pool.
+finish and terminals go on for timeouts.shutdown, and leaves the pool. A second
+SIGTERM or SIGINT ends it at once.
 
 The access log goes to standard output, everything else to standard error.
 Certificates are read again when their files change. Check a file first with
@@ -28,13 +29,14 @@ Certificates are read again when their files change. Check a file first with
 
 // Run runs the balancer until ctx ends.
 func (c *runCmd) Run(ctx context.Context, s *streams) error {
-	ctx, done := untilTold(ctx)
-	defer done()
 	cfg, err := config.Load(c.Config)
 	if err != nil {
 		return usageError{err}
 	}
 	log := newLogger(cfg.Log, s.err)
+	ctx, done := untilTold(ctx, logHaste(log))
+	defer done()
+	logStart(log, c.Config, cfg)
 	e, err := newEdge(cfg, log, s.out)
 	if err != nil {
 		return err

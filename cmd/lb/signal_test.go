@@ -41,11 +41,19 @@ func TestCommandsThatReadEndWithTheSignal(t *testing.T) {
 			_ = cmd.Process.Kill()
 			err = <-ended
 		}
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT {
+		if signalOf(err) != syscall.SIGINT {
 			t.Errorf("%v: ended with %v, want the signal", args, err)
 		}
 		in.Close()
 		out.Close()
 	}
+}
+
+// signalOf returns the signal that has ended a process, -1 if none has.
+func signalOf(err error) syscall.Signal {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return -1
+	}
+	return exit.Sys().(syscall.WaitStatus).Signal()
 }

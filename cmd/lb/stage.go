@@ -28,6 +28,14 @@ type stage struct {
 	out io.Writer
 }
 
+// close closes what is open of a stage that never ran.
+func (s *stage) close() {
+	s.edge.close()
+	for _, h := range s.hosts {
+		h.ln.Close()
+	}
+}
+
 // demoTokens are the users of the demo. They are no secrets: the demo prints
 // them and links to them.
 var demoTokens = []string{"alice", "bob", "carol", "dave", "erin", "frank"}

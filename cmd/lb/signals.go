@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/rs/zerolog"
+)
+
+// untilTold returns a context that ends with the first SIGINT or SIGTERM, for a
+// command that runs until then and needs some time to stop. The second one ends the
+// process at once, after last, which must not block; it may be nil. done gives the
+// signals back. Other commands end by the signal itself, even while they wait for
+// standard input.
+func untilTold(ctx context.Context, last func(os.Signal)) (told context.Context, done context.CancelFunc) {
+	told, stop := context.WithCancel(ctx)
+	signals, ended := make(chan os.Signal, 2), make(chan struct{})
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	watching := make(chan struct{})
+	go func() {
+		defer close(watching)
+		select {
+		case <-signals:
+			stop()
+		case <-ended:
+			return
+		}
+		select {
+		case second := <-signals:
+			if last != nil {
+				last(second)
+			}
+			dieBy(second)
+		case <-ended:
+		}
+	}()
+	return told, func() {
+		signal.Stop(signals)
+		close(ended)
+		<-watching
+		stop()
+	}
+}
+
+// logHaste returns what says that a second signal has come.
+func logHaste(log zerolog.Logger) func(os.Signal) {
+	return func(s os.Signal) { log.Warn().Stringer("signal", s).Msg("a second signal: ending at once") }
+}
+
+// dieBy ends the process by a signal, as if nobody had caught it, so that whoever
+// waits for the process sees what ended it.
+func dieBy(s os.Signal) {
+	signal.Reset(s)
+	_ = syscall.Kill(os.Getpid(), s.(syscall.Signal))
+	select {}
+}
