@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "rewrite what the stories expect")
 
 // TestCommandLine runs the stories of the command line.
 func TestCommandLine(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "../../testdata/lb", UpdateScripts: *update})
+	testscript.Run(t, testscript.Params{Dir: "../../testdata/lb", UpdateScripts: *update, Setup: hostsWithAnswers})
 }
 
 // output is what a run of the program wrote.
