@@ -24,9 +24,10 @@ func (d *domainState) hear(cert *tls.Certificate, problem, file string) (changed
 }
 
 func (d *domainState) expiry(file string) Expiry {
-	e := Expiry{Names: []string{d.domain}, File: file, Problem: d.problem}
+	e := Expiry{File: file}
 	if d.cert != nil {
-		e.NotAfter = d.cert.Leaf.NotAfter
+		e = d.cert.expiry(acmeMargin)
 	}
+	e.Names, e.Problem = []string{d.domain}, d.problem
 	return e
 }

@@ -12,21 +12,20 @@ import (
 type pairState struct {
 	Pair
 	seen    [2]stamp     // of the files when they were last read
-	cert    *certificate // the last good one
+	cert    *certificate // the one in use
+	next    *certificate // what the files hold, while cert is better; else nil
 	problem string       // why the files as seen aren't in use
-	warned  bool         // that cert has expired
+	told    urgency      // what the log, or whoever started us, knows of the end of cert
 }
 
-func newPairState(p Pair, log zerolog.Logger) (*pairState, error) {
+// newPairState reads the pair. An expired one is taken: there is no better one.
+func newPairState(p Pair) (*pairState, error) {
 	state := &pairState{Pair: p, seen: p.stamps()}
 	var err error
 	if state.cert, err = loadPair(p); err != nil {
 		return nil, err
 	}
-	state.warn(log)
-	if info, err := os.Stat(p.Key); err == nil && info.Mode().Perm()&0o007 != 0 {
-		log.Warn().Str("key", p.Key).Stringer("mode", info.Mode().Perm()).Msg("everybody on this machine may use the private key file")
-	}
+	state.told = state.cert.urgency(time.Now())
 	return state, nil
 }
 
@@ -35,31 +34,104 @@ func newPairState(p Pair, log zerolog.Logger) (*pairState, error) {
 func (p Pair) stamps() [2]stamp { return [2]stamp{stampOf(p.Cert), stampOf(p.Key)} }
 
 // refresh reads the files again if they changed since it last did, and reports
-// whether they did. Unless both are good and fit, the old pair stays.
-func (p *pairState) refresh(log zerolog.Logger) (changed bool) {
-	stamps := p.stamps()
-	if stamps == p.seen {
+// whether what is in use, or known of them, is another than before. Unless both are
+// good and fit, and clients lose nothing by it, the old pair stays. covered tells
+// which names have another certificate.
+func (p *pairState) refresh(log zerolog.Logger, covered func(name string) bool) (changed bool) {
+	if stamps := p.stamps(); stamps != p.seen {
+		p.seen, p.next, p.problem = stamps, nil, ""
+		next, err := loadPair(p.Pair)
+		if err != nil {
+			p.keep(log, err.Error())
+			return true
+		}
+		p.next = next
+	}
+	if p.next == nil {
 		return false
 	}
-	p.seen = stamps
-	cert, err := loadPair(p.Pair)
-	if err != nil {
-		p.problem = err.Error()
-		log.Error().Err(err).Str("file", p.Cert).Msg("changed certificate can't be used, the old one stays")
-		return true
+	switch why := p.cert.betterThan(p.next, covered); {
+	case why == "":
+		p.use(log)
+	case why == p.problem:
+		return false
+	default:
+		p.keep(log, why)
 	}
-	p.cert, p.problem, p.warned = cert, "", false
-	log.Info().Str("file", p.Cert).Strs("names", cert.names).Time("not_after", cert.Leaf.NotAfter).Msg("certificate reloaded")
 	return true
 }
 
-// warn tells once that the certificate in use is of no use to clients.
+// keep says why the files aren't in use.
+func (p *pairState) keep(log zerolog.Logger, why string) {
+	p.problem = why
+	log.Error().Str("why", why).Str("file", p.Cert).Strs("names", p.cert.names).Time("not_after", p.cert.Leaf.NotAfter).
+		Msg("changed certificate isn't used, the old one stays")
+}
+
+// use puts in use what the files hold.
+func (p *pairState) use(log zerolog.Logger) {
+	p.cert, p.next, p.problem, p.told = p.next, nil, "", fine
+	log.Info().Str("file", p.Cert).Strs("names", p.cert.names).Time("not_after", p.cert.Leaf.NotAfter).Msg("certificate reloaded")
+}
+
+// betterThan says what clients would lose if next took the place of c, "" if
+// nothing. A certificate that is no longer valid has nothing to lose. One that
+// isn't valid yet is taken when it is.
+func (c *certificate) betterThan(next *certificate, covered func(name string) bool) string {
+	now := time.Now()
+	if c.invalid(now) != "" {
+		return ""
+	}
+	if why := next.invalid(now); why != "" {
+		return why
+	}
+	for _, name := range c.names {
+		if !next.covers(name) && !covered(name) {
+			return "it isn't for " + name + ", and the one in use is; a restart takes it nevertheless"
+		}
+	}
+	return ""
+}
+
+func (p *pairState) expiry() Expiry {
+	e := p.cert.expiry(fileMargin)
+	if p.problem != "" {
+		e.Problem = "the changed file isn't used: " + p.problem
+	}
+	return e
+}
+
+// An urgency is how near the end of a certificate is.
+type urgency int
+
+const (
+	fine urgency = iota
+	near
+	past
+)
+
+func (c *certificate) urgency(now time.Time) urgency {
+	switch e := c.expiry(fileMargin); {
+	case !now.Before(e.NotAfter):
+		return past
+	case !now.Before(e.AlarmAt):
+		return near
+	}
+	return fine
+}
+
+// warn tells once that the certificate in use ends soon, and once that it has.
 func (p *pairState) warn(log zerolog.Logger) {
-	if p.warned || time.Now().Before(p.cert.Leaf.NotAfter) {
+	is := p.cert.urgency(time.Now())
+	if is <= p.told {
 		return
 	}
-	p.warned = true
-	log.Warn().Str("file", p.Cert).Strs("names", p.cert.names).Time("not_after", p.cert.Leaf.NotAfter).Msg("certificate has expired")
+	p.told = is
+	message := "certificate expires soon"
+	if is == past {
+		message = "certificate has expired"
+	}
+	log.Warn().Str("file", p.Cert).Strs("names", p.cert.names).Time("not_after", p.cert.Leaf.NotAfter).Msg(message)
 }
 
 // A stamp changes when a file does. The zero stamp is of a file that can't be

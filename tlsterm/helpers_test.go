@@ -67,6 +67,27 @@ func pairPEM(t testing.TB, kind string, notAfter time.Time, names ...string) (ce
 	return encode("CERTIFICATE", der), encode("PRIVATE KEY", pkcs8)
 }
 
+// dated writes a pair that is valid from and to these times from now.
+func dated(t testing.TB, p Pair, from, to time.Duration, names ...string) {
+	t.Helper()
+	key := newKey("ecdsa")
+	template, err := selfSignedTemplate(names, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	template.NotBefore, template.NotAfter = time.Now().Add(from), time.Now().Add(to)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, p.Cert, encode("CERTIFICATE", der))
+	write(t, p.Key, encode("PRIVATE KEY", pkcs8))
+}
+
 func write(t testing.TB, file string, data []byte) {
 	t.Helper()
 	if err := os.WriteFile(file, data, 0o600); err != nil {

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
+	"time"
 )
 
 // A certificate is one that can be served, with what operators ask about it.
@@ -18,11 +20,22 @@ type certificate struct {
 	file             string
 }
 
-// CheckPair reports why the two files can't be served, nil if they can. The
-// error names the file that is to blame.
-func CheckPair(p Pair) error {
-	_, err := loadPair(p)
-	return err
+// invalid says why clients refuse c at a time, "" if they don't because of its dates.
+func (c *certificate) invalid(now time.Time) string {
+	switch {
+	case !now.Before(c.Leaf.NotAfter):
+		return "it has expired on " + date(c.Leaf.NotAfter)
+	case now.Before(c.Leaf.NotBefore):
+		return "it isn't valid before " + date(c.Leaf.NotBefore)
+	}
+	return ""
+}
+
+// covers reports whether c is for a name, itself or by a wildcard one label deep
+// (RFC 6125 §6.4.3).
+func (c *certificate) covers(name string) bool {
+	_, parent, _ := strings.Cut(name, ".")
+	return slices.Contains(c.names, name) || slices.Contains(c.names, "*."+parent)
 }
 
 // loadPair reads both files and makes sure that they belong together.

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func TestCheckPairNamesTheFileAndWhatIsWrong(t *testing.T) {
+func TestReadPairNamesTheFileAndWhatIsWrong(t *testing.T) {
 	dir := t.TempDir()
 	good := newPair(t, dir, "good", "ecdsa", "ide.example.com")
 	other := newPair(t, dir, "other", "ecdsa", "ide.example.com")
@@ -43,7 +43,7 @@ func TestCheckPairNamesTheFileAndWhatIsWrong(t *testing.T) {
 		{broken, good.Key, []string{"broken", "block 1 can't be parsed"}},
 		{good.Cert, other.Key, []string{"other.key", "good.crt", "doesn't fit"}},
 	} {
-		err := CheckPair(Pair{Cert: row.cert, Key: row.key})
+		_, err := ReadPair(Pair{Cert: row.cert, Key: row.key})
 		if row.want == nil {
 			if err != nil {
 				t.Errorf("a good pair: %v", err)
@@ -66,7 +66,7 @@ func TestUnreadableKeySaysSo(t *testing.T) {
 	if err := os.Chmod(p.Key, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := CheckPair(p); err == nil || !strings.Contains(err.Error(), "permission denied") || !strings.Contains(err.Error(), p.Key) {
+	if _, err := ReadPair(p); err == nil || !strings.Contains(err.Error(), "permission denied") || !strings.Contains(err.Error(), p.Key) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -75,7 +75,7 @@ func TestKeyMayStandInTheCertificateFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "both.pem")
 	cert, key := pairPEM(t, "ecdsa", time.Time{}, "ide.example.com")
 	write(t, file, append(key, cert...))
-	if err := CheckPair(Pair{Cert: file, Key: file}); err != nil {
+	if _, err := ReadPair(Pair{Cert: file, Key: file}); err != nil {
 		t.Error(err)
 	}
 }
@@ -89,7 +89,7 @@ func TestSelfSignedIsForItsNames(t *testing.T) {
 	p := Pair{Cert: filepath.Join(dir, "c"), Key: filepath.Join(dir, "k")}
 	write(t, p.Cert, certPEM)
 	write(t, p.Key, keyPEM)
-	if err := CheckPair(p); err != nil {
+	if _, err := ReadPair(p); err != nil {
 		t.Fatal(err)
 	}
 	leaf := leafOf(t, p.Cert)

@@ -62,7 +62,7 @@ func TestBadFilesLeaveTheOldPairAndAreShown(t *testing.T) {
 			if e := s.Expiries()[0]; !strings.Contains(e.Problem, "doesn't fit") || !e.NotAfter.Equal(old.NotAfter) {
 				t.Errorf("got %+v, want the old one's date and the new one's problem", e)
 			}
-			if n := book.count("can't be used"); n != 1 {
+			if n := book.count("isn't used"); n != 1 {
 				t.Errorf("%d log lines for one change, want 1", n)
 			}
 
@@ -114,31 +114,6 @@ func TestSwappedLinkIsAChange(t *testing.T) {
 	})
 }
 
-func TestExpiredCertificateIsServedWithAWarning(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		p := newPair(t, dir, "a", "ecdsa", "ide.example.com")
-		cert, key := pairPEM(t, "ecdsa", time.Now().Add(time.Hour), "ide.example.com")
-		write(t, p.Cert, cert)
-		write(t, p.Key, key)
-		running(t, Config{Certificates: []Pair{p}}, func(s *Source, book *logBook) {
-			time.Sleep(30 * time.Minute)
-			if n := book.count("has expired"); n != 0 {
-				t.Errorf("%d warnings ahead of time", n)
-			}
-			time.Sleep(2 * time.Hour)
-			if n := book.count("has expired"); n != 1 {
-				t.Errorf("%d warnings, want 1", n)
-			}
-			seenBy(t, s, "ide.example.com")
-		})
-		book := &logBook{}
-		if _, err := New(Config{Certificates: []Pair{p}}, zerolog.New(book)); err != nil || book.count("has expired") != 1 {
-			t.Errorf("at start: error %v and %d warnings, want none and 1", err, book.count("has expired"))
-		}
-	})
-}
-
 func TestNewReportsAllBadFiles(t *testing.T) {
 	dir := t.TempDir()
 	good := newPair(t, dir, "a", "ecdsa", "ide.example.com")
@@ -155,17 +130,6 @@ func TestNewReportsAllBadFiles(t *testing.T) {
 	}
 	if _, err := New(Config{Certificates: []Pair{good}, MinVersion: "1.1"}, zerolog.Nop()); err == nil {
 		t.Error("TLS 1.1 was accepted")
-	}
-}
-
-func TestKeyThatEverybodyMayReadIsWarnedOf(t *testing.T) {
-	p := newPair(t, t.TempDir(), "a", "ecdsa", "ide.example.com")
-	if err := os.Chmod(p.Key, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	book := &logBook{}
-	if _, err := New(Config{Certificates: []Pair{p}}, zerolog.New(book)); err != nil || book.count("private key file") != 1 {
-		t.Errorf("error %v, log %s", err, book.buf.String())
 	}
 }
 

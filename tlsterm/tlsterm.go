@@ -57,14 +57,6 @@ func ParseVersion(v string) (uint16, error) {
 	return 0, errors.New(`must be "1.2" or "1.3"`)
 }
 
-// An Expiry tells how long a certificate lasts, and what is wrong with it.
-type Expiry struct {
-	Names    []string
-	NotAfter time.Time // zero: there is no certificate for the names yet
-	File     string    // the certificate's file, or where it is cached
-	Problem  string    // why there is none, or why a newer one isn't in use; "" is well
-}
-
 // ChallengeProto is what ALPN has agreed on after the handshake of an ACME
 // server that checks a domain (RFC 8737 §4). Such a connection has done its
 // work and must be closed without reading from it.
@@ -102,7 +94,7 @@ func New(cfg Config, log zerolog.Logger) (*Source, error) {
 	s := &Source{log: log, version: version}
 	errs := make([]error, 0, len(cfg.Certificates)+1)
 	for _, p := range cfg.Certificates {
-		state, err := newPairState(p, log)
+		state, err := newPairState(p)
 		s.pairs = append(s.pairs, state)
 		errs = append(errs, err)
 	}
@@ -191,13 +183,26 @@ func (s *Source) look() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	changed := false
-	for _, p := range s.pairs {
-		changed = p.refresh(s.log) || changed
+	for i, p := range s.pairs {
+		changed = p.refresh(s.log, func(name string) bool { return s.othersCoverLocked(i, name) }) || changed
 		p.warn(s.log)
 	}
 	if changed {
 		s.rebuildLocked()
 	}
+}
+
+// othersCoverLocked reports whether a client that asks for name would get a valid
+// certificate for it without the pair that has this index.
+func (s *Source) othersCoverLocked(pair int, name string) bool {
+	now := time.Now()
+	covers := func(c *certificate) bool { return c != nil && c.invalid(now) == "" && c.covers(name) }
+	for i, p := range s.pairs {
+		if i != pair && covers(p.cert) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(s.acme, func(d *domainState) bool { return covers(d.cert) })
 }
 
 // issued hears from the issuer what has become of a domain: a certificate, a
@@ -233,7 +238,7 @@ func (s *Source) rebuildLocked() {
 			standard = p.cert
 		}
 		all = append(all, p.cert)
-		expiries = append(expiries, Expiry{Names: p.cert.names, NotAfter: p.cert.Leaf.NotAfter, File: p.cert.file, Problem: p.problem})
+		expiries = append(expiries, p.expiry())
 	}
 	t := newTable(all, standard)
 	t.expiries = expiries
