@@ -24,6 +24,10 @@ const DefaultAddress = "127.0.0.1:7000"
 type Config struct {
 	Address   string `yaml:"address"`    // host:port to listen on; empty: DefaultAddress
 	TokenFile string `yaml:"token_file"` // holds the bearer token, on one line
+	// TLS, if not nil, is the certificate that the endpoint is served with. Beyond
+	// loopback there must be one, or Insecure must say that there is none.
+	TLS      *tlsterm.Pair `yaml:"tls"`
+	Insecure bool          `yaml:"insecure"`
 	// ConfirmShare is a share of the keys, 0 to 1. lb ctl and the dashboard have an
 	// operator confirm what would move more than that; with 1 they never ask.
 	// Default 0.5.
@@ -79,8 +83,10 @@ type Deps struct {
 	Address       string  // as configured; a host name in it may appear in the Host field of requests
 	ConfirmShare  float64 // see Config
 
-	Certificates func() []tlsterm.Expiry
-	Ready        func() error // nil error: this balancer takes traffic
+	// TLS, if not nil, has the certificates that the endpoint is served with.
+	TLS          *tlsterm.Source
+	Certificates func() []tlsterm.Expiry // all of the balancer, also those in TLS
+	Ready        func() error            // nil error: this balancer takes traffic
 	Logger       zerolog.Logger
 }
 

@@ -61,6 +61,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}
 		if token, ok := bearer(r); ok {
 			if !s.knows(token) {
+				s.refusals.note(viaBearer, r.RemoteAddr)
 				unauthorized(w, "the bearer token is wrong")
 				return
 			}
@@ -132,7 +133,8 @@ func (s *Server) knows(token string) bool {
 }
 
 // isOurs reports whether host, a Host field, is a name that we go by: an IP
-// address, which nobody can point elsewhere, localhost, or the configured name.
+// address, which nobody can point elsewhere, localhost, the configured name, or
+// one that our certificate is for.
 func (s *Server) isOurs(host string) bool {
 	name := hostName(host)
 	if _, err := netip.ParseAddr(name); err == nil {
@@ -142,7 +144,7 @@ func (s *Server) isOurs(host string) bool {
 	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
 		return true
 	}
-	return name != "" && name == strings.ToLower(hostName(s.deps.Address))
+	return name != "" && (name == strings.ToLower(hostName(s.deps.Address)) || s.deps.TLS != nil && s.deps.TLS.Covers(name))
 }
 
 // hostName returns hostport without port and brackets.

@@ -7,13 +7,14 @@ package admin
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"fmt"
 	stdlog "log"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -33,6 +34,8 @@ type Server struct {
 	started  time.Time
 	token    [sha256.Size]byte // the digest of Deps.Token
 	sessions sessions
+	refusals *refusals
+	conns    *connections
 	planner  *planner
 	all      everybody
 	streams  chan struct{} // has room for as many event streams as may be open
@@ -50,6 +53,8 @@ func New(d Deps) (*Server, error) {
 		started:  time.Now(),
 		token:    sha256.Sum256([]byte(d.Token)),
 		sessions: newSessions(),
+		refusals: newRefusals(d.Logger),
+		conns:    newConnections(),
 		planner:  newPlanner(d.Hash),
 		all:      everybody{hash: d.Hash},
 		streams:  make(chan struct{}, maxStreams),
@@ -84,9 +89,12 @@ func (s *Server) routes() (http.Handler, error) {
 
 // Serve answers on ln until ctx ends, then lets answers under way finish for a
 // moment. It closes ln, and returns when every connection has ended; the error
-// is nil if ctx has ended it.
+// is nil if ctx has ended it. It is called once. With Deps.TLS it speaks TLS on ln.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	var conns sync.WaitGroup
+	bounded := s.conns.listen(ln)
+	if s.deps.TLS != nil {
+		bounded = tls.NewListener(bounded, s.deps.TLS.TLSConfig())
+	}
 	srv := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: headTimeout,
@@ -95,11 +103,11 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHead,
 		BaseContext:       func(net.Listener) context.Context { return ctx }, // ends event streams
-		ConnState:         count(&conns),
+		ConnState:         s.conns.changed,
 		ErrorLog:          stdlog.New(s.deps.Logger, "", 0),
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }()
+	go func() { served <- srv.Serve(bounded) }()
 
 	var err error
 	select {
@@ -111,7 +119,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		_ = srv.Close() // all that is left is connections; they can't tell us more
 	}
 	s.sessions.endAll()
-	conns.Wait()
+	s.conns.open.Wait()
 	return err
 }
 
@@ -125,17 +133,9 @@ func (s *Server) shutDown(ctx context.Context, srv *http.Server) {
 	}
 }
 
-// count keeps wg equal to the number of connections. net/http reports a new one
-// before it starts its goroutine, and a closed one when its handler is done.
-func count(wg *sync.WaitGroup) func(net.Conn, http.ConnState) {
-	return func(_ net.Conn, state http.ConnState) {
-		switch state {
-		case http.StateNew:
-			wg.Add(1)
-		case http.StateClosed, http.StateHijacked:
-			wg.Done()
-		}
-	}
+// Collectors returns the metrics of the endpoint itself.
+func (s *Server) Collectors() []prometheus.Collector {
+	return append(s.conns.collectors(), s.refusals.total)
 }
 
 // healthz says that the process answers, which it shows by answering.

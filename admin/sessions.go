@@ -10,16 +10,11 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 const (
 	sessionLife = 12 * time.Hour
 	maxSessions = 64
-
-	signInBurst = 10 // attempts in a row, then one per signInEvery
-	signInEvery = 2 * time.Second
 )
 
 // A session is one browser's sign-in. ctx ends with it.
@@ -33,17 +28,14 @@ type session struct {
 // browser's cookie holds. They live in memory only: a restart signs everybody
 // out.
 type sessions struct {
-	attempts *rate.Limiter
-
 	mu     *sync.Mutex
 	byName map[[sha256.Size]byte]*session
 }
 
 func newSessions() sessions {
 	return sessions{
-		attempts: rate.NewLimiter(rate.Every(signInEvery), signInBurst),
-		mu:       new(sync.Mutex),
-		byName:   make(map[[sha256.Size]byte]*session),
+		mu:     new(sync.Mutex),
+		byName: make(map[[sha256.Size]byte]*session),
 	}
 }
 
@@ -108,13 +100,9 @@ func (s sessions) endLocked(name [sha256.Size]byte) {
 }
 
 // signIn trades the operators' token for a session cookie. The body is
-// {"token":"…"}; no answer repeats any of it.
+// {"token":"…"}; no answer repeats any of it. The right token always opens one:
+// only who sends wrong ones is told to wait.
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
-	if !s.sessions.attempts.Allow() {
-		w.Header().Set("Retry-After", "2")
-		problem(w, http.StatusTooManyRequests, "too many attempts to sign in; try again in a moment")
-		return
-	}
 	var body struct {
 		Token string `json:"token"`
 	}
@@ -123,7 +111,11 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !s.knows(strings.TrimSpace(body.Token)) {
-		s.deps.Logger.Warn().Str("remote", r.RemoteAddr).Msg("sign-in refused")
+		if !s.refusals.note(viaSignIn, r.RemoteAddr) {
+			w.Header().Set("Retry-After", retrySignIn)
+			problem(w, http.StatusTooManyRequests, "this is not the admin token, and too many wrong ones have come from here; try again in a moment")
+			return
+		}
 		problem(w, http.StatusUnauthorized, "this is not the admin token")
 		return
 	}

@@ -49,27 +49,6 @@ func TestSignInIsRefused(t *testing.T) {
 	}
 }
 
-func TestSignInAttemptsAreLimited(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, newRegion(), io.Discard)
-		attempt := func(token string) int {
-			return send(s, "POST", "/signin", `{"token":"`+token+`"}`, "Origin", "http://127.0.0.1:7000", "X-Lb-Dashboard", "1").Code
-		}
-		for range signInBurst {
-			if got := attempt("wrong"); got != http.StatusUnauthorized {
-				t.Fatalf("within the limit: got %d", got)
-			}
-		}
-		if got := attempt(adminToken); got != http.StatusTooManyRequests {
-			t.Errorf("beyond the limit: got %d, want 429", got)
-		}
-		time.Sleep(signInEvery)
-		if got := attempt(adminToken); got != http.StatusNoContent {
-			t.Errorf("after a pause: got %d, want 204", got)
-		}
-	})
-}
-
 func TestSessionEnds(t *testing.T) {
 	reachable := func(s *Server, fields []string) bool {
 		return send(s, "GET", "/v1/status", "", fields...).Code == http.StatusOK

@@ -24,6 +24,7 @@ type statusBody struct {
 	FrozenSince   *time.Time        `json:"frozen_since,omitempty"`
 	FrozenUntil   *time.Time        `json:"frozen_until,omitempty" doc:"When the freeze ends by itself, at the latest"`
 	Alarm         string            `json:"alarm,omitempty" doc:"What an operator should look at, and what to do"`
+	Alarms        []string          `json:"alarms" doc:"All that somebody has to see to, a sentence each: the ring's alarm, and certificates that can't be used or end soon"`
 	Agree         bool              `json:"agree" doc:"Whether all other balancers that are alive have this ring"`
 	Disagree      *time.Time        `json:"disagree_since,omitempty" doc:"Since when one of them has had another; missing when all agree"`
 	Peers         []peerBody        `json:"peers"`
@@ -82,6 +83,7 @@ func (s *Server) status(snap *pool.Snapshot) statusBody {
 		FrozenSince:   when(snap.FrozenSince),
 		FrozenUntil:   when(snap.FrozenUntil),
 		Alarm:         snap.Alarm,
+		Alarms:        s.alarms(snap),
 		Peers:         peersOf(snap),
 		Agree:         agree(snap.Peers),
 		Disagree:      when(snap.DisagreeSince()),
@@ -137,6 +139,21 @@ func peersOf(snap *pool.Snapshot) []peerBody {
 		})
 	}
 	return peers
+}
+
+// alarms lists what somebody has to see to. It is [] rather than null in JSON.
+func (s *Server) alarms(snap *pool.Snapshot) []string {
+	all := []string{}
+	if snap.Alarm != "" {
+		all = append(all, snap.Alarm)
+	}
+	now := time.Now()
+	for _, e := range s.deps.Certificates() {
+		if alarm := e.Alarm(now); alarm != "" {
+			all = append(all, alarm)
+		}
+	}
+	return all
 }
 
 func (s *Server) certificates() []certificateBody {

@@ -111,6 +111,21 @@ func TestDashboardDrainsAHostAndItsTerminalStays(t *testing.T) {
 	terminal.clean()
 }
 
+func TestTheDashboardShowsEveryAlarm(t *testing.T) {
+	region, browser := startPretence(t, 3), startChromium(t)
+	region.change(func() {
+		region.status["alarms"] = []string{"certificate ide.crt for ide.example.com: it expires soon", "another alarm"}
+	})
+	p := open(t, browser, "dashboard", region.url)
+	p.until("#alarm", "(?s)ide.example.com: it expires soon.*another alarm")
+	if title := evaluate[string](p, "document.title"); !strings.HasPrefix(title, "⚠ ") {
+		t.Errorf("the title is %q", title)
+	}
+	region.change(func() { region.status["alarms"] = []string{} })
+	p.untilTrue("the alarm goes", `document.getElementById("alarm").hidden`)
+	p.clean()
+}
+
 // A connection may be dead without having ended: the laptop slept, or a box on
 // the way has forgotten it.
 func TestADashboardThatHearsNothingConnectsAgain(t *testing.T) {

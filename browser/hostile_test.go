@@ -41,7 +41,7 @@ func TestTextsOfOthersStayTexts(t *testing.T) {
 		h["weight_decided"] = fields{"by": evil, "reason": evil}
 		region.host(2)["name"] = "__proto__"
 		region.status["agree"] = false
-		region.status["alarm"] = evil
+		region.status["alarms"] = []string{evil, evil}
 		region.status["peers"] = []fields{{"name": evil, "address": evil, "version": evil, "ring_digest": evil, "alive": true, "agrees": false}}
 		region.status["certificates"] = []fields{{"file": evil, "names": []string{evil}, "problem": evil}}
 		region.ring["policy"], region.ring["parameters"], region.ring["key"] = evil, fields{evil: evil}, []string{evil}

@@ -51,7 +51,7 @@ func startPretence(t *testing.T, n int) *pretence {
 	}
 	p.status = fields{
 		"name": "lb-1", "version": "v1.2.3", "uptime_seconds": 93600, "ready": true, "frozen": false, "agree": true,
-		"ring_digest": "a41f09c26be35d77", "confirm_share": 0.5, "peers": []fields{}, "certificates": []fields{},
+		"ring_digest": "a41f09c26be35d77", "confirm_share": 0.5, "peers": []fields{}, "alarms": []string{}, "certificates": []fields{},
 	}
 	p.ring = fields{
 		"digest": "a41f09c26be35d77", "policy": "consistent", "slots": 16381, "rebuilding": false,

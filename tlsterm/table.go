@@ -85,6 +85,13 @@ func (t *table) find(hello *tls.ClientHelloInfo) *tls.Certificate {
 	return nil
 }
 
+// covers reports whether a certificate of t is for a name: for itself, or by a
+// wildcard one label deep.
+func (t *table) covers(name string) bool {
+	_, parent, _ := strings.Cut(name, ".")
+	return len(t.exact[name]) > 0 || len(t.wild[parent]) > 0
+}
+
 func supported(list []*certificate, hello *tls.ClientHelloInfo) *tls.Certificate {
 	for _, c := range list {
 		if hello.SupportsCertificate(c.Certificate) == nil {

@@ -166,6 +166,9 @@ func (s *Source) Expiries() []Expiry {
 	return slices.Clone(s.table.Load().expiries)
 }
 
+// Covers reports whether a certificate in use is for a host name.
+func (s *Source) Covers(name string) bool { return s.table.Load().covers(name) }
+
 // getCertificate answers from the table, or proves to an ACME server that a
 // domain is ours. It never waits for an ACME directory.
 func (s *Source) getCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {

@@ -65,7 +65,7 @@ function show(overview) {
   const { status, hosts, ring } = overview;
   hosts.sort((a, b) => byName(a.name, b.name));
   hosts.forEach((h) => colour(h.name)); // given out in the list's order, so that every page shows the same ones
-  document.title = `${status.alarm ? "⚠ " : ""}${status.hosts.serving}/${status.hosts.total} serving · ${status.name} · Tokenring`;
+  document.title = `${status.alarms.length > 0 ? "⚠ " : ""}${status.hosts.serving}/${status.hosts.total} serving · ${status.name} · Tokenring`;
   text(byId("uptime"), `up ${span(status.uptime_seconds)}`);
   showAlarm(status);
   showTiles(status, hosts);
@@ -79,11 +79,17 @@ function show(overview) {
 }
 
 function showAlarm(status) {
-  const alarm = status.alarm || (status.frozen ? "The ring is frozen." : status.ready ? "" : `This balancer takes no traffic: ${status.not_ready}`);
-  const left = status.frozen_until ? (Date.parse(status.frozen_until) - Date.now()) / 1000 : 0;
-  const since = status.frozen && status.frozen_since ? ` Frozen for ${ago(status.frozen_since)}${left > 0 ? `, for ${span(left)} more at the most` : ""}.` : "";
-  byId("alarm").hidden = alarm === "";
-  text(byId("alarm"), alarm + since);
+  const alarms = [...status.alarms];
+  if (status.frozen) {
+    const left = status.frozen_until ? (Date.parse(status.frozen_until) - Date.now()) / 1000 : 0;
+    const since = status.frozen_since ? ` for ${ago(status.frozen_since)}` : "";
+    alarms.push(`The ring is frozen${since}${left > 0 ? `, for ${span(left)} more at the most` : ""}.`);
+  }
+  if (alarms.length === 0 && !status.ready) {
+    alarms.push(`This balancer takes no traffic: ${status.not_ready}`);
+  }
+  byId("alarm").hidden = alarms.length === 0;
+  text(byId("alarm"), alarms.join("\n"));
 }
 
 let before = null; // requests so far, and when that was
