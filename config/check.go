@@ -162,23 +162,6 @@ func (c *Config) checkHealth(d *document) {
 	}
 }
 
-func (c *Config) checkAdmin(d *document) {
-	d.checkListenAddress("admin.address", c.Admin.Address)
-	d.checkAdminToken("admin.token_file", &c.Admin.TokenFile)
-	if c.Admin.TokenFile == "" && !loopback(c.Admin.Address) {
-		d.fail("admin.address", "an admin endpoint that others can reach needs a token", "set admin.token_file, or listen on loopback: "+`"127.0.0.1:7000"`)
-	}
-	if share := *c.Admin.ConfirmShare; !(share >= 0 && share <= 1) { // nor NaN
-		d.fail("admin.confirm_share", fmt.Sprintf("%g is no share of the keys", share), "use a number from 0, to confirm every change that moves some, to 1, to confirm none")
-	}
-}
-
-func loopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	ip, ipErr := netip.ParseAddr(host)
-	return err == nil && (strings.EqualFold(host, "localhost") || ipErr == nil && ip.Unmap().IsLoopback())
-}
-
 func (c *Config) checkRest(d *document) {
 	c.checkLimits(d)
 	for i, network := range c.TrustedNetworks {

@@ -1,26 +1,18 @@
 package config
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strings"
+
+	"tokenring/tlsterm"
 )
 
 func (c *Config) checkTLS(d *document) {
 	for i := range c.TLS.Certificates {
-		pair := &c.TLS.Certificates[i]
-		path := item("tls.certificates", i)
-		certOK := d.checkNamedFile(path+".cert", &pair.Cert, "a PEM file with the certificate chain")
-		keyOK := d.checkNamedFile(path+".key", &pair.Key, "a PEM file with the certificate's private key")
-		if !certOK || !keyOK {
-			continue
-		}
-		if _, err := tls.LoadX509KeyPair(pair.Cert, pair.Key); err != nil {
-			d.fail(path, "the certificate and its key can't be used: "+strings.TrimPrefix(err.Error(), "tls: "), "both must be PEM, and belong together")
-		}
+		d.checkPair(item("tls.certificates", i), &c.TLS.Certificates[i])
 	}
 	if v := c.TLS.MinVersion; v != "" {
 		d.checkWord("tls.min_version", v, "1.2", "1.3")
@@ -29,6 +21,19 @@ func (c *Config) checkTLS(d *document) {
 		d.fail("tls.max_handshakes", fmt.Sprintf("%d is less than 1", c.TLS.MaxHandshakes), "leave it out for the default")
 	}
 	c.checkACME(d)
+}
+
+// checkPair resolves the files of a certificate and its key, and wants them to be
+// usable.
+func (d *document) checkPair(path string, pair *tlsterm.Pair) {
+	certOK := d.checkNamedFile(path+".cert", &pair.Cert, "a PEM file with the certificate chain")
+	keyOK := d.checkNamedFile(path+".key", &pair.Key, "a PEM file with the certificate's private key")
+	if !certOK || !keyOK {
+		return
+	}
+	if _, err := tlsterm.ReadPair(*pair); err != nil {
+		d.fail(path, "the certificate and its key can't be used: "+err.Error(), "both must be PEM, and belong together")
+	}
 }
 
 // checkNamedFile is checkFile for a file that must be named.

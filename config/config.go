@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"time"
 
 	"tokenring/admin"
 	"tokenring/balancer"
@@ -39,6 +40,8 @@ type Config struct {
 	Admin           admin.Config         `yaml:"admin"`
 	Log             LogConfig            `yaml:"log"`
 	StateDir        string               `yaml:"state_dir"` // default /var/lib/lb; need not exist yet
+
+	warnings []Warning
 }
 
 // LogConfig says what is logged and how.
@@ -51,6 +54,14 @@ type LogConfig struct {
 // Load reads the file at path. Relative paths in it are resolved against its
 // directory. The error is an Errors, unless the file itself can't be read.
 func Load(path string) (*Config, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, data)
+}
+
+func readFile(path string) ([]byte, error) {
 	if err := readable(path); err != nil {
 		return nil, fmt.Errorf("configuration %s: %w", path, err)
 	}
@@ -58,7 +69,7 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration %w", err)
 	}
-	return Parse(path, data)
+	return data, nil
 }
 
 // Parse reads data. Errors call it name, and the directory of name is what
@@ -77,8 +88,14 @@ func Parse(name string, data []byte) (*Config, error) {
 	if errs := d.errors(); len(errs) > 0 {
 		return nil, errs
 	}
+	cfg.warn(d, time.Now())
+	cfg.warnings = d.warnings()
 	return cfg, nil
 }
+
+// Warnings returns what works and what an operator should know of the file, and of
+// the files that it names, in the order of its lines.
+func (c *Config) Warnings() []Warning { return c.warnings }
 
 // DigestKeyFile returns the file in which a balancer without peers keeps the key
 // of the digests that stand for tokens in its log.

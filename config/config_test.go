@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -42,8 +43,19 @@ func folder(t *testing.T) string {
 	} {
 		put(t, dir, name, []byte(data))
 	}
-	pair(t, dir, "ide")
-	pair(t, dir, "other")
+	const day = 24 * time.Hour
+	pair(t, dir, "ide", 60*day)
+	pair(t, dir, "other", 60*day)
+	pair(t, dir, "soon", 13*day)
+	pair(t, dir, "expired", -day)
+	put(t, dir, "open.key", []byte(strings.Repeat("3c", 32)))
+	put(t, dir, "open-cookie.key", []byte(strings.Repeat("c3", 32)))
+	put(t, dir, "open.token", []byte("swordfish-swordfish"))
+	for _, name := range []string{"open.key", "open-cookie.key", "open.token"} {
+		if err := os.Chmod(filepath.Join(dir, name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return dir
 }
 
@@ -54,14 +66,17 @@ func put(t *testing.T, dir, name string, data []byte) {
 	}
 }
 
-// pair makes a certificate and its key.
-func pair(t *testing.T, dir, name string) {
+// pair makes a certificate, which has so much left of its life, and its key.
+func pair(t *testing.T, dir, name string, left time.Duration) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	about := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"ide.example.com"}, NotAfter: time.Now().Add(time.Hour)}
+	about := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"ide.example.com"},
+		NotBefore: time.Now().Add(left - 90*24*time.Hour), NotAfter: time.Now().Add(left),
+	}
 	cert, err := x509.CreateCertificate(rand.Reader, about, about, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +90,8 @@ func pair(t *testing.T, dir, name string) {
 }
 
 // TestStories reads each testdata/config/*.txtar: its lb.yaml must give the
-// errors in want. The files that it names lie beside it.
+// errors in want, or be accepted with the warnings there. The files that it names
+// lie beside it.
 func TestStories(t *testing.T) {
 	stories, err := filepath.Glob("../testdata/config/*.txtar")
 	if err != nil || len(stories) == 0 {
@@ -85,6 +101,8 @@ func TestStories(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(story), ".txtar"), func(t *testing.T) { tell(t, story) })
 	}
 }
+
+var instants = regexp.MustCompile(`[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{5} UTC`)
 
 func tell(t *testing.T, story string) {
 	archive, err := txtar.ParseFile(story)
@@ -97,9 +115,18 @@ func tell(t *testing.T, story string) {
 	dir := folder(t)
 	put(t, dir, "lb.yaml", archive.Files[0].Data)
 	got := "accepted\n"
-	if _, err := Load(filepath.Join(dir, "lb.yaml")); err != nil {
-		got = strings.NewReplacer(dir+"/", "", dir, ".").Replace(err.Error()) + "\n"
+	cfg, err := Load(filepath.Join(dir, "lb.yaml"))
+	if err != nil {
+		got = err.Error() + "\n"
+	} else {
+		for _, w := range cfg.Warnings() {
+			if w.Key != "state_dir" || bytes.Contains(archive.Files[0].Data, []byte("state_dir: ")) {
+				got += w.String() + "\n" // else it is about this machine
+			}
+		}
 	}
+	got = strings.NewReplacer(dir+"/", "", dir, ".").Replace(got)
+	got = instants.ReplaceAllString(got, "DATE")
 	if *update {
 		archive.Files[1].Data = []byte(got)
 		if err := os.WriteFile(story, txtar.Format(archive), 0o644); err != nil {

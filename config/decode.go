@@ -363,11 +363,13 @@ func begin(node ast.Node) spot {
 	return where(first)
 }
 
-// keysOf returns the keys of a struct's fields, in their order.
+// keysOf returns the keys of a struct's exported fields, in their order. Fields that
+// aren't exported stand behind them.
 func keysOf(t reflect.Type) []string {
-	keys := make([]string, t.NumField())
-	for i := range keys {
-		keys[i], _, _ = strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+	var keys []string
+	for i := 0; i < t.NumField() && t.Field(i).IsExported(); i++ {
+		key, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+		keys = append(keys, key)
 	}
 	return keys
 }

@@ -33,6 +33,7 @@ type document struct {
 	failed map[string]bool // paths about which something has been said
 	broken bool            // no YAML at all: there is nothing more to check
 	found  []Error
+	doubts []Error // warnings
 }
 
 func newDocument(name string, data []byte) *document {
@@ -140,9 +141,19 @@ func where(tk *token.Token) spot {
 
 // report notes an error at a place of the file.
 func (d *document) report(at spot, key, message, hint string) {
+	d.found = append(d.found, d.finding(at, key, message, hint))
+}
+
+func (d *document) finding(at spot, key, message, hint string) Error {
 	at.line = min(at.line, len(d.lines))
 	at.column = min(at.column, len([]rune(d.lines[at.line-1]))+1)
-	d.found = append(d.found, Error{File: d.name, Line: at.line, Column: at.column, Key: key, Message: message, Hint: hint})
+	return Error{File: d.name, Line: at.line, Column: at.column, Key: key, Message: message, Hint: hint}
+}
+
+// warn notes a warning about the value at path or, if there is none, where it
+// would belong.
+func (d *document) warn(path, message, hint string) {
+	d.doubts = append(d.doubts, d.finding(d.placeOf(path), path, message, hint))
 }
 
 // fail reports an error about the value at path or, if there is none, where it
@@ -152,18 +163,21 @@ func (d *document) fail(path, message, hint string) {
 		return
 	}
 	d.failed[path] = true
-	at := spot{1, 1}
+	d.report(d.placeOf(path), path, message, hint)
+}
+
+// placeOf returns where the value at path stands or, if there is none, the key of
+// what would hold it; the first place of the file if there is none either.
+func (d *document) placeOf(path string) spot {
+	if v, ok := d.values[path]; ok && path != "" {
+		return v
+	}
 	for p := path; p != ""; p = parent(p) {
-		if v, ok := d.values[p]; ok && p == path {
-			at = v
-			break
-		}
 		if k, ok := d.keys[p]; ok {
-			at = k
-			break
+			return k
 		}
 	}
-	d.report(at, path, message, hint)
+	return spot{1, 1}
 }
 
 // silent tells whether path, or what holds it, has already failed.
@@ -204,16 +218,27 @@ func (d *document) mask(at spot) {
 	}
 }
 
-// errors returns what was found, in the order of lines, each thing once.
-func (d *document) errors() Errors {
-	slices.SortStableFunc(d.found, func(a, b Error) int {
+// errors returns what was found to be wrong, in the order of lines, each thing once.
+func (d *document) errors() Errors { return d.sorted(d.found) }
+
+// warnings returns what is doubtful, in the order of lines, each thing once.
+func (d *document) warnings() []Warning {
+	var all []Warning
+	for _, doubt := range d.sorted(d.doubts) {
+		all = append(all, Warning(doubt))
+	}
+	return all
+}
+
+func (d *document) sorted(findings []Error) []Error {
+	slices.SortStableFunc(findings, func(a, b Error) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	errs := Errors(slices.Compact(d.found))
-	for i := range errs {
-		errs[i].Excerpt = printable(d.excerpt(errs[i].Line))
+	findings = slices.Compact(findings)
+	for i := range findings {
+		findings[i].Excerpt = printable(d.excerpt(findings[i].Line))
 	}
-	return errs
+	return findings
 }
 
 func (d *document) excerpt(line int) string {

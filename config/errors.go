@@ -23,9 +23,18 @@ type Error struct {
 //	   12 |   policy: ringo
 //	      |           ^
 //	   known: consistent
-func (e Error) Error() string {
+func (e Error) Error() string { return e.text("") }
+
+// A Warning is something that works and that an operator should know.
+type Warning Error
+
+// String returns the message in several lines, as an Error has it, with "warning:"
+// behind the place.
+func (w Warning) String() string { return Error(w).text("warning: ") }
+
+func (e Error) text(kind string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s:%d:%d: ", e.File, e.Line, e.Column)
+	fmt.Fprintf(&b, "%s:%d:%d: %s", e.File, e.Line, e.Column, kind)
 	if e.Key != "" {
 		b.WriteString(e.Key + ": ")
 	}

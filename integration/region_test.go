@@ -332,7 +332,7 @@ func (lb *balancer) call(method, path string, in, out any) error {
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+lb.admin+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, "https://"+lb.admin+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

@@ -134,7 +134,7 @@ func logs(t *testing.T, id string) []byte {
 // page returns what the admin endpoint shows at path.
 func (lb *balancer) page(t *testing.T, path string) []byte {
 	t.Helper()
-	req, err := http.NewRequestWithContext(context.Background(), "GET", "http://"+lb.admin+path, nil)
+	req, err := http.NewRequestWithContext(context.Background(), "GET", "https://"+lb.admin+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

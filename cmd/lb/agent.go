@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"sync"
 
@@ -15,6 +14,7 @@ import (
 	"tokenring/config"
 	"tokenring/demo"
 	"tokenring/pool"
+	"tokenring/statefile"
 )
 
 type agentCmd struct {
@@ -56,6 +56,9 @@ func (a *agentCmd) Run(ctx context.Context, s *streams) error {
 	ctx, done := untilTold(ctx, logHaste(log))
 	defer done()
 	log.Info().Str("version", version()).Str("name", a.Name).Str("address", a.Address).Strs("join", a.Join).Msg("starting")
+	if mode, exposed := statefile.Exposed(a.SecretFile); exposed {
+		log.Warn().Str("file", a.SecretFile).Stringer("mode", mode).Msg("everybody on this machine may use the pool's secret; take that right away with chmod o-rwx")
+	}
 	cfg := pool.AgentConfig{
 		Name: a.Name, ID: a.ID, Address: a.Address, Weight: &a.Weight, Zone: a.Zone, Version: version(),
 		Bind: a.Bind, Advertise: a.Advertise, Join: a.Join, SecretFile: a.SecretFile, Label: a.Label,
@@ -124,8 +127,8 @@ func (a *agentCmd) check() error {
 	if err := pool.CheckName(a.Name); err != nil {
 		return fmt.Errorf("--name: %w", err)
 	}
-	if _, err := os.Stat(a.SecretFile); err != nil {
-		return fmt.Errorf("--secret-file: %w; make one with: head -c 32 /dev/urandom | base64 > %s", err, a.SecretFile)
+	if _, err := pool.ReadSecret(a.SecretFile); err != nil {
+		return fmt.Errorf("--secret-file: %w > %s", err, a.SecretFile)
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"tokenring/config"
 )
@@ -19,7 +21,9 @@ type checkCmd struct {
 func (checkCmd) Help() string {
 	return `Reads the file as "lb run" would, with the certificates and secrets that it
 names, and starts nothing. Every mistake is shown with its line. Exits with 0
-if the file is right, and with 2 if it isn't.
+if the file is right, and with 2 if it isn't. What works and may become a
+trouble, such as a certificate that expires soon, is shown as a warning on
+standard error, and doesn't change the exit code.
 
 With --answers it then sends each host that the file lists a GET for the path of
 the checks, for / and for each --path, reads the answers as a balancer does, and
@@ -34,8 +38,14 @@ func (c *checkCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return usageError{err}
 	}
+	for _, w := range cfg.Warnings() {
+		fmt.Fprintln(s.err, w)
+	}
 	fmt.Fprintf(s.out, "%s: ok: balancer %s, %d listener(s), %d host(s) listed, gossip %s, policy %s\n",
 		c.Config, cfg.Name, len(cfg.Listen), len(cfg.Pool.Hosts), onOff(cfg.Pool.Bind != ""), cfg.Hash.Policy)
+	if _, err := os.Stat(cfg.StateDir); errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintf(s.out, "state_dir %s isn't there yet; lb run makes it\n", cfg.StateDir)
+	}
 	switch {
 	case c.Answers:
 		return c.askHosts(ctx, cfg, s.out)

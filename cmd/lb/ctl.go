@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,8 +17,9 @@ import (
 // ctlCmd is how operators see and steer a running balancer from a shell.
 type ctlCmd struct {
 	Config    string `short:"c" placeholder:"FILE" default:"lb.yaml" help:"The balancer's configuration file, which says where its admin endpoint and token are (default: lb.yaml)."`
-	Address   string `placeholder:"URL" help:"The admin endpoint, instead of the file's admin.address, such as http://10.0.0.2:7000."`
+	Address   string `placeholder:"URL" help:"The admin endpoint, instead of the file's admin.address, such as https://10.0.0.2:7000."`
 	TokenFile string `placeholder:"FILE" help:"What holds the admin token, instead of the file's admin.token_file."`
+	CA        string `name:"ca" placeholder:"FILE" help:"PEM file with the endpoint's certificate or its authority's, instead of the file's admin.tls.cert."`
 	Format    string `enum:"table,json" default:"table" help:"table, or json: the API's own answers."`
 
 	Status  ctlStatusCmd  `cmd:"" help:"Say how the balancer and its region are."`
@@ -34,7 +36,9 @@ type ctlCmd struct {
 // Help is the text that --help adds.
 func (ctlCmd) Help() string {
 	return `A client of the admin API. On the balancer's machine, -c lb.yaml is all that it
-needs; from elsewhere, --address and --token-file. For example:
+needs, and of it only admin and state_dir are read. From elsewhere, --address and
+--token-file, and --ca if the system doesn't trust the endpoint's certificate. On
+loopback any certificate will do. For example:
 
   lb ctl hosts
   lb ctl explain                  (reads tokens, one a line; arguments can be seen by others)
@@ -54,9 +58,9 @@ with 2 if the command line, the file or the token's file is wrong.`
 
 // operator returns a client of the balancer that c names.
 func (c *ctlCmd) operator() (*operator, error) {
-	address, file := c.Address, c.TokenFile
+	address, file, ca := c.Address, c.TokenFile, c.CA
 	if address == "" || file == "" {
-		cfg, err := config.Load(c.Config)
+		access, err := config.LoadAccess(c.Config)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil, usageError{fmt.Errorf("%w\nname the balancer's file with -c, or its endpoint with --address and --token-file", err)}
@@ -64,13 +68,11 @@ func (c *ctlCmd) operator() (*operator, error) {
 			return nil, usageError{fmt.Errorf("%w\na running balancer can be reached without its file: --address and --token-file", err)}
 		}
 		if address == "" {
-			address = reachable(cfg.Admin.Address)
+			address, ca = urlOf(access), cmp.Or(ca, access.Cert)
 		}
-		if file == "" {
-			file = cfg.Admin.TokenFileIn(cfg.StateDir)
-		}
+		file = cmp.Or(file, access.TokenFile)
 	}
-	base, err := baseURL(address)
+	base, err := baseURL(address, ca)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -78,7 +80,19 @@ func (c *ctlCmd) operator() (*operator, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	return newOperator(base, token, file), nil
+	trusted, err := newTrust(base, ca)
+	if err != nil && c.CA != "" {
+		return nil, usageError{fmt.Errorf("--ca: %w", err)}
+	}
+	return newOperator(base.String(), token, file, trusted), nil
+}
+
+// urlOf returns the URL of an endpoint on this machine.
+func urlOf(access *config.Access) string {
+	if access.Cert != "" {
+		return "https://" + reachable(access.Address)
+	}
+	return "http://" + reachable(access.Address)
 }
 
 // reachable returns where a listener on address can be reached from its own
@@ -98,20 +112,25 @@ func reachable(address string) string {
 	return net.JoinHostPort(strings.ReplaceAll(host, "%", "%25"), port)
 }
 
-// baseURL returns what the paths of the API are appended to.
-func baseURL(address string) (string, error) {
-	const want = "write it like http://10.0.0.2:7000 or 10.0.0.2:7000"
-	if !strings.Contains(address, "://") {
+// baseURL returns what the paths of the API are appended to. An address without a
+// scheme is one of TLS if a certificate has been named.
+func baseURL(address, ca string) (*url.URL, error) {
+	const want = "write it like https://10.0.0.2:7000 or 10.0.0.2:7000"
+	switch {
+	case strings.Contains(address, "://"):
+	case ca != "":
+		address = "https://" + address
+	default:
 		address = "http://" + address
 	}
-	u, err := url.Parse(address)
+	u, err := url.Parse(strings.TrimRight(address, "/"))
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return "", fmt.Errorf("--address: this is no address of an admin endpoint; %s", want)
+		return nil, fmt.Errorf("--address: this is no address of an admin endpoint; %s", want)
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return "", fmt.Errorf("--address: an address has no user, query or fragment, and the token belongs in --token-file; %s", want)
+		return nil, fmt.Errorf("--address: an address has no user, query or fragment, and the token belongs in --token-file; %s", want)
 	}
-	return strings.TrimRight(u.String(), "/"), nil
+	return u, nil
 }
 
 // readAdminToken reads the operators' token. Errors don't show what is in the

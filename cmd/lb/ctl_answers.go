@@ -57,6 +57,7 @@ type ctlAgreement struct {
 	FrozenSince   time.Time `json:"frozen_since"`
 	FrozenUntil   time.Time `json:"frozen_until"`
 	Alarm         string
+	Alarms        []string // of status: the ring's and all others
 	Agree         bool
 	DisagreeSince time.Time `json:"disagree_since"`
 	Peers         []ctlPeer

@@ -34,11 +34,15 @@ type operator struct {
 	client    *http.Client
 }
 
-// newOperator returns a client of the API at base. It follows no redirect and
-// uses no proxy: nobody else is to see the token.
-func newOperator(base, token, tokenFile string) *operator {
+// newOperator returns a client of the API at base, which it knows by trusted. It
+// follows no redirect and uses no proxy: nobody else is to see the token.
+func newOperator(base, token, tokenFile string, trusted *trust) *operator {
 	return &operator{base: base, token: token, tokenFile: tokenFile, client: &http.Client{
-		Transport:     &http.Transport{DialContext: (&net.Dialer{Timeout: dialTime}).DialContext, MaxIdleConnsPerHost: 1},
+		Transport: &http.Transport{
+			DialContext:         (&net.Dialer{Timeout: dialTime}).DialContext,
+			TLSClientConfig:     trusted.config(),
+			MaxIdleConnsPerHost: 1,
+		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
@@ -101,7 +105,12 @@ func (o *operator) unreached(err error, limit time.Duration) error {
 	}
 	const look = "is lb run running there, and is this its admin.address? Name another with --address"
 	var dial *net.OpError
+	var stranger untrusted
 	switch {
+	case errors.As(err, &stranger):
+		return fmt.Errorf("%s: %w; name the certificate, or the one of its authority, with --ca", o.base, stranger)
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return fmt.Errorf("%s speaks no TLS; write http://… with --address, and no --ca", o.base)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("nobody listens at %s; %s", o.base, look)
 	case errors.As(err, &dial) && dial.Op == "dial":
@@ -123,6 +132,8 @@ func (o *operator) judge(resp *http.Response, body []byte) error {
 			o.base, o.tokenFile)
 	case resp.StatusCode == http.StatusOK && isJSON:
 		return nil
+	case !isJSON && bytes.Contains(body, []byte("HTTP request to an HTTPS server")): // net/http's words
+		return fmt.Errorf("%s speaks TLS; write https://… with --address", o.base)
 	case !isJSON:
 		return fmt.Errorf("%s answers with %s, but not as an admin endpoint; is this the admin.address of a balancer?", o.base, resp.Status)
 	}

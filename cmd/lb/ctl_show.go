@@ -126,8 +126,12 @@ func (a ctlAgreement) write(w io.Writer) {
 		}
 		fmt.Fprintf(w, "frozen\tyes%s%s\n", since(a.FrozenSince), until)
 	}
-	if a.Alarm != "" {
-		fmt.Fprintf(w, "ALARM\t%s\n", a.Alarm)
+	alarms := a.Alarms
+	if len(alarms) == 0 && a.Alarm != "" {
+		alarms = []string{a.Alarm}
+	}
+	for _, alarm := range alarms {
+		fmt.Fprintf(w, "ALARM\t%s\n", alarm)
 	}
 }
 

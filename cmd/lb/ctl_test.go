@@ -24,7 +24,7 @@ import (
 // the admin endpoint is.
 func TestOperatorsCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "../../testdata/lb/ctl", UpdateScripts: *update, Setup: func(env *testscript.Env) error {
-		admin, stop, err := serveRegion(env.WorkDir)
+		admin, stop, err := serveRegion(env.WorkDir, "")
 		if err != nil {
 			return err
 		}
@@ -36,18 +36,18 @@ func TestOperatorsCommands(t *testing.T) {
 }
 
 // serveRegion runs a balancer with three hosts, whose files are in dir, until
-// stop.
-func serveRegion(dir string) (admin string, stop func(), err error) {
+// stop; more is for its section admin keys of its section admin.
+func serveRegion(dir, more string) (admin string, stop func(), err error) {
 	admin = loopback(freePort(0))
 	text := fmt.Sprintf(`
 name: lb-1
 listen: [{address: "127.0.0.1:0"}]
 health: {interval: 1s, timeout: 1s, rise: 1, fall: 5}
-admin: {address: %q, confirm_share: 0.2}
+admin: {address: %q, confirm_share: 0.2, %s}
 state_dir: state
 pool:
   hosts:
-`, admin)
+`, admin, more)
 	var hosts [3]*httptest.Server
 	for i := range hosts {
 		hosts[i] = httptest.NewServer(ideHost())
@@ -308,20 +308,25 @@ func TestAddressesOfAdminEndpoints(t *testing.T) {
 		"http://lb:7000?a=hidden": "belongs in --token-file",
 		"http://lb:70 00/hidden":  "no address of an admin endpoint",
 	} {
-		got, err := baseURL(address)
-		if err != nil {
+		got := ""
+		if u, err := baseURL(address, ""); err != nil {
 			got = err.Error()
+		} else {
+			got = u.String()
 		}
 		if !strings.Contains(got, want) || strings.Contains(got, "hidden") {
 			t.Errorf("%s: got %q, want %q", address, got, want)
 		}
+	}
+	if u, err := baseURL("10.0.0.2:7000", "ca.crt"); err != nil || u.String() != "https://10.0.0.2:7000" {
+		t.Errorf("with --ca: got %v, %v; want TLS", u, err)
 	}
 	for address, want := range map[string]string{
 		":7000": "127.0.0.1:7000", "0.0.0.0:7000": "127.0.0.1:7000", "[::]:7000": "[::1]:7000",
 		"10.0.0.2:7000": "10.0.0.2:7000", "lb.internal:7000": "lb.internal:7000", "[fe80::1%eth0]:7000": "[fe80::1%25eth0]:7000",
 	} {
 		got := reachable(address)
-		if _, err := baseURL(got); got != want || err != nil {
+		if _, err := baseURL(got, ""); got != want || err != nil {
 			t.Errorf("%s: reached at %s, want %s; %v", address, got, want, err)
 		}
 	}

@@ -40,6 +40,7 @@ type edge struct {
 	proxy    *proxy.Proxy
 	certs    *tlsterm.Source // nil without a TLS listener
 	admin    *admin.Server
+	adminTLS *tlsterm.Source // nil if the admin endpoint is in clear
 	adminLn  net.Listener
 	fronts   []front
 	stopping atomic.Bool
@@ -81,12 +82,17 @@ func newEdge(cfg *config.Config, log zerolog.Logger, accessOut io.Writer) (*edge
 }
 
 func (e *edge) buildCertificates() error {
-	if len(e.cfg.TLS.Certificates) == 0 && e.cfg.TLS.ACME == nil {
-		return nil
-	}
+	log := e.log.With().Str("part", "tls").Logger()
 	var err error
-	if e.certs, err = tlsterm.New(e.cfg.TLS, e.log.With().Str("part", "tls").Logger()); err != nil {
-		return fmt.Errorf("tls: %w", err)
+	if len(e.cfg.TLS.Certificates) > 0 || e.cfg.TLS.ACME != nil {
+		if e.certs, err = tlsterm.New(e.cfg.TLS, log); err != nil {
+			return fmt.Errorf("tls: %w", err)
+		}
+	}
+	if pair := e.cfg.Admin.TLS; pair != nil {
+		if e.adminTLS, err = tlsterm.New(tlsterm.Config{Certificates: []tlsterm.Pair{*pair}}, log); err != nil {
+			return fmt.Errorf("admin.tls: %w", err)
+		}
 	}
 	return nil
 }
@@ -166,10 +172,14 @@ func (e *edge) buildAdmin() error {
 		Version:      version(),
 		Address:      e.cfg.Admin.Address,
 		ConfirmShare: *e.cfg.Admin.ConfirmShare,
+		TLS:          e.adminTLS,
 		Certificates: e.expiries,
 		Ready:        e.ready,
 		Logger:       e.log.With().Str("part", "admin").Logger(),
 	})
+	if err == nil {
+		e.metrics.MustRegister(e.admin.Collectors()...)
+	}
 	return err
 }
 
@@ -262,6 +272,9 @@ func (e *edge) backParts() map[string]func(context.Context) error {
 	if e.certs != nil {
 		parts["tls"] = e.keepCertificates
 	}
+	if e.adminTLS != nil {
+		parts["admin's certificate"] = e.adminTLS.Run
+	}
 	return parts
 }
 
@@ -343,11 +356,14 @@ func (e *edge) checked(name string, s health.Status) {
 	e.pool.Hear(name, pool.CheckResult{Address: s.Address, Verdict: verdict, Error: s.Error, At: s.At})
 }
 
-func (e *edge) expiries() []tlsterm.Expiry {
-	if e.certs == nil {
-		return nil
+// expiries lists the clients' certificates, and the admin endpoint's.
+func (e *edge) expiries() (all []tlsterm.Expiry) {
+	for _, source := range []*tlsterm.Source{e.certs, e.adminTLS} {
+		if source != nil {
+			all = append(all, source.Expiries()...)
+		}
 	}
-	return e.certs.Expiries()
+	return all
 }
 
 // ready says why this balancer shouldn't be given clients, nil if it should.

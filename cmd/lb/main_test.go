@@ -63,7 +63,7 @@ func TestExitCodesTellUsageFromFailure(t *testing.T) {
 		}, exitUsage},
 		{"agent with a secret that none is", []string{
 			"agent", "--name=a", "--address=127.0.0.1:4000", "--bind=127.0.0.1:0", "--join=127.0.0.1:1", "--secret-file=" + bad,
-		}, exitFailed},
+		}, exitUsage},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := runProgram(t.Context(), t, tt.args...)

@@ -37,6 +37,7 @@ func (c *runCmd) Run(ctx context.Context, s *streams) error {
 	ctx, done := untilTold(ctx, logHaste(log))
 	defer done()
 	logStart(log, c.Config, cfg)
+	logWarnings(cfg, log)
 	e, err := newEdge(cfg, log, s.out)
 	if err != nil {
 		return err
@@ -48,6 +49,13 @@ func (c *runCmd) Run(ctx context.Context, s *streams) error {
 	defer heap.Wait()
 	defer stop()
 	return e.Run(ctx)
+}
+
+// logWarnings says once what lb check warns of.
+func logWarnings(cfg *config.Config, log zerolog.Logger) {
+	for _, w := range cfg.Warnings() {
+		log.Warn().Str("file", w.File).Int("line", w.Line).Str("key", w.Key).Str("warning", w.Message).Str("remedy", w.Hint).Msg("configuration warning")
+	}
 }
 
 // ignoreHangup keeps SIGHUP, which operators send to have a configuration read

@@ -1,0 +1,87 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// keysWarned loads lb.yaml in dir, which must be accepted, and returns the keys
+// that there are warnings about, in order.
+func keysWarned(t *testing.T, dir, text string) string {
+	t.Helper()
+	put(t, dir, "lb.yaml", []byte(text))
+	if strings.Contains(text, "seed") {
+		if err := os.Chmod(filepath.Join(dir, "lb.yaml"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg, err := Load(filepath.Join(dir, "lb.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for _, w := range cfg.Warnings() {
+		keys = append(keys, w.Key)
+	}
+	return strings.Join(keys, " ")
+}
+
+const quiet = `listen: [{address: "127.0.0.1:80"}]
+pool: {hosts: [{name: ide-1, address: "10.0.0.11:4000"}]}
+state_dir: state
+`
+
+// TestSecretsThatLBHasMadeAreLookedAtToo: somebody may have opened them since.
+func TestSecretsThatLBHasMadeAreLookedAtToo(t *testing.T) {
+	for name, want := range map[string]string{"admin.token": "state_dir", "digest.key": "state_dir", "affinity.key": "state_dir", "decisions.json": ""} {
+		dir := folder(t)
+		file := filepath.Join(dir, "state", name)
+		if err := errors.Join(os.Mkdir(filepath.Dir(file), 0o700), os.WriteFile(file, nil, 0o600), os.Chmod(file, 0o604)); err != nil {
+			t.Fatal(err)
+		}
+		if got := keysWarned(t, dir, quiet); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestASeedInAFileThatOthersCanReadIsWarnedOf(t *testing.T) {
+	if got := keysWarned(t, folder(t), quiet+`hash: {seed: "a seed of 16 bytes"}`); got != "hash.seed" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestACacheOfKeysThatOthersMayEnterIsWarnedOf(t *testing.T) {
+	dir := folder(t)
+	if err := os.Mkdir(filepath.Join(dir, "acme"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	acme := `tls: {acme: {domains: [ide.example.com], directory: "https://acme.example.com/dir", cache: acme}}`
+	if got := keysWarned(t, dir, quiet+acme); got != "tls.acme.cache" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestManyHostsAreWarnedOfWithThePolicyThatMindsThem(t *testing.T) {
+	for _, row := range []struct {
+		hosts  int
+		policy string
+		want   string
+	}{
+		{150, "consistent", ""},
+		{151, "consistent", "pool.hosts"},
+		{151, "rendezvous", ""},
+	} {
+		text := "listen: [{address: \"127.0.0.1:80\"}]\nstate_dir: state\nhash: {policy: " + row.policy + "}\npool:\n  hosts:\n"
+		for i := range row.hosts {
+			text += fmt.Sprintf("    - {name: ide-%d, address: \"10.0.1.%d:4000\"}\n", i, i)
+		}
+		if got := keysWarned(t, folder(t), text); got != row.want {
+			t.Errorf("%d hosts, %s: got %q, want %q", row.hosts, row.policy, got, row.want)
+		}
+	}
+}
