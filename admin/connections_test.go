@@ -137,6 +137,7 @@ func TestSilentConnectionsOfManySourcesKeepNobodyOut(t *testing.T) {
 			for i := range maxConns + 10 {
 				ln.dial(fmt.Sprintf("10.0.%d.%d", i/250, i%250))
 			}
+			synctest.Wait()
 			if got := len(s.conns.all); got != maxConns {
 				t.Errorf("there are %d connections, want %d", got, maxConns)
 			}
