@@ -121,6 +121,23 @@ func TestManySourcesOfWrongTokensCostLittle(t *testing.T) {
 	})
 }
 
+// Whoever can connect can fail to, as often as he likes.
+func TestFailedConnectionsDontFloodTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		c := newComplaints(zerolog.New(&log))
+		for range 1000 {
+			fmt.Fprintln(c, "http: TLS handshake error from 10.0.0.7:1: EOF")
+		}
+		if got := strings.Count(log.String(), "\n"); got != logBurst {
+			t.Errorf("%d lines, want %d", got, logBurst)
+		}
+		if !strings.Contains(log.String(), `{"level":"warn","error":"http: TLS handshake error from 10.0.0.7:1: EOF"`) {
+			t.Errorf("got %s", &log)
+		}
+	})
+}
+
 func TestWhatCountsAsOneSource(t *testing.T) {
 	for remote, want := range map[string]string{
 		"10.0.0.7:1111":                 "10.0.0.7/32",

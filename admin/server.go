@@ -104,7 +104,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		MaxHeaderBytes:    maxHead,
 		BaseContext:       func(net.Listener) context.Context { return ctx }, // ends event streams
 		ConnState:         s.conns.changed,
-		ErrorLog:          stdlog.New(s.deps.Logger, "", 0),
+		ErrorLog:          stdlog.New(newComplaints(s.deps.Logger), "", 0),
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(bounded) }()

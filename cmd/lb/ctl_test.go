@@ -263,12 +263,12 @@ func TestTablesShowWhatOthersAddToTheAPI(t *testing.T) {
 		"GET /v1/ring": `{"policy":"consistent","slow_start_seconds":30,"bounded_load":1.25,"agree":false,"disagree_since":"2026-03-01T12:00:00Z","rebuilding":true,` +
 			`"frozen":true,"alarm":"look at it","peers":[{"name":"lb-2","alive":true,"ring_digest":"abc"},{"name":"lb-3"}]}`,
 		"GET /v1/status": `{"name":"lb-1","ready":false,"not_ready":"stopping","frozen":true,"frozen_since":"2026-03-01T12:00:00Z","frozen_until":"2026-03-01T12:02:00Z",` +
-			`"certificates":[{"names":["a","b"],"problem":"expired"}]}`,
+			`"alarm":"look at it","alarms":["look at it","certificate a: it expires"],"certificates":[{"names":["a","b"],"problem":"expired"}]}`,
 	})
 	for command, parts := range map[string][]string{
 		"hosts":  {"weight by eva: more disks (its own is 1)", "warming up: 40.0 % of its keys, all by 2026-03-01 12:00:30 UTC", "full"},
 		"ring":   {"slow start    30s", "bounded load  1.25", "not all balancers have it since 2026-03-01 12:00:00 UTC", "of another mind", "lost", "is being built", "ALARM", "look at it", "frozen"},
-		"status": {"takes no traffic: stopping", "a b: none yet; expired", "no other balancers are known", "yes since 2026-03-01 12:00:00 UTC, until 2026-03-01 12:02:00 UTC at the latest"},
+		"status": {"takes no traffic: stopping", "a b: none yet; expired", "no other balancers are known", "yes since 2026-03-01 12:00:00 UTC, until 2026-03-01 12:02:00 UTC at the latest", "ALARM        look at it\nALARM        certificate a: it expires\n"},
 	} {
 		got := f.ctl(t, command)
 		for _, part := range parts {
