@@ -3,15 +3,18 @@
 IMAGE  ?= tokenring/lb:integration
 TOOLS  := bin/tools
 BENCH  ?= # such as --smoke or --rounds 9
-STATIC := CGO_ENABLED=0 go build -trimpath
+VERSION ?= # such as v1.2.3, for lb version to say
+# The same commit and toolchain give the same bytes, wherever the repository is.
+RELEASE := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -buildid= $(if $(VERSION),-X main.stamped=$(strip $(VERSION)))'
 
-.PHONY: help build test race lint fuzz acme h2spec hashing browser integration ci demo bench image
+.PHONY: help build test race lint fuzz acme h2spec hashing browser integration ci demo bench image release
 
 help: ## Say what there is to do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-build: ## Build bin/lb
-	$(STATIC) -o bin/lb ./cmd/lb
+build: ## Build bin/lb, as it is released: static, stripped and reproducible
+	mkdir -p bin/state
+	$(RELEASE) -o bin/lb ./cmd/lb
 
 test: ## Run the tests, which need neither network nor containers
 	go test ./...
@@ -37,10 +40,11 @@ hashing: ## Compare the policy haproxy with the haproxy that is installed
 browser: ## Look at the demo's page and the dashboard with Chromium
 	cd browser && go test ./...
 
-image: ## Build the container image from the static binary
-	mkdir -p bin/image/state
-	$(STATIC) -o bin/image/lb ./cmd/lb
-	docker build -t $(IMAGE) -f Dockerfile bin/image
+image: build ## Build the container image from the binary
+	docker build -t $(IMAGE) .
+
+release: ## Check that a release is reproducible, and has its licences and an image
+	.ci/release
 
 integration: ## Run the tests that drive two balancers and four hosts in containers
 	integration/run
