@@ -25,6 +25,7 @@ import (
 // A Guard isn't safe for concurrent use.
 type Guard struct {
 	purse
+	last    uint32    // the highest stream that the client has opened
 	preface int       // bytes of the connection preface that have passed
 	head    frameHead // of the frame under way
 	have    int       // bytes of head
@@ -42,6 +43,7 @@ type frameHead [9]byte
 
 func (h *frameHead) length() int        { return int(h[0])<<16 | int(h[1])<<8 | int(h[2]) }
 func (h *frameHead) kind() byte         { return h[3] }
+func (h *frameHead) stream() uint32     { return binary.BigEndian.Uint32(h[5:]) &^ (1 << 31) }
 func (h *frameHead) has(flag byte) bool { return h[4]&flag != 0 }
 
 // Frame types (RFC 9113 §6) and their flags.
@@ -116,6 +118,21 @@ func (g *Guard) Pass(b []byte, now float64) ([]byte, error) {
 	return g.out, nil
 }
 
+// Begun tells whether the connection preface has passed.
+func (g *Guard) Begun() bool { return g.preface == prefaceLength }
+
+// LastStream returns the number of the latest stream that the client has opened, 0
+// for none.
+func (g *Guard) LastStream() uint32 { return g.last }
+
+// GoAway returns a frame that announces the connection's end: all streams so far
+// have been served, and later ones won't be (RFC 9113 §6.8).
+func (g *Guard) GoAway() []byte {
+	frame := []byte{0, 0, 8, typeGoAway, 0, 0, 0, 0, 0}
+	frame = binary.BigEndian.AppendUint32(frame, g.last)
+	return binary.BigEndian.AppendUint32(frame, 0) // NO_ERROR
+}
+
 // Wrote takes note of n bytes that have gone to the client.
 func (g *Guard) Wrote(n int) { g.earned += float64(n) / bytesPerUpdate }
 
@@ -131,6 +148,9 @@ func (g *Guard) passHead(b []byte, now float64) (n int, err error) {
 		return n, nil
 	}
 	g.left = g.head.length()
+	if g.head.kind() == typeHeaders {
+		g.last = max(g.last, g.head.stream())
+	}
 	switch {
 	case g.head.kind() != typeSettings:
 		g.out = append(g.out, g.head[:]...)

@@ -31,8 +31,11 @@ type h2conn struct {
 
 	ready []byte // of what the guard has let pass; Read's own
 
-	mu    sync.Mutex
-	guard *http2.Guard
+	mu      sync.Mutex
+	guard   *http2.Guard
+	active  time.Time   // when a stream last began or ended
+	idle    *time.Timer // calls checkIdle
+	leaving bool        // nothing more goes to net/http
 }
 
 // Bounds of an HTTP/2 connection, which limit what one client makes us hold.
@@ -57,7 +60,6 @@ func (s *server) newH2() *h2server {
 		Handler:           http.HandlerFunc(serveStream),
 		ConnContext:       func(ctx context.Context, nc net.Conn) context.Context { return context.WithValue(ctx, h2Key{}, nc) },
 		ReadHeaderTimeout: cfg.Timeouts.Head,
-		IdleTimeout:       cfg.Timeouts.Idle,
 		MaxHeaderBytes:    cfg.Limits.head(),
 		ErrorLog:          log.New(io.Discard, "", 0), // it would tell of clients what the access log doesn't
 		Protocols:         protocols,
@@ -121,6 +123,8 @@ func (c *conn) becomeH2() {
 		Conn: c.nc, srv: c.srv, tcp: c.tcp, client: c.client, base: c.base, began: time.Now(), guard: http2.NewGuard(),
 	}
 	h.users.Store(1)
+	h.active = h.began
+	h.idle = time.AfterFunc(h.idlePeriod(), h.checkIdle)
 	c.srv.enter(h)
 	select {
 	case c.srv.h2.handed <- h:
@@ -133,11 +137,10 @@ func (c *conn) becomeH2() {
 func (h *h2conn) Read(p []byte) (int, error) {
 	for len(h.ready) == 0 {
 		n, err := h.Conn.Read(p)
-		if n > 0 {
-			h.mu.Lock()
-			h.ready, err = h.guard.Pass(p[:n], h.now())
-			h.mu.Unlock()
-			h.denied(err)
+		if leaving, guardErr := h.pass(p[:n]); leaving {
+			return h.drain()
+		} else if n > 0 {
+			err = guardErr
 		}
 		if err != nil {
 			if timedOut(err) { // net/http gives reads a deadline only until the preface is there
@@ -149,6 +152,22 @@ func (h *h2conn) Read(p []byte) (int, error) {
 	n := copy(p, h.ready)
 	h.ready = h.ready[n:]
 	return n, nil
+}
+
+// pass has the guard look at what has come.
+func (h *h2conn) pass(b []byte) (leaving bool, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.leaving {
+		return true, nil
+	}
+	last := h.guard.LastStream()
+	h.ready, err = h.guard.Pass(b, h.now())
+	if h.guard.LastStream() != last {
+		h.touch()
+	}
+	h.denied(err)
+	return false, err
 }
 
 // Write implements net.Conn.
@@ -187,6 +206,10 @@ func (h *h2conn) now() float64 { return time.Since(h.began).Seconds() }
 func (h *h2conn) Close() error {
 	err := error(nil)
 	h.closing.Do(func() {
+		h.mu.Lock()
+		h.leaving = true
+		h.idle.Stop()
+		h.mu.Unlock()
 		err = h.Conn.Close()
 		h.release()
 	})
@@ -204,6 +227,14 @@ func (h *h2conn) retain() bool {
 			return true
 		}
 	}
+}
+
+// finished ends the count of a stream.
+func (h *h2conn) finished() {
+	h.mu.Lock()
+	h.touch()
+	h.mu.Unlock()
+	h.release()
 }
 
 func (h *h2conn) release() {

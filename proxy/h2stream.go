@@ -29,8 +29,9 @@ type stream struct {
 	in   *http1.Reader // of the head as HTTP/1.1
 	up   streamBody
 
-	readBy, writeBy deadline
-	broken          bool // the client must not take what it has for the whole
+	readBy, writeBy  deadline
+	reading, writing streamDeadline // what they set
+	broken           bool           // the client must not take what it has for the whole
 }
 
 // serveStream is the handler of all streams.
@@ -39,9 +40,12 @@ func serveStream(w http.ResponseWriter, r *http.Request) {
 	if !h.retain() {
 		return
 	}
-	defer h.release()
+	defer h.finished()
 	s := &stream{conn: h, w: w, ctl: http.NewResponseController(w), r: r}
-	s.readBy, s.writeBy = deadline{set: s.ctl.SetReadDeadline}, deadline{set: s.ctl.SetWriteDeadline}
+	s.reading.expire, s.writing.expire = s.stopReading, s.stopWriting
+	s.readBy, s.writeBy = deadline{set: s.reading.set}, deadline{set: s.writing.set}
+	defer s.reading.stop()
+	defer s.writing.stop()
 	s.x.srv, s.x.client, s.x.side = h.srv, &h.client, s
 	s.serve()
 	if s.broken {
@@ -131,6 +135,7 @@ func (s *stream) checkEmpty() error {
 
 func (s *stream) readWithin(d time.Duration) { s.readBy.within(d) }
 func (s *stream) stopReading()               { _ = s.ctl.SetReadDeadline(time.Unix(1, 0)) }
+func (s *stream) stopWriting()               { _ = s.ctl.SetWriteDeadline(time.Unix(1, 0)) }
 
 // early is true of a body that the host hears of when all of it is there. Of any
 // other it hears at once, because the client may want its answer's head first.
