@@ -157,8 +157,20 @@ func takeHashType(t *translation, d *directive) {
 	}
 	r.avalanche = r.avalanche || d.word(3) == "avalanche"
 	t.plan.ring = r
-	d.note(Took, fmt.Sprintf("hash.haproxy: type %s, function %s, avalanche %t", r.kind, r.function, r.avalanche))
-	if r.kind == "consistent" {
+}
+
+// noteRing says what became of the hash-type line, once it is known whether there
+// is a ring.
+func (t *translation) noteRing() {
+	d, r := t.backend.last("hash-type"), t.plan.ring
+	switch {
+	case d == nil || d.no || d.variable() != "":
+	case t.plan.policy != "haproxy":
+		d.note(LeftOut, "HAProxy has no ring without a key, so that there is none to keep")
+	default:
+		d.note(Took, fmt.Sprintf("hash.haproxy: type %s, function %s, avalanche %t", r.kind, r.function, r.avalanche))
+	}
+	if t.plan.policy == "haproxy" && r.kind == "consistent" {
 		d.note(Changed, "HAProxy 3.0.0 to 3.2.6 places hosts by another rule, by mistake: coming from one of them, add hash_key: id-3.0 to hash.haproxy")
 	}
 }
@@ -211,6 +223,7 @@ func (t *translation) finishHash() {
 		t.withoutBalance()
 	}
 	if p.policy == "consistent" {
+		t.noteRing()
 		return
 	}
 	p.policy = "haproxy"
@@ -218,6 +231,7 @@ func (t *translation) finishHash() {
 		p.ring = ring{kind: "map-based", function: "sdbm"}
 		t.backend.head.note(Took, "there is no hash-type line, and that means map-based: hash.haproxy says so")
 	}
+	t.noteRing()
 	if p.ring.kind == "map-based" {
 		t.renumber()
 	}

@@ -55,6 +55,9 @@ func common(all []*server, to *setting, key, usual string, of func(*server) said
 		one := of(s)
 		switch value := cmp.Or(one.value, usual); {
 		case value != most:
+			if to.value == "" {
+				to.value = most
+			}
 			cmp.Or(one.by, s.directive).note(Changed, fmt.Sprintf("%s: %s as with most servers, not %s: there is one value for all here", key, most, value))
 		case one.by != nil:
 			to.set(one.by, key, value, "")

@@ -30,14 +30,94 @@ backend ide
 // sections are the places of lines in edge, by number.
 var sections = map[string]int{"global": 0, "defaults": 1, "frontend": 2, "backend": 3, "server": 4}
 
-// lines are what TestLines puts in, and what becomes of it.
-var lines = []struct {
+// A lineRow is a line that TestLines puts in, and what becomes of it.
+type lineRow struct {
 	section, line string
 	verdict       haproxycfg.Verdict
 	note, yaml    string
-}{
+}
+
+// cfg returns the edge with the line in it.
+func (row lineRow) cfg() string {
+	fill := make([]any, len(sections))
+	for i := range fill {
+		fill[i] = ""
+	}
+	fill[sections[row.section]] = row.line
+	return fmt.Sprintf(edge, fill...)
+}
+
+// lineFiles are those that the lines name.
+var lineFiles = fstest.MapFS{
+	"etc/list":    {Data: []byte("# all of them\n/etc/a.pem [alpn h2] a.example.com\n\n/etc/b.pem !x\n")},
+	"etc/mutual":  {Data: []byte("/etc/a.pem [alpn h2 ca-file /etc/ca.pem verify required] a.example.com\n")},
+	"etc/newer":   {Data: []byte("/etc/a.pem [ssl-min-ver TLSv1.3]\n")},
+	"etc/odd":     {Data: []byte("/etc/a.pem [odd x verify none]\n")},
+	"etc/a.pem":   {Data: []byte("-----BEGIN PRIVATE KEY-----")},
+	"etc/b.pem":   {Data: []byte("-----BEGIN CERTIFICATE-----")},
+	"etc/d/x.pem": {Data: []byte("-----BEGIN PRIVATE KEY-----")},
+	"etc/d/y.key": {Data: []byte("-----BEGIN PRIVATE KEY-----")},
+}
+
+var lines = []lineRow{
 	{"backend", "balance source", haproxycfg.Moves, "each client moves once", "  key: [source]"},
 	{"backend", "balance uri whole", haproxycfg.Moves, "uri can't be a key", "  key: [{query: token}]"},
+	{"backend", "balance roundrobin\nhash-type consistent", haproxycfg.LeftOut, "no ring without a key", "  policy: consistent"},
+	{"backend", "stick on src", haproxycfg.Moves, "write source as the first item of hash.key", "  key: [{query: token}]"},
+	{"backend", "stick on url_param(token)", haproxycfg.Moves, "a user's requests stay together", ""},
+	{"backend", "stick on cookie(sid)", haproxycfg.Moves, "write affinity: {cookie: {}}", ""},
+	{"backend", "stick on path", haproxycfg.Moves, "don't come together again", ""},
+	{"backend", "stick on req.hdr(X-User),lower", haproxycfg.Moves, "don't come together again", ""},
+	{"backend", "stick store-response res.cook(sid)", haproxycfg.Moves, "can't remember which host", ""},
+	{"backend", "balance roundrobin\nstick on req.cook(sid)", haproxycfg.Moves, "together here as well", "  key: [{cookie: sid}]  # 14\n  policy: consistent"},
+	{"backend", "balance hash src", haproxycfg.Moves, "stay together", "  key: [source]"},
+	{"backend", "balance hash path", haproxycfg.Moves, "together here only if they have one token", ""},
+	{"backend", `balance url_param "${PARAM}"`, haproxycfg.Moves, "hash.key: fill in what ${PARAM}", `  key: [{query: "${PARAM}"}]` + "  # 13\n  policy: haproxy"},
+	{"backend", `balance "hdr($NAME)"`, haproxycfg.Moves, "fill in what $NAME", `  key: [{header: "${NAME}"}]`},
+	{"backend", `balance "$BALANCE"`, haproxycfg.Moves, "fill in what $BALANCE", `  key: ["${BALANCE}"]` + "  # 13\n  policy: haproxy"},
+	{"backend", `hash-type "$TYPE"`, haproxycfg.Moves, "hash.haproxy: fill in", `  haproxy: {type: "${TYPE}", function: sdbm, avalanche: false}`},
+	{"backend", `hash-type consistent "$FUNCTION"`, haproxycfg.Moves, "hash.haproxy: fill in", `{type: consistent, function: "${FUNCTION}"`},
+	{"backend", `hash-balance-factor "$FACTOR"`, haproxycfg.Decide, "hash.bounded_load: fill in", `  bounded_load: "${FACTOR}"`},
+	{"backend", `timeout tunnel "$TUNNEL"`, haproxycfg.Decide, "timeouts.tunnel: fill in", `  tunnel: "${TUNNEL}"  # 13`},
+	{"backend", `timeout check "$CHECK"`, haproxycfg.Decide, "health.timeout: fill in", `  timeout: "${CHECK}"`},
+	{"backend", `option httpchk GET "/$PATH_"`, haproxycfg.Decide, "the value of $PATH_", `  path: "/${PATH_}"`},
+	{"backend", `cookie "$COOKIE" insert`, haproxycfg.Moves, "HAProxy's values", `{name: "${COOKIE}"`},
+	{"backend", `default-server inter "$INTER" rise "$RISE" slowstart "$START"`, haproxycfg.Decide, "inter: fill in", `  interval: "${INTER}"`},
+	{"server", `check id "$ID"`, haproxycfg.Moves, "id: fill in", `{name: two, id: "${ID}"`},
+	{"server", `check weight "$WEIGHT"`, haproxycfg.Moves, "weight: fill in", `weight: "${WEIGHT}"}`},
+	{"server", "check odd id 9", haproxycfg.Unknown, "read from the next word", "{name: two, id: 9"},
+	{"frontend", `bind "$IP:443" ssl crt /etc/a.pem`, haproxycfg.Decide, "listen: fill in", `  - {address: "${IP}:443", tls: true}`},
+	{"frontend", `bind "127.0.0.1:$PORT"`, haproxycfg.Decide, "listen: fill in", `  - {address: "127.0.0.1:${PORT}"}`},
+	{"frontend", `bind 127.0.0.1:8443 ssl crt "/etc/$CERT"`, haproxycfg.Decide, "can't be looked at", `{cert: "/etc/${CERT}"`},
+	{"frontend", "bind 127.0.0.1:8443 odd ssl crt /etc/a.pem", haproxycfg.Unknown, "read from the next word", `  - {address: "127.0.0.1:8443", tls: true}`},
+	{"global", `maxconn "$MAX"`, haproxycfg.Decide, "limits.connections: fill in", `  connections: "${MAX}"`},
+	{"global", `tune.bufsize "$SIZE"`, haproxycfg.Decide, "limits.head: fill in", `  head: "${SIZE}"`},
+	{"frontend", "bind 127.0.0.1:8443 ssl crt /etc/a.pem alpn http/1.1", haproxycfg.Took, "listen: http2: false", "tls: true, http2: false}"},
+	{"frontend", "bind 127.0.0.1:8443 ssl crt /etc/a.pem alpn h2,http/1.1", haproxycfg.Took, "offered HTTP/2", "tls: true}"},
+	{"frontend", "bind 127.0.0.1:8443 ssl crt /etc/a.pem alpn h2", haproxycfg.Changed, "beside HTTP/2", "tls: true}"},
+	{"frontend", "bind 127.0.0.1:8443 ssl crt /etc/a.pem no-alpn", haproxycfg.Took, "listen: http2: false", "tls: true, http2: false}"},
+	{"frontend", "bind 127.0.0.1:8443 ssl crt /etc/a.pem", haproxycfg.Changed, "there is no alpn", "tls: true}"},
+	{"frontend", "bind 127.0.0.1:81 proto h2", haproxycfg.Stops, "over TLS only", ""},
+	{"frontend", "bind unix@/run/lb.sock", haproxycfg.Stops, "TCP addresses only", ""},
+	{"frontend", "bind quic4@:443 ssl crt /etc/a.pem alpn h3", haproxycfg.LeftOut, "fall back to TCP", `cert: "/etc/a.pem"`},
+	{"server", "check proto h1", haproxycfg.Took, "what lb speaks to hosts", ""},
+	{"server", "check proto h2", haproxycfg.Stops, "another protocol", ""},
+	{"backend", "option abortonclose", haproxycfg.Took, "half_close: abort, at 127.0.0.1:8080", `  - {address: "127.0.0.1:8080", half_close: abort}`},
+	{"backend", "no option abortonclose", haproxycfg.Took, "there as here", `  - {address: "127.0.0.1:8080"}`},
+	{"backend", "timeout tunnel 1d", haproxycfg.Changed, "that is long: a terminal whose client", "  tunnel: 24h"},
+	{"backend", "timeout tunnel 20s", haproxycfg.Changed, "that is short: a terminal that is quiet", "  tunnel: 20s"},
+	{"backend", "timeout server 1d", haproxycfg.Changed, "that is long: its users wait", "  response: 24h"},
+	{"backend", "timeout connect 5ms", haproxycfg.Changed, "that is short: a host that is only slow", "  connect: 5ms"},
+	{"backend", "srvtimeout 20000", haproxycfg.Took, "timeouts.response: 20s", "  response: 20s"},
+	{"backend", "http-request set-path /x", haproxycfg.Stops, "paths that clients send", ""},
+	{"backend", "option tcp-check\ntcp-check expect string +PONG", haproxycfg.Decide, "calls broken counts as up", ""},
+	{"frontend", `reqadd X-Forwarded-Proto:\ http`, haproxycfg.Changed, "by itself", ""},
+	{"frontend", `reqadd X-User:\ me`, haproxycfg.Stops, "hosts get what the client sent", ""},
+	{"frontend", "redirect prefix https://ide.example.com", haproxycfg.Changed, "to the host that the client has asked for", "redirect_https: true"},
+	{"frontend", "redirect scheme https if !{ path_beg /.well-known/acme-challenge/ }", haproxycfg.Stops, "challenges", "redirect_https: true"},
+	{"frontend", "acl acme path -m beg /.well-known/acme-challenge\nredirect scheme https unless acme or { ssl_fc }", haproxycfg.Stops, "challenges", "redirect_https: true"},
+	{"frontend", "redirect scheme https if !{ path_beg /.well-known/acme-challenge/ /up }", haproxycfg.Decide, "only under a condition", `  - {address: "127.0.0.1:8080"}`},
+	{"frontend", "redirect scheme https if !{ ssl_fc } or { path / }", haproxycfg.Decide, "only under a condition", `  - {address: "127.0.0.1:8080"}`},
 	{"backend", "balance leastconn", haproxycfg.Moves, "no ring to keep", "  policy: consistent"},
 	{"backend", "balance hash urlp(id),lower", haproxycfg.Moves, "this expression can't", ""},
 	{"backend", "balance hash req.hdr(X-User)", haproxycfg.Moves, "behind the last comma", "  key: [{header: X-User}]"},
@@ -205,6 +285,8 @@ var lines = []struct {
 	{"global", "tune.bufsize 32768", haproxycfg.Changed, "lb takes 32768 bytes", ""},
 	{"global", "tune.bufsize 65536", haproxycfg.Changed, "limits.head: 65536", "limits:\n  head: 65536  # 2\nadmin"},
 	{"global", "tune.http.maxhdr 256", haproxycfg.Changed, "limits.fields: 255", "  fields: 255  # 2"},
+	{"global", "tune.bufsize 131072", haproxycfg.Changed, "limits.response.head: 131072", "  response:\n    head: 131072  # 2\n"},
+	{"global", "tune.http.maxhdr 1001", haproxycfg.Changed, "limits.response.fields: 1000", "  response:\n    fields: 1000  # 2\n"},
 	{"global", "tune.http.maxhdr 5", haproxycfg.Changed, "limits.fields: 10", "  fields: 10  # 2"},
 	{"global", "tune.rcvbuf.client 5", haproxycfg.LeftOut, "HAProxy's inside", ""},
 	{"global", "maxconn 4000", haproxycfg.Changed, "limits.connections: 4000", "  connections: 4000  # 2"},
@@ -221,26 +303,10 @@ var lines = []struct {
 // TestLines puts lines into an edge, and wants the verdict and words in the note
 // of the last, and a line of lb.yaml if one is given.
 func TestLines(t *testing.T) {
-	files := fstest.MapFS{
-		"etc/list":    {Data: []byte("# all of them\n/etc/a.pem [alpn h2] a.example.com\n\n/etc/b.pem !x\n")},
-		"etc/mutual":  {Data: []byte("/etc/a.pem [alpn h2 ca-file /etc/ca.pem verify required] a.example.com\n")},
-		"etc/newer":   {Data: []byte("/etc/a.pem [ssl-min-ver TLSv1.3]\n")},
-		"etc/odd":     {Data: []byte("/etc/a.pem [odd x verify none]\n")},
-		"etc/a.pem":   {Data: []byte("-----BEGIN PRIVATE KEY-----")},
-		"etc/b.pem":   {Data: []byte("-----BEGIN CERTIFICATE-----")},
-		"etc/d/x.pem": {Data: []byte("-----BEGIN PRIVATE KEY-----")},
-		"etc/d/y.key": {Data: []byte("-----BEGIN PRIVATE KEY-----")},
-	}
 	for _, row := range lines {
 		t.Run(row.line, func(t *testing.T) {
-			fill := make([]any, len(sections))
-			for i := range fill {
-				fill[i] = ""
-			}
-			at := sections[row.section]
-			fill[at] = row.line
-			cfg := fmt.Sprintf(edge, fill...)
-			result, err := haproxycfg.Import("haproxy.cfg", []byte(cfg), haproxycfg.Options{Files: files})
+			cfg := row.cfg()
+			result, err := haproxycfg.Import("haproxy.cfg", []byte(cfg), haproxycfg.Options{Files: lineFiles})
 			if err != nil {
 				t.Fatal(err)
 			}

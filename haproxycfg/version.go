@@ -53,6 +53,9 @@ func (t *translation) finishTLS() {
 			t.plan.minTLS.ask(v.line, "tls.min_version", quote(v.oldest), v.line.variable())
 		case v.oldest == "":
 		case offered(v.oldest) != lowest:
+			if t.plan.minTLS.value == "" {
+				t.plan.minTLS.value = quote(lowest)
+			}
 			v.line.note(Decide, fmt.Sprintf("tls.min_version: %q, for another address allows that, and there is one value for all here: write \"1.3\" if clients that know nothing newer than 1.2 are to be refused everywhere", lowest))
 		case v.oldest == lowest:
 			t.plan.minTLS.set(v.line, "tls.min_version", quote(lowest), "")
