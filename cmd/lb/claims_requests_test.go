@@ -1,0 +1,274 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// claimPassesRequests: no rule of the file keeps a request from the hosts, answers
+// it, or changes its method, target or fields.
+func claimPassesRequests(t *testing.T) {
+	host := newRecorder(t, plainAnswer)
+	r := runLines(t, cfgLines{
+		front: `  acl office src 10.0.0.0/8
+  monitor-uri /up2
+  tcp-request connection reject if { src 127.0.0.0/8 }
+  filter spoe engine e config f
+  http-request deny if !office
+  http-request auth unless { http_auth(u) }
+  http-request use-service lua.metrics
+  http-request set-path /elsewhere
+  http-request set-query token=other
+  http-request set-method GET
+  http-request set-header X-User 10.9.9.9
+  http-request del-header X-Odd_Name
+  http-request wait-for-body time 5s
+  reqadd X-Added:\ yes
+  use_backend other if { path_beg /api }
+  redirect location /elsewhere if { path / }`,
+		back:    "  option http-restrict-req-hdr-names reject\n  http-send-name-header X-Server\n  use-server one if TRUE",
+		servers: host.one("one"),
+	})
+	for _, target := range []string{"/", "/up2", "/api/x", "/a/../b%2fc?x=1;y&token=T%41&z"} {
+		for _, method := range []string{"GET", "PATCH"} {
+			resp := r.raw(0, method+" "+target+" HTTP/1.1\r\nHost: ide.example.com\r\nX-User: me\r\nX-Odd_Name: a\r\nAuthorization: Basic eA==\r\nContent-Length: 0\r\n\r\n")
+			if resp.StatusCode != 200 {
+				t.Errorf("%s %s: got %s", method, target, resp.Status)
+			}
+			requests, _ := host.got()
+			last := requests[len(requests)-1]
+			for _, want := range []string{method + " " + target + " HTTP/1.1\r\n", "X-User: me\r\n", "X-Odd_Name: a\r\n", "Authorization: Basic eA==\r\n"} {
+				if !strings.Contains(last, want) {
+					t.Errorf("%s %s: the host got no %q:\n%s", method, target, want, last)
+				}
+			}
+			for _, not := range []string{"X-Added", "X-Server", "10.9.9.9"} {
+				if strings.Contains(last, not) {
+					t.Errorf("%s %s: the host got %s:\n%s", method, target, not, last)
+				}
+			}
+		}
+	}
+	streamsBodies(t, r, host)
+}
+
+// streamsBodies wants a host to see a request before its body has come.
+func streamsBodies(t *testing.T, r *imported, host *recorder) {
+	t.Helper()
+	conn, err := net.Dial("tcp", r.at[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "POST /streamed HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab"); err != nil {
+		t.Fatal(err)
+	}
+	r.wait("the host sees a request without its whole body", func() bool {
+		requests, _ := host.got()
+		return slices.ContainsFunc(requests, func(r string) bool { return strings.HasPrefix(r, "POST /streamed ") })
+	})
+}
+
+// claimPassesAnswers: no rule changes an answer or keeps it back; nothing is
+// compressed, and nothing kept.
+func claimPassesAnswers(t *testing.T) {
+	const secret = "HTTP/1.1 500 Odd\r\nServer: ide\r\nCache-Control: max-age=60\r\nX-Secret: s\r\nContent-Length: 2\r\n\r\nok"
+	host := newRecorder(t, secret)
+	r := runLines(t, cfgLines{
+		front: `  http-response deny if { status 500 }
+  http-response set-header Strict-Transport-Security max-age=9
+  http-response del-header X-Secret
+  http-response set-status 200
+  http-after-response del-header Server
+  rspadd X-Added:\ yes
+  compression algo gzip
+  http-request cache-use c
+  errorfile 503 /dev/null`,
+		servers: host.one("one"),
+	})
+	for range 2 {
+		resp := r.get("/cached", "Accept-Encoding: gzip\r\n")
+		h := resp.Header
+		if resp.StatusCode != 500 || h.Get("Server") != "ide" || h.Get("X-Secret") != "s" || h.Get("Strict-Transport-Security")+h.Get("X-Added")+h.Get("Content-Encoding") != "" {
+			t.Errorf("got %s %v", resp.Status, h)
+		}
+	}
+	if requests, _ := host.got(); len(requests) != 2 {
+		t.Errorf("the host got %d requests of 2", len(requests))
+	}
+	host.set("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + secret)
+	if resp := r.get("/hints", ""); resp.StatusCode != 103 || resp.Header.Get("Link") != "</a>" {
+		t.Errorf("got %s %v, want the 103 of the host", resp.Status, resp.Header)
+	}
+}
+
+// claimOwnFields: lb sets X-Forwarded-For, -Proto, -Host and X-Request-Id, and
+// drops what a client says there.
+func claimOwnFields(t *testing.T) {
+	host := newRecorder(t, plainAnswer)
+	r := runLines(t, cfgLines{
+		front:   "  http-request set-header X-Forwarded-Proto https\n  no option forwardfor\n  unique-id-header X-Unique\n  option forwarded\n  option originalto",
+		servers: host.one("one"),
+	})
+	r.get("/", "X-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nX-Request-Id: mine\r\nForwarded: for=9.9.9.9\r\n")
+	requests, _ := host.got()
+	for _, want := range []string{"X-Forwarded-For: 127.0.0.1\r\n", "X-Forwarded-Proto: http\r\n", "X-Forwarded-Host: ide.example.com\r\n", "X-Request-Id: "} {
+		if !strings.Contains(strings.ToLower(requests[0]), strings.ToLower(want)) {
+			t.Errorf("the host got no %q:\n%s", want, requests[0])
+		}
+	}
+	for _, not := range []string{"9.9.9.9", "evil", "mine", "X-Unique", "X-Original-To"} {
+		if strings.Contains(requests[0], not) {
+			t.Errorf("the host got %s:\n%s", not, requests[0])
+		}
+	}
+}
+
+// claimPlainHosts: whatever the server line says, hosts get HTTP/1.1 in clear,
+// without a PROXY line.
+func claimPlainHosts(t *testing.T) {
+	host := newRecorder(t, plainAnswer)
+	line := strings.TrimSpace(host.one("one")) + " check-ssl ssl verify none send-proxy-v2 proto h2 source 127.0.0.9 maxconn 1 redir http://other"
+	r := runLines(t, cfgLines{back: "  use-fcgi-app php", servers: "  " + line})
+	for _, target := range []string{"/a", "/b"} {
+		if resp := r.get(target, ""); resp.StatusCode != 200 {
+			t.Errorf("got %s", resp.Status)
+		}
+	}
+	requests, _ := host.got()
+	if len(requests) != 2 || !strings.HasPrefix(requests[0], "GET /a HTTP/1.1\r\n") {
+		t.Errorf("the host got %q", requests)
+	}
+}
+
+// claimStrict: what can be read in two ways is refused.
+func claimStrict(t *testing.T) {
+	host := newRecorder(t, plainAnswer)
+	r := runLines(t, cfgLines{front: "  option accept-invalid-http-request", servers: host.one("one")})
+	for _, text := range []string{
+		"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	} {
+		if resp := r.raw(0, text); resp.StatusCode != 400 {
+			t.Errorf("%q: got %s, want 400", text, resp.Status)
+		}
+	}
+	if requests, _ := host.got(); len(requests) != 0 {
+		t.Errorf("the host got %q", requests)
+	}
+	host.set("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok")
+	if resp := r.get("/", ""); resp.StatusCode != 502 {
+		t.Errorf("an answer with two lengths: got %s, want 502", resp.Status)
+	}
+}
+
+// claimKeepsConnections: option httpclose and its like close nothing.
+func claimKeepsConnections(t *testing.T) {
+	r := runLines(t, cfgLines{defaults: "  option httpclose", servers: hostsNamed(t, "one")})
+	conn, err := net.Dial("tcp", r.at[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for range 3 {
+		resp := r.answer(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		if resp.StatusCode != 200 || resp.Close {
+			t.Errorf("got %s, close: %t", resp.Status, resp.Close)
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// claimTimeouts: a host that is silent ends with timeouts.response, a client with
+// timeouts.head, a connection between two requests with timeouts.idle.
+func claimTimeouts(t *testing.T) {
+	silent := newRecorder(t, plainAnswer)
+	r := runLines(t, cfgLines{
+		defaults: "  timeout http-request 300ms\n  timeout http-keep-alive 300ms",
+		back:     "  timeout server 200ms\n  timeout connect 500ms\n  timeout queue 9s\n  timeout client-fin 9s",
+		servers:  silent.one("one"),
+	})
+	if conn, err := net.Dial("tcp", r.at[0]); err != nil {
+		t.Fatal(err)
+	} else {
+		defer conn.Close()
+		r.answer(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		r.closes(conn, "it is idle")
+	}
+	silent.set("HTTP/1.1 100 Continue\r\n\r\n") // and nothing then
+	if resp := r.get("/", ""); resp.StatusCode != 504 {
+		t.Errorf("a silent host: got %s, want 504", resp.Status)
+	}
+	if conn, err := net.Dial("tcp", r.at[0]); err != nil {
+		t.Fatal(err)
+	} else {
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "GET / HT"); err != nil {
+			t.Fatal(err)
+		}
+		r.closes(conn, "its head doesn't end")
+	}
+}
+
+// closes wants the balancer to end the connection, perhaps after an answer.
+func (r *imported) closes(conn net.Conn, because string) {
+	r.t.Helper()
+	if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		r.t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, conn); err != nil && strings.Contains(err.Error(), "timeout") {
+		r.t.Errorf("the connection isn't closed although %s", because)
+	}
+}
+
+// claimHalfClose: a client that has ended its direction of a plain connection is
+// served, unless the file has option abortonclose.
+func claimHalfClose(t *testing.T) {
+	for option, served := range map[string]bool{"  option abortonclose": false, "  no option abortonclose": true, "": true} {
+		r := runLines(t, cfgLines{back: option, servers: slowHost(t)})
+		conn, err := net.Dial("tcp", r.at[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if got := err == nil && resp.StatusCode == 200; got != served {
+			t.Errorf("%q: served is %t, want %t (%v)", option, got, served, err)
+		}
+	}
+}
+
+// slowHost answers after a while, so that a client can leave before.
+func slowHost(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-time.After(300 * time.Millisecond):
+		}
+	})}
+	done := make(chan struct{})
+	go func() { defer close(done); srv.Serve(ln) }()
+	t.Cleanup(func() { srv.Close(); <-done })
+	return "  server one " + ln.Addr().String() + "\n"
+}
