@@ -220,7 +220,7 @@ func (t *translation) finish() {
 	if d := t.backend.last("option redispatch"); d == nil || d.no {
 		t.backend.head.note(Changed, "a host that can't be reached: HAProxy tries it again and then answers 503; lb goes on to the host that the token will have once the first is taken out")
 	}
-	if !slices.ContainsFunc(t.plan.hosts, func(h host) bool { return h.out == "" || h.address == "" }) {
+	if !slices.ContainsFunc(t.plan.hosts, func(h host) bool { return h.out == "" && h.weight != "0" || h.address == "" }) {
 		t.backend.head.note(Decide, "none of its servers is one that serves new users: take in those of pool.hosts that shall")
 	}
 	for _, s := range t.fronts {

@@ -106,7 +106,7 @@ func tableOf(t *testing.T, yaml []byte) *balancer.Table {
 	}
 	var hosts []balancer.Host
 	for _, h := range cfg.Pool.Hosts {
-		hosts = append(hosts, balancer.Host{Name: h.Name, ID: h.ID, Weight: h.Weight})
+		hosts = append(hosts, balancer.Host{Name: h.Name, ID: h.ID, Weight: *h.Weight})
 	}
 	table, err := builder.Build(hosts)
 	if err != nil {
@@ -164,6 +164,17 @@ func claimRing(t *testing.T) {
 	}
 }
 
+// claimNames: a host's address may be a name, which the system's resolver knows.
+// What becomes of a name's terminals when it gets another address is tested with
+// the names.
+func claimNames(t *testing.T) {
+	line := strings.Replace(hostsNamed(t, "one"), "127.0.0.1", "localhost", 1)
+	r := runLines(t, cfgLines{servers: strings.TrimSuffix(line, "\n") + " resolvers dns init-addr none\nresolvers dns\n  nameserver a 127.0.0.1:9"})
+	if name := r.name("/", ""); name != "one" {
+		t.Errorf("got host %q", name)
+	}
+}
+
 // claimSlowStart: slowstart is pool.slow_start, for every host that comes.
 func claimSlowStart(t *testing.T) {
 	result := importLines(t, cfgLines{back: "  default-server slowstart 30s", servers: "  server a 10.0.0.1:1\n"}, nil)
@@ -173,12 +184,12 @@ func claimSlowStart(t *testing.T) {
 	}
 }
 
-// claimTakenIn: servers that are off, backups, and those of other backends get
-// nobody.
+// claimTakenIn: servers that are off, of weight 0, backups, and those of other
+// backends get nobody.
 func claimTakenIn(t *testing.T) {
 	off := newRecorder(t, plainAnswer)
 	line := strings.TrimSuffix(off.one("off"), "\n")
-	r := runLines(t, cfgLines{servers: hostsNamed(t, "one", "two") + line + " disabled\n" + strings.Replace(line, "off", "spare", 1) + " backup\n"})
+	r := runLines(t, cfgLines{servers: hostsNamed(t, "one", "two") + line + " disabled\n" + strings.Replace(line, "off", "spare", 1) + " backup\n" + strings.Replace(line, "off", "light", 1) + " weight 0\nbackend other\n" + line})
 	for i := range 40 {
 		if name := r.name(fmt.Sprintf("/?token=t%d", i), ""); name != "one" && name != "two" {
 			t.Errorf("got host %q", name)

@@ -234,8 +234,9 @@ func (r *imported) closes(conn net.Conn, because string) {
 // claimHalfClose: a client that has ended its direction of a plain connection is
 // served, unless the file has option abortonclose.
 func claimHalfClose(t *testing.T) {
+	answers := map[bool]time.Duration{true: 500 * time.Millisecond, false: 20 * time.Second}
 	for option, served := range map[string]bool{"  option abortonclose": false, "  no option abortonclose": true, "": true} {
-		r := runLines(t, cfgLines{back: option, servers: slowHost(t)})
+		r := runLines(t, cfgLines{back: option, servers: slowHost(t, answers[served])})
 		conn, err := net.Dial("tcp", r.at[0])
 		if err != nil {
 			t.Fatal(err)
@@ -254,8 +255,8 @@ func claimHalfClose(t *testing.T) {
 	}
 }
 
-// slowHost answers after a while, so that a client can leave before.
-func slowHost(t *testing.T) string {
+// slowHost answers after a while, unless what has asked leaves before.
+func slowHost(t *testing.T, after time.Duration) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -264,7 +265,7 @@ func slowHost(t *testing.T) string {
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-r.Context().Done():
-		case <-time.After(300 * time.Millisecond):
+		case <-time.After(after):
 		}
 	})}
 	done := make(chan struct{})

@@ -42,6 +42,7 @@ var claims = map[string]func(*testing.T){
 	"keeps browsers together by its cookie":            claimCookie,
 	"has the ring that HAProxy has":                    claimRing,
 	"moves the tokens of a host that is down":          claimDown,
+	"looks names up":                                   claimNames,
 	"slow start":                                       claimSlowStart,
 	"serves the hosts that are taken in":               claimTakenIn,
 	"redirects":                                        claimRedirects,
@@ -127,7 +128,7 @@ backend ide
 func importLines(t *testing.T, l cfgLines, files fs.FS) *haproxycfg.Result {
 	t.Helper()
 	cfg := fmt.Sprintf(claimCfg, l.global, l.defaults, l.front, l.back, l.servers)
-	result, err := haproxycfg.Import("haproxy.cfg", []byte(cfg), haproxycfg.Options{Files: files})
+	result, err := haproxycfg.Import("haproxy.cfg", []byte(cfg), haproxycfg.Options{Backend: "ide", Files: files})
 	if err != nil {
 		t.Fatal(err)
 	}
