@@ -45,17 +45,27 @@ func newKey(kind string) crypto.Signer {
 	return key
 }
 
-// pairPEM makes a self-signed pair with a key of the given kind.
+// pairPEM makes a self-signed pair with a key of the given kind. It is valid for an
+// hour until notAfter, for 90 days if that is the zero time.
 func pairPEM(t testing.TB, kind string, notAfter time.Time, names ...string) (certPEM, keyPEM []byte) {
+	t.Helper()
+	from, to := -time.Hour, 89*24*time.Hour
+	if !notAfter.IsZero() {
+		to = time.Until(notAfter)
+		from = to - time.Hour
+	}
+	return datedPEM(t, kind, from, to, names...)
+}
+
+// datedPEM makes a self-signed pair that is valid from and to these times from now.
+func datedPEM(t testing.TB, kind string, from, to time.Duration, names ...string) (certPEM, keyPEM []byte) {
 	t.Helper()
 	key := newKey(kind)
 	template, err := selfSignedTemplate(names, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !notAfter.IsZero() {
-		template.NotBefore, template.NotAfter = notAfter.Add(-time.Hour), notAfter
-	}
+	template.NotBefore, template.NotAfter = time.Now().Add(from), time.Now().Add(to)
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -70,22 +80,9 @@ func pairPEM(t testing.TB, kind string, notAfter time.Time, names ...string) (ce
 // dated writes a pair that is valid from and to these times from now.
 func dated(t testing.TB, p Pair, from, to time.Duration, names ...string) {
 	t.Helper()
-	key := newKey("ecdsa")
-	template, err := selfSignedTemplate(names, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	template.NotBefore, template.NotAfter = time.Now().Add(from), time.Now().Add(to)
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, p.Cert, encode("CERTIFICATE", der))
-	write(t, p.Key, encode("PRIVATE KEY", pkcs8))
+	cert, key := datedPEM(t, "ecdsa", from, to, names...)
+	write(t, p.Cert, cert)
+	write(t, p.Key, key)
 }
 
 func write(t testing.TB, file string, data []byte) {

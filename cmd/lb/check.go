@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"tokenring/config"
 )
@@ -43,7 +44,8 @@ func (c *checkCmd) Run(ctx context.Context, s *streams) error {
 	}
 	fmt.Fprintf(s.out, "%s: ok: balancer %s, %d listener(s), %d host(s) listed, gossip %s, policy %s\n",
 		c.Config, cfg.Name, len(cfg.Listen), len(cfg.Pool.Hosts), onOff(cfg.Pool.Bind != ""), cfg.Hash.Policy)
-	if _, err := os.Stat(cfg.StateDir); errors.Is(err, fs.ErrNotExist) {
+	warned := slices.ContainsFunc(cfg.Warnings(), func(w config.Warning) bool { return w.Key == "state_dir" })
+	if _, err := os.Stat(cfg.StateDir); errors.Is(err, fs.ErrNotExist) && !warned {
 		fmt.Fprintf(s.out, "state_dir %s isn't there yet; lb run makes it\n", cfg.StateDir)
 	}
 	switch {
