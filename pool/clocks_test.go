@@ -188,7 +188,7 @@ func TestWarmUpsOfWrongClocksAndCountsBlockNone(t *testing.T) {
 		l.pass(time.Second)
 		l.see(Up, "b")
 		h := l.Snapshot().Host("b")
-		if w := h.Warming; w == (Warming{}) || w.Until.Sub(time.Now()) > cfg.SlowStart {
+		if w := h.Warming; w == (Warming{}) || time.Until(w.Until) > cfg.SlowStart {
 			t.Errorf("b has come back: got %+v, want a warm-up of %v that begins now", w, cfg.SlowStart)
 		}
 		l.pass(cfg.SlowStart)

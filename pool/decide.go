@@ -92,7 +92,9 @@ func (k *keeper) logDecision(d Decision) {
 // peers.
 func (k *keeper) keepMemory() {
 	known := func(host string) bool { _, ok := k.find(host); return ok }
-	k.decided.prune(maxDecisions, known)
+	if dropped := k.decided.prune(maxDecisions, known); dropped > 0 {
+		k.log.Error().Int("decisions", dropped).Int("limit", maxDecisions).Msg("the oldest decisions about hosts that aren't known are forgotten: there are too many")
+	}
 	k.warmUps.prune(maxWarmUps, known)
 	k.p.peers.hold(k.memory)
 	k.written++
@@ -104,8 +106,25 @@ func (k *keeper) keepMemory() {
 }
 
 // file takes down what has become of a page.
-func (k *keeper) file(r receipt) {
-	if k.saved = r; r.err != nil {
+func (k *keeper) file(r receipt, now time.Time) {
+	switch before := k.saved; {
+	case r.err != nil && (before.err == nil || before.err.Error() != r.err.Error()):
 		k.log.Error().Err(r.err).Msg("decisions and warm-ups are in force but not on disk")
+	case r.err == nil && before.err != nil:
+		k.log.Info().Msg("decisions and warm-ups are on disk again")
 	}
+	k.saved, k.savedAt = r, now
+}
+
+// saveAgain has what couldn't be written to disk written once more when it is time,
+// and returns when that is; zero if there is no need.
+func (k *keeper) saveAgain(now time.Time) (next time.Time) {
+	if k.saved.err == nil || k.saved.number < k.written {
+		return time.Time{}
+	}
+	if due := k.savedAt.Add(saveRetry); now.Before(due) {
+		return due
+	}
+	k.keepMemory()
+	return time.Time{}
 }

@@ -102,7 +102,7 @@ func TestABalancerThatStartsTellsItsPeersWhatItRemembers(t *testing.T) {
 	dir := t.TempDir()
 	m := newMemory()
 	m.decided.merge(Decision{Host: "a", State: Maint, At: t0, Origin: "lb-1"})
-	if err := m.save(dir); err != nil {
+	if err := m.save(dir, leftover{}); err != nil {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -24,6 +25,26 @@ type Decision struct {
 	Epoch  uint32    `json:"epoch,omitempty"`  // set by Decide: orders decisions before At does, see registers.date
 	At     time.Time `json:"at"`               // set by Decide
 	Origin string    `json:"origin"`           // the balancer that was told; set by Decide
+
+	// Unknown is a JSON object of what a later version has added, "" for nothing.
+	Unknown string `json:"-"`
+}
+
+var decisionFields = fieldsOf[Decision]()
+
+// UnmarshalJSON implements json.Unmarshaler. It keeps unknown fields.
+func (d *Decision) UnmarshalJSON(b []byte) (err error) {
+	type plain Decision
+	if err = json.Unmarshal(b, (*plain)(d)); err == nil {
+		d.Unknown, err = unknownFields(b, decisionFields)
+	}
+	return err
+}
+
+// MarshalJSON implements json.Marshaler.
+func (d Decision) MarshalJSON() ([]byte, error) {
+	type plain Decision
+	return withUnknown(plain(d), d.Unknown)
 }
 
 // OwnWeight, as the Weight of a Decision, gives a host back the weight that it
@@ -55,10 +76,7 @@ func (d Decision) check() error {
 	if d.At.Before(minAt) || d.At.After(maxAt) {
 		return fmt.Errorf("it is dated %s: the clock of %s is wrong", d.At.UTC().Format(time.RFC3339), d.Origin)
 	}
-	if err := d.checkWish(); err != nil {
-		return err
-	}
-	return d.checkWords()
+	return cmp.Or(d.checkWish(), d.checkWords(), checkUnknown(d.Unknown))
 }
 
 // checkWish says what is wrong with what the operator wants.
@@ -145,6 +163,7 @@ func (d Decision) compare(e Decision) int {
 		cmp.Compare(d.weight(), e.weight()),
 		cmp.Compare(d.Reason, e.Reason),
 		cmp.Compare(d.By, e.By),
+		cmp.Compare(d.Unknown, e.Unknown),
 	)
 }
 
@@ -178,11 +197,11 @@ func (r registers) merge(d Decision) (changed bool) {
 }
 
 // prune drops the oldest decisions about unknown hosts until no more than limit
-// decisions remain, and reports whether it dropped any.
-func (r registers) prune(limit int, known func(host string) bool) bool {
+// decisions remain, and returns how many it has dropped.
+func (r registers) prune(limit int, known func(host string) bool) (dropped int) {
 	excess := len(r) - limit
 	if excess <= 0 {
-		return false
+		return 0
 	}
 	var strangers []Decision
 	for _, d := range r {
@@ -195,7 +214,7 @@ func (r registers) prune(limit int, known func(host string) bool) bool {
 	for _, d := range strangers {
 		delete(r, d.topic())
 	}
-	return len(strangers) > 0
+	return len(strangers)
 }
 
 // state returns the last word on a host's state: ready, if there is none.

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -16,6 +17,8 @@ const (
 type diary struct {
 	p       *Pool
 	known   membership // what the file holds
+	rest    leftover   // what else it holds
+	off     bool       // it can't be read: it isn't written over
 	failing bool       // the last attempt to write it
 }
 
@@ -31,12 +34,18 @@ func (p *Pool) recall(pace pace) *diary {
 	if p.o.StateDir == "" {
 		return d
 	}
-	m, err := loadMembership(p.o.StateDir)
-	if err != nil {
-		p.log.Warn().Err(err).Msg("members of earlier runs are forgotten: the configured seeds have to find them")
+	m, rest, err := loadMembership(p.o.StateDir)
+	switch {
+	case errors.Is(err, errLater):
+		p.log.Error().Err(err).Msg("only a part of the members of earlier runs may be known: the configured seeds have to find the others")
+	case errors.Is(err, errCorrupt):
+		p.log.Error().Err(err).Msg("members of earlier runs are forgotten: the configured seeds have to find them")
+	case err != nil:
+		p.log.Error().Err(err).Msg("members of earlier runs are forgotten, and those of this run won't be remembered: the configured seeds have to find them")
+		d.off = true
 		return d
 	}
-	d.known = m
+	d.known, d.rest = m, rest
 	now := time.Now()
 	if p.gossip != nil {
 		p.keeper.expect(p.roster.recall(recent(m.Pool, now, pace.remember)))
@@ -51,7 +60,7 @@ func (p *Pool) recall(pace pace) *diary {
 // when the pool has settled: before, those who haven't come yet would be taken for
 // gone.
 func (d *diary) run(ctx context.Context) {
-	if d.p.o.StateDir == "" || d.p.gossip == nil && d.p.peers.gossip == nil {
+	if d.p.o.StateDir == "" || d.off || d.p.gossip == nil && d.p.peers.gossip == nil {
 		return
 	}
 	select {
@@ -74,10 +83,11 @@ func (d *diary) run(ctx context.Context) {
 // note writes the membership down if it isn't what is on disk.
 func (d *diary) note() {
 	now := d.p.membership(time.Now())
+	now.keep(d.known)
 	if now.same(d.known, noteStale) {
 		return
 	}
-	err := now.save(d.p.o.StateDir)
+	err := now.save(d.p.o.StateDir, d.rest)
 	if err == nil {
 		d.known = now
 	} else if !d.failing {

@@ -197,7 +197,8 @@ func TestAnEmptyRingIsTheSameWhateverWasBefore(t *testing.T) {
 // TestAlarmsDontHideOneAnother: a partition freezes the ring and leaves the
 // balancers with different ones.
 func TestAlarmsDontHideOneAnother(t *testing.T) {
-	k := &keeper{freeze: freeze{frozen: true, gone: 2, ring: 3}, discord: []Peer{{Name: "lb-2", Since: at(0)}}}
+	p := &Pool{scribe: newScribe("", zerolog.Nop()), asides: newAsides("")}
+	k := &keeper{p: p, freeze: freeze{frozen: true, gone: 2, ring: 3}, discord: []Peer{{Name: "lb-2", Since: at(0)}}}
 	if got := k.alarm(time.Now()); !strings.HasPrefix(got, "2 of the 3 hosts") || !strings.Contains(got, "lb-2") {
 		t.Errorf("got %q, want the freeze first, and lb-2", got)
 	}

@@ -76,15 +76,18 @@ type keeper struct {
 // A record is what a balancer that runs remembers, and what of it is on disk.
 type record struct {
 	memory
-	written uint64  // the number of the last page
-	saved   receipt // of the last page that the scribe is done with
+	written uint64    // the number of the last page
+	saved   receipt   // of the last page that the scribe is done with
+	savedAt time.Time // when that came
 }
 
 // staleness is how old CheckedAt may be in a snapshot, patrol how often the
-// keeper looks though nothing has happened.
+// keeper looks though nothing has happened, saveRetry how long it waits until what
+// couldn't be written to disk is written once more.
 const (
 	staleness = time.Second
 	patrol    = 30 * time.Second
+	saveRetry = 10 * time.Second
 )
 
 func newKeeper(p *Pool, remembered memory) *keeper {
@@ -124,6 +127,7 @@ func (k *keeper) run(ctx context.Context) {
 		case <-k.p.peers.heard:
 			k.learn(k.p.peers.take(), time.Now())
 		case <-k.p.peers.roster.changed:
+		case <-k.p.asides.changed:
 		case <-k.p.resolver.changed:
 			k.resolve(k.p.resolver.list(), time.Now())
 		case r := <-k.p.requests:
@@ -131,7 +135,7 @@ func (k *keeper) run(ctx context.Context) {
 		case made := <-k.p.builder.built:
 			k.swap(made, time.Now())
 		case r := <-k.p.scribe.saved:
-			k.file(r)
+			k.file(r, time.Now())
 		case <-timer.C:
 		}
 		next = k.look(time.Now())

@@ -20,6 +20,7 @@ func (k *keeper) look(now time.Time) (next time.Time) {
 	next = earliest(next, k.compare(now))
 	k.publish(now)
 	k.release()
+	next = earliest(next, k.saveAgain(now))
 	return earliest(next, k.settle(now))
 }
 
@@ -256,10 +257,7 @@ func (k *keeper) weighed(host string) Word {
 
 // alarm says what an operator should look at, the worst first.
 func (k *keeper) alarm(now time.Time) string {
-	var alarms []string
-	if freeze := k.freezeAlarm(); freeze != "" {
-		alarms = append(alarms, freeze)
-	}
+	alarms := []string{k.freezeAlarm()}
 	if k.failure != nil {
 		alarms = append(alarms, fmt.Sprintf("the ring could not be built: %v", k.failure))
 	}
@@ -271,9 +269,8 @@ func (k *keeper) alarm(now time.Time) string {
 	if len(k.discord) > 0 {
 		alarms = append(alarms, discordAlarm(k.discord))
 	}
-	if clocks := clockAlarm(k.decided.ahead(now)); clocks != "" {
-		alarms = append(alarms, clocks)
-	}
+	alarms = append(alarms, clockAlarm(k.decided.ahead(now)), k.saved.alarm(), k.p.scribe.rest.alarm(decisionsName), k.decided.unknownAlarm(), k.p.asides.alarm())
+	alarms = slices.DeleteFunc(alarms, func(alarm string) bool { return alarm == "" })
 	return strings.Join(alarms, ". Also: ")
 }
 

@@ -28,6 +28,25 @@ type remembered struct {
 	Address string `json:"address,omitempty"`
 	Weight  int    `json:"weight,omitempty"`
 	Zone    string `json:"zone,omitempty"`
+
+	Unknown string `json:"-"` // see Decision.Unknown
+}
+
+var rememberedFields = fieldsOf[remembered]()
+
+// UnmarshalJSON implements json.Unmarshaler. It keeps unknown fields.
+func (r *remembered) UnmarshalJSON(b []byte) (err error) {
+	type plain remembered
+	if err = json.Unmarshal(b, (*plain)(r)); err == nil {
+		r.Unknown, err = unknownFields(b, rememberedFields)
+	}
+	return err
+}
+
+// MarshalJSON implements json.Marshaler.
+func (r remembered) MarshalJSON() ([]byte, error) {
+	type plain remembered
+	return withUnknown(plain(r), r.Unknown)
 }
 
 // maxRemembered bounds the members of one gossip on disk.
@@ -58,7 +77,7 @@ func (r remembered) check() error {
 	if r.InRing && r.meta().Role != roleHost {
 		return errors.New("a balancer is no host of the ring")
 	}
-	return nil
+	return checkUnknown(r.Unknown)
 }
 
 // A membership is the members of both gossips, as they are kept on disk.
@@ -68,60 +87,74 @@ type membership struct {
 	Peers   []remembered `json:"peers"`
 }
 
-const (
-	membersName    = "members.json"
-	membersVersion = 1
-)
+const membersName = "members.json"
 
-// loadMembership reads the membership in dir. No file means an empty one; so does
-// a corrupt one, with an error that wraps errCorrupt: see loadFile.
-func loadMembership(dir string) (membership, error) {
+// loadMembership reads the membership in dir, and what else is in its file: as
+// loadMemory does.
+func loadMembership(dir string) (membership, leftover, error) {
 	var m membership
-	err := loadFile(dir, membersName, func(b []byte) (err error) {
-		m, err = parseMembership(b)
-		return err
+	l, err := loadFile(dir, membersName, func(b []byte) (l leftover, err error) {
+		m, l, err = parseMembership(b)
+		return l, err
 	})
 	if err != nil {
-		return membership{}, fmt.Errorf("read members: %w", err)
+		return m, l, fmt.Errorf("read members: %w", err)
 	}
-	return m, nil
+	return m, l, nil
 }
 
-// parseMembership reads a file's bytes. If one thing in it doesn't pass check, it
-// is an error: a file isn't to be believed in parts.
-func parseMembership(b []byte) (membership, error) {
-	var m membership
-	if err := json.Unmarshal(b, &m); err != nil {
-		return membership{}, err
-	}
-	if m.Version != membersVersion {
-		return membership{}, fmt.Errorf("members of version %d, this software knows %d", m.Version, membersVersion)
-	}
-	if len(m.Pool) > maxRemembered || len(m.Peers) > maxRemembered {
-		return membership{}, fmt.Errorf("%d members and %d peers, at most %d are possible", len(m.Pool), len(m.Peers), maxRemembered)
-	}
-	for _, r := range slices.Concat(m.Pool, m.Peers) {
-		if err := r.check(); err != nil {
-			return membership{}, fmt.Errorf("member %.80q: %w", r.Node, err)
+// parseMembership returns the members in a file, and what else is in it. After an
+// error there are none.
+func parseMembership(b []byte) (membership, leftover, error) {
+	m := membership{Version: stateVersion}
+	into := func(list *[]remembered) func(json.RawMessage) error {
+		return func(b json.RawMessage) error {
+			return take(b, remembered.check, func(r remembered) bool {
+				*list = append(*list, r)
+				return true
+			})
 		}
 	}
-	return m, nil
+	l, err := parseLists(b, map[string]func(json.RawMessage) error{"pool": into(&m.Pool), "peers": into(&m.Peers)})
+	if err == nil && (len(m.Pool) > maxRemembered || len(m.Peers) > maxRemembered) {
+		err = fmt.Errorf("%d members and %d peers, at most %d are possible", len(m.Pool), len(m.Peers), maxRemembered)
+	}
+	if err != nil {
+		return membership{}, l, err
+	}
+	return m, l, nil
 }
 
-// save writes m to dir, which must exist: see statefile.Write.
-func (m membership) save(dir string) error {
-	m.Version = membersVersion
-	b, err := json.Marshal(m)
+// save writes m to dir, which must exist, with what else the file is to hold: see
+// statefile.Write.
+func (m membership) save(dir string, l leftover) error {
+	b, err := encodeJSON(m)
+	if err == nil {
+		b, err = l.addTo(b)
+	}
 	if err != nil {
 		return err
 	}
 	return statefile.Write(filepath.Join(dir, membersName), b)
 }
 
+// keep gives m's members the unknown fields that a file has of them.
+func (m membership) keep(file membership) {
+	for _, lists := range [][2][]remembered{{m.Pool, file.Pool}, {m.Peers, file.Peers}} {
+		unknown := map[string]string{}
+		for _, r := range lists[1] {
+			unknown[r.Node] = r.Unknown
+		}
+		for i, r := range lists[0] {
+			lists[0][i].Unknown = unknown[r.Node]
+		}
+	}
+}
+
 // membership returns who is to be remembered now.
 func (p *Pool) membership(now time.Time) membership {
 	return membership{
-		Version: membersVersion,
+		Version: stateVersion,
 		Pool:    remember(p.roster.list(), p.Snapshot().Host, now),
 		Peers:   remember(p.peers.roster.list(), func(string) *Host { return nil }, now),
 	}

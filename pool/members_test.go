@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,19 +28,19 @@ func noted(m meta, ms int) remembered {
 
 func TestMembersSurviveTheDisk(t *testing.T) {
 	dir := t.TempDir()
-	if m, err := loadMembership(dir); err != nil || len(m.Pool)+len(m.Peers) != 0 {
+	if m, _, err := loadMembership(dir); err != nil || len(m.Pool)+len(m.Peers) != 0 {
 		t.Fatalf("without a file: got %v, %v", m, err)
 	}
 	lb := noted(meta{Role: roleLB, Name: "lb-2"}, 0)
 	host := noted(hostMeta("ide-1"), 1)
 	host.InRing = true
-	want := membership{Version: membersVersion, Pool: []remembered{host, lb}, Peers: []remembered{lb}}
+	want := membership{Version: stateVersion, Pool: []remembered{host, lb}, Peers: []remembered{lb}}
 	for range 2 { // the second time there is a file to replace
-		if err := want.save(dir); err != nil {
+		if err := want.save(dir, leftover{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got, err := loadMembership(dir)
+	got, _, err := loadMembership(dir)
 	if diff := cmp.Diff(want, got, sameAddress); err != nil || diff != "" {
 		t.Errorf("%v, the disk changed it (-want +got):\n%s", err, diff)
 	}
@@ -49,45 +50,13 @@ func TestMembersSurviveTheDisk(t *testing.T) {
 	}
 }
 
-func TestCorruptMembersArePutAsideAndTheBalancerStarts(t *testing.T) {
-	for what, content := range map[string]string{
-		"cut short":                   `{"version":1,"pool":[{"no`,
-		"other version":               `{"version":2}`,
-		"nobody's name":               `{"version":1,"pool":[{"node":"ide-1","gossip":"10.0.0.1:7946","seen":"2026-01-01T00:00:00Z"}]}`,
-		"no address":                  `{"version":1,"peers":[{"node":"lb/lb-2","seen":"2026-01-01T00:00:00Z"}]}`,
-		"port 0":                      `{"version":1,"peers":[{"node":"lb/lb-2","gossip":"10.0.0.1:0","seen":"2026-01-01T00:00:00Z"}]}`,
-		"all addresses":               `{"version":1,"peers":[{"node":"lb/lb-2","gossip":"0.0.0.0:7946","seen":"2026-01-01T00:00:00Z"}]}`,
-		"never seen":                  `{"version":1,"peers":[{"node":"lb/lb-2","gossip":"10.0.0.1:7946"}]}`,
-		"host of less than no weight": `{"version":1,"pool":[{"node":"host/a","gossip":"10.0.0.1:7946","seen":"2026-01-01T00:00:00Z","address":"10.0.0.1:80","weight":-1}]}`,
-		"lb in the ring":              `{"version":1,"pool":[{"node":"lb/lb-2","gossip":"10.0.0.1:7946","seen":"2026-01-01T00:00:00Z","in_ring":true}]}`,
-	} {
-		dir := t.TempDir()
-		path := filepath.Join(dir, membersName)
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		var logged strings.Builder
-		o := Options{Name: "lb-1", StateDir: dir, Hash: small, Logger: zerolog.New(&logged)}
-		p, err := New(Config{Bind: "127.0.0.1:0", SecretFile: secretFile(t, 1)}, PeersConfig{}, o)
-		if err != nil {
-			t.Fatalf("%s: %v", what, err)
-		}
-		p.Close()
-		if !strings.Contains(logged.String(), errCorrupt.Error()) || len(p.roster.list()) != 0 {
-			t.Errorf("%s: logged %q, and remembers %v", what, logged.String(), p.roster.list())
-		}
-		if kept, err := os.ReadFile(path + ".corrupt"); err != nil || string(kept) != content {
-			t.Errorf("%s: kept %q, %v", what, kept, err)
-		}
-	}
-}
-
 func TestTooManyMembersAreAnError(t *testing.T) {
-	b, err := json.Marshal(membership{Version: membersVersion, Peers: make([]remembered, maxRemembered+1)})
+	peer := noted(meta{Role: roleLB, Name: "lb-2"}, 0)
+	b, err := json.Marshal(membership{Version: stateVersion, Peers: slices.Repeat([]remembered{peer}, maxRemembered+1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := parseMembership(b); err == nil || !strings.Contains(err.Error(), "at most 4096") {
+	if _, _, err := parseMembership(b); err == nil || !strings.Contains(err.Error(), "at most 4096") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -218,13 +187,13 @@ func TestRecalledMembersPassTheDoor(t *testing.T) {
 }
 
 func FuzzMembership(f *testing.F) {
-	b, err := json.Marshal(membership{Version: membersVersion, Pool: []remembered{noted(hostMeta("a"), 0)}, Peers: []remembered{noted(meta{Role: roleLB, Name: "b"}, 1)}})
+	b, err := json.Marshal(membership{Version: stateVersion, Pool: []remembered{noted(hostMeta("a"), 0)}, Peers: []remembered{noted(meta{Role: roleLB, Name: "b"}, 1)}})
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		want, err := parseMembership(b)
+		want, _, err := parseMembership(b)
 		if err != nil {
 			return
 		}
@@ -232,7 +201,7 @@ func FuzzMembership(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := parseMembership(again)
+		got, _, err := parseMembership(again)
 		if err != nil {
 			t.Fatalf("what was read can't be read back: %v", err)
 		}
@@ -287,14 +256,14 @@ func TestARestartFindsTheMembersWithoutSeeds(t *testing.T) {
 // forge adds a host that wasn't in the ring to a file of members.
 func forge(t *testing.T, dir, name, gossip string) {
 	t.Helper()
-	m, err := loadMembership(dir)
+	m, _, err := loadMembership(dir)
 	if err != nil || len(m.Pool) == 0 {
 		t.Fatalf("nobody is remembered in %s: %v", dir, err)
 	}
 	r := m.Pool[0]
 	r.Node, r.Gossip, r.InRing = name, netip.MustParseAddrPort(gossip), false
 	m.Pool = append(m.Pool, r)
-	if err := m.save(dir); err != nil {
+	if err := m.save(dir, leftover{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -318,7 +287,7 @@ func TestAMemberThatCannotBeWrittenDownIsLoggedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.diary.note()
-	if m, err := loadMembership(o.StateDir); err != nil || len(m.Pool) != 1 || errors.Is(err, errCorrupt) {
+	if m, _, err := loadMembership(o.StateDir); err != nil || len(m.Pool) != 1 || errors.Is(err, errCorrupt) {
 		t.Errorf("once it can be: %+v, %v", m, err)
 	}
 }

@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -27,12 +26,9 @@ type decisionsFile struct {
 	WarmUps []warmUp   `json:"warm_ups,omitempty"`
 }
 
-const decisionsVersion = 1
-
-// encodeMemory writes decisions and warm-ups without escaping for HTML, which
-// would make one of them too long for a gossip packet.
+// encodeMemory writes decisions and warm-ups.
 func encodeMemory(decided []Decision, warming []warmUp) ([]byte, error) {
-	f := decisionsFile{Version: decisionsVersion, States: []Decision{}, WarmUps: warming}
+	f := decisionsFile{Version: stateVersion, States: []Decision{}, WarmUps: warming}
 	for _, d := range decided {
 		for _, part := range d.parts() {
 			if part.Weight != nil {
@@ -42,11 +38,7 @@ func encodeMemory(decided []Decision, warming []warmUp) ([]byte, error) {
 			}
 		}
 	}
-	var b bytes.Buffer
-	to := json.NewEncoder(&b)
-	to.SetEscapeHTML(false)
-	err := to.Encode(f)
-	return b.Bytes(), err
+	return encodeJSON(f)
 }
 
 // decodeMemory reads what encodeMemory wrote. It is all as it came: the caller
@@ -56,60 +48,69 @@ func decodeMemory(b []byte) ([]Decision, []warmUp, error) {
 	if err := json.Unmarshal(b, &f); err != nil {
 		return nil, nil, err
 	}
-	if f.Version != decisionsVersion {
-		return nil, nil, fmt.Errorf("decisions of version %d, this software knows %d", f.Version, decisionsVersion)
+	if f.Version != stateVersion {
+		return nil, nil, fmt.Errorf("decisions of version %d, this software knows %d", f.Version, stateVersion)
 	}
 	return append(f.States, f.Weights...), f.WarmUps, nil
 }
 
 const decisionsName = "decisions.json"
 
-// loadMemory reads the memory in dir. No file means an empty one; so does a
-// corrupt one, with an error that wraps errCorrupt: see loadFile.
-func loadMemory(dir string) (memory, error) {
+// loadMemory reads the memory in dir, and what else is in its file. No file means an
+// empty one. So does a corrupt one, with an error that wraps errCorrupt; that of a later
+// version is read as far as it is understood, with one that wraps errLater: see
+// loadFile.
+func loadMemory(dir string) (memory, leftover, error) {
 	m := newMemory()
-	err := loadFile(dir, decisionsName, func(b []byte) error {
-		read, err := parseFile(b)
-		if err == nil {
-			m = read
-		}
-		return err
+	l, err := loadFile(dir, decisionsName, func(b []byte) (l leftover, err error) {
+		m, l, err = parseFile(b)
+		return l, err
 	})
 	if err != nil {
-		return m, fmt.Errorf("read decisions: %w", err)
+		return m, l, fmt.Errorf("read decisions: %w", err)
 	}
-	return m, nil
+	return m, l, nil
 }
 
-// parseFile returns the memory in a file. If one thing in it doesn't pass check,
-// it is an error: a file isn't to be believed in parts.
-func parseFile(b []byte) (memory, error) {
+// parseFile returns the memory in a file, and what else is in it. After an error the
+// memory is empty.
+func parseFile(b []byte) (memory, leftover, error) {
 	m := newMemory()
-	decided, warming, err := decodeMemory(b)
+	decision := func(b json.RawMessage) error { return take(b, Decision.check, m.decided.merge) }
+	l, err := parseLists(b, map[string]func(json.RawMessage) error{
+		"decisions": decision,
+		"weights":   decision,
+		"warm_ups":  func(b json.RawMessage) error { return take(b, warmUp.check, m.warmUps.merge) },
+	})
 	if err != nil {
-		return m, err
+		return newMemory(), l, err
 	}
-	for _, d := range decided {
-		if err := d.check(); err != nil {
-			return m, fmt.Errorf("host %.80q: %w", d.Host, err)
-		}
-		m.decided.merge(d)
+	return m, l, nil
+}
+
+// take decodes one thing and merges it, unless there is something wrong with it.
+func take[T any](b []byte, check func(T) error, merge func(T) bool) error {
+	var thing T
+	if err := json.Unmarshal(b, &thing); err != nil {
+		return err
 	}
-	for _, w := range warming {
-		if err := w.check(); err != nil {
-			return m, fmt.Errorf("host %.80q: %w", w.Host, err)
-		}
-		m.warmUps.merge(w)
+	if err := check(thing); err != nil {
+		return err
 	}
-	return m, nil
+	merge(thing)
+	return nil
 }
 
 // encode writes all of m.
 func (m memory) encode() ([]byte, error) { return encodeMemory(m.decided.list(), m.warmUps.list()) }
 
-// save writes m to dir, which must exist: see statefile.Write.
-func (m memory) save(dir string) error {
+// save writes m to dir, which must exist, with what else the file is to hold: see
+// statefile.Write.
+func (m memory) save(dir string, l leftover) error {
 	b, err := m.encode()
+	if err == nil {
+		b, err = l.addTo(b)
+	}
 	if err != nil {
 		return err
 	}

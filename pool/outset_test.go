@@ -236,16 +236,16 @@ func TestAnUnsettledBalancerThatStopsForgetsNobody(t *testing.T) {
 	// It is stopped while it waits: what it would write down then is that
 	// nobody is in the ring.
 	dir := t.TempDir()
-	want := membership{Version: membersVersion, Pool: []remembered{in("a", 0)}}
+	want := membership{Version: stateVersion, Pool: []remembered{in("a", 0)}}
 	want.Pool[0].Seen = want.Pool[0].Seen.UTC().Round(0)
-	if err := want.save(dir); err != nil {
+	if err := want.save(dir, leftover{}); err != nil {
 		t.Fatal(err)
 	}
 	cfg := Config{Bind: "127.0.0.1:0", SecretFile: secretFile(t, 1), Label: "test"}
 	p, stop := startPoolIn(t, dir, cfg, PeersConfig{})
 	<-p.gossip.joined
 	stop()
-	if got, err := loadMembership(dir); err != nil || !got.same(want, 1) {
+	if got, _, err := loadMembership(dir); err != nil || !got.same(want, 1) {
 		t.Errorf("it remembers %+v, %v; want %+v", got, err, want)
 	}
 }

@@ -32,7 +32,7 @@ func TestPeersDecisionsAreTakenPassedOnAndKept(t *testing.T) {
 		if got := string(l.peers.LocalState(false)); !strings.Contains(got, `"lb-2"`) || strings.Contains(got, "bad") {
 			t.Errorf("the next state exchange says %s", got)
 		}
-		if m, err := loadMemory(dir); err != nil || m.decided.state("a").State != Maint || m.decided.weights()["b"] != 5 {
+		if m, _, err := loadMemory(dir); err != nil || m.decided.state("a").State != Maint || m.decided.weights()["b"] != 5 {
 			t.Errorf("on disk: %v, %v", m, err)
 		}
 	})

@@ -36,6 +36,7 @@ type Pool struct {
 	builder   *builder
 	resolver  *resolver
 	scribe    *scribe
+	asides    *asides
 	diary     *diary
 	keeper    *keeper // Run's, once it runs
 
@@ -96,7 +97,7 @@ func newPool(cfg Config, pc PeersConfig, o Options, pace pace) (*Pool, error) {
 		peers:     newPeers(self, o.Logger),
 		builder:   builder,
 		resolver:  newResolver(cfg.Hosts, o.Lookup, o.Logger),
-		scribe:    newScribe(o.StateDir),
+		scribe:    newScribe(o.StateDir, o.Logger),
 		settled:   make(chan struct{}),
 		stopped:   make(chan struct{}),
 		requests:  make(chan request),
@@ -111,11 +112,13 @@ func newPool(cfg Config, pc PeersConfig, o Options, pace pace) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.asides = newAsides(o.StateDir)
 	p.begin(remembered)
 	if err := p.open(cfg, pc, pace); err != nil {
 		return nil, err
 	}
 	p.diary = p.recall(pace)
+	p.asides.look() // which recall may have added to
 	return p, nil
 }
 
@@ -168,10 +171,18 @@ func (p *Pool) load() (memory, error) {
 	if p.o.StateDir == "" {
 		return newMemory(), nil
 	}
-	m, err := loadMemory(p.o.StateDir)
-	if errors.Is(err, errCorrupt) {
+	m, rest, err := loadMemory(p.o.StateDir)
+	p.scribe.rest = rest
+	switch {
+	case errors.Is(err, errCorrupt):
 		p.log.Error().Err(err).Msg("operators' decisions are lost, unless a peer knows them")
 		return m, nil
+	case errors.Is(err, errLater):
+		p.log.Error().Err(err).Msg("a later version of lb has written operators' decisions: those are in force that this one understands")
+		return m, nil
+	}
+	if alarm := rest.alarm(decisionsName); alarm != "" {
+		p.log.Error().Msg(alarm)
 	}
 	return m, err
 }
@@ -243,6 +254,7 @@ func (p *Pool) Run(ctx context.Context) error {
 	parts.Go(func() error { p.peers.run(ctx, p.self); return nil })
 	parts.Go(func() error { p.resolver.run(ctx); return nil })
 	parts.Go(func() error { p.scribe.run(ctx); return nil })
+	parts.Go(func() error { p.asides.run(ctx); return nil })
 	parts.Go(func() error { p.diary.run(ctx); return nil })
 	if p.gossip != nil {
 		parts.Go(func() error {

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,6 +24,25 @@ type warmUp struct {
 	Since  time.Time     `json:"since,omitzero"` // zero: for longer than anybody remembers
 	Lasts  time.Duration `json:"lasts"`          // in nanoseconds
 	Back   bool          `json:"back,omitempty"` // it was in the ring already, and failed its checks
+
+	Unknown string `json:"-"` // see Decision.Unknown
+}
+
+var warmUpFields = fieldsOf[warmUp]()
+
+// UnmarshalJSON implements json.Unmarshaler. It keeps unknown fields.
+func (w *warmUp) UnmarshalJSON(b []byte) (err error) {
+	type plain warmUp
+	if err = json.Unmarshal(b, (*plain)(w)); err == nil {
+		w.Unknown, err = unknownFields(b, warmUpFields)
+	}
+	return err
+}
+
+// MarshalJSON implements json.Marshaler.
+func (w warmUp) MarshalJSON() ([]byte, error) {
+	type plain warmUp
+	return withUnknown(plain(w), w.Unknown)
 }
 
 // The bounds of a warm-up. One of less than two seconds would have steps that
@@ -50,7 +70,7 @@ func (w warmUp) check() error {
 	if w.Lasts != 0 && (w.Lasts < MinSlowStart || w.Lasts > MaxSlowStart) {
 		return fmt.Errorf("a warm-up of %s", w.Lasts)
 	}
-	return nil
+	return checkUnknown(w.Unknown)
 }
 
 // compare orders what is said about one host: the greater counts.
@@ -61,6 +81,7 @@ func (w warmUp) compare(v warmUp) int {
 		v.Since.Compare(w.Since),
 		cmp.Compare(v.Lasts, w.Lasts),
 		cmp.Compare(rank[w.Back], rank[v.Back]),
+		cmp.Compare(w.Unknown, v.Unknown),
 	)
 }
 

@@ -56,18 +56,19 @@ func TestALaterReturnCountsAndTheEarlierTimeOfOne(t *testing.T) {
 		heard warmUp
 		want  bool // that it counts
 	}{
-		"the same":                {known, false},
-		"seen later":              {warmUp{"a", 2, at(5001), time.Minute, false}, false},
-		"seen earlier":            {warmUp{"a", 2, at(4999), time.Minute, false}, true},
-		"back in the ring":        {warmUp{"a", 2, at(5000), time.Minute, true}, true},
-		"never went":              {warmUp{"a", 2, time.Time{}, 0, false}, true},
-		"the return before":       {warmUp{"a", 1, at(1000), time.Minute, false}, false},
-		"another return":          {warmUp{"a", 3, at(9000), time.Minute, false}, true},
-		"another, never went":     {warmUp{"a", 3, at(1000), time.Minute, false}, true},
-		"the end of time":         {warmUp{"a", 3, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), time.Minute, false}, false},
-		"a name that none can be": {warmUp{"a/b", 3, at(1), time.Minute, false}, false},
-		"too short":               {warmUp{"a", 3, at(1), MinSlowStart - 1, false}, false},
-		"too long":                {warmUp{"a", 3, at(1), MaxSlowStart + 1, false}, false},
+		"the same":                 {known, false},
+		"seen later":               {warmUp{"a", 2, at(5001), time.Minute, false, ""}, false},
+		"seen earlier":             {warmUp{"a", 2, at(4999), time.Minute, false, ""}, true},
+		"back in the ring":         {warmUp{"a", 2, at(5000), time.Minute, true, ""}, true},
+		"never went":               {warmUp{"a", 2, time.Time{}, 0, false, ""}, true},
+		"the return before":        {warmUp{"a", 1, at(1000), time.Minute, false, ""}, false},
+		"another return":           {warmUp{"a", 3, at(9000), time.Minute, false, ""}, true},
+		"another, never went":      {warmUp{"a", 3, at(1000), time.Minute, false, ""}, true},
+		"the end of time":          {warmUp{"a", 3, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), time.Minute, false, ""}, false},
+		"a name that none can be":  {warmUp{"a/b", 3, at(1), time.Minute, false, ""}, false},
+		"too short":                {warmUp{"a", 3, at(1), MinSlowStart - 1, false, ""}, false},
+		"too long":                 {warmUp{"a", 3, at(1), MaxSlowStart + 1, false, ""}, false},
+		"more returns than can be": {warmUp{"a", maxReturns + 1, at(1), time.Minute, false, ""}, false},
 	} {
 		all := mergedWarmUps([]warmUp{known})
 		if got := all.merge(row.heard); got != row.want {
@@ -77,7 +78,7 @@ func TestALaterReturnCountsAndTheEarlierTimeOfOne(t *testing.T) {
 }
 
 func TestOldWarmUpsOfStrangersAreDropped(t *testing.T) {
-	all := mergedWarmUps([]warmUp{{"old", 1, at(0), time.Minute, false}, {"known", 1, at(1), time.Minute, false}, {"new", 1, at(2), time.Minute, false}})
+	all := mergedWarmUps([]warmUp{{"old", 1, at(0), time.Minute, false, ""}, {"known", 1, at(1), time.Minute, false, ""}, {"new", 1, at(2), time.Minute, false, ""}})
 	all.prune(2, func(host string) bool { return host == "known" })
 	if _, ok := all["old"]; ok || len(all) != 2 {
 		t.Errorf("got %v, want known and new", all)

@@ -15,10 +15,12 @@ import (
 // caller's fault.
 func Write(path string, data []byte) error {
 	next := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
-	if err := writeSynced(next, data); err != nil {
-		return err
+	err := writeSynced(next, data)
+	if err == nil {
+		err = os.Rename(next, path)
 	}
-	if err := os.Rename(next, path); err != nil {
+	if err != nil {
+		os.Remove(next) // half a file would take room on a disk that is full
 		return err
 	}
 	return syncDir(filepath.Dir(path))
