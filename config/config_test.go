@@ -182,6 +182,7 @@ func TestEveryDefaultIsFilledIn(t *testing.T) {
 		{"timeouts.head", c.Timeouts.Head, 10 * time.Second},
 		{"timeouts.connect", c.Timeouts.Connect, 2 * time.Second},
 		{"timeouts.response", c.Timeouts.Response, time.Minute},
+		{"timeouts.host_idle", c.Timeouts.HostIdle, 3 * time.Second},
 		{"timeouts.idle", c.Timeouts.Idle, time.Minute},
 		{"timeouts.tunnel", c.Timeouts.Tunnel, time.Hour},
 		{"timeouts.shutdown", c.Timeouts.Shutdown, 10 * time.Second},

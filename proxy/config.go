@@ -16,6 +16,7 @@ type Timeouts struct {
 	Body      time.Duration `yaml:"body"`      // a client that neither sends nor takes a byte of a body; 30s
 	Connect   time.Duration `yaml:"connect"`   // a TCP connection to a host; 2s
 	Response  time.Duration `yaml:"response"`  // a host that sends no byte of its answer; 60s
+	HostIdle  time.Duration `yaml:"host_idle"` // a connection to a host between two requests; 3s
 	Idle      time.Duration `yaml:"idle"`      // a keep-alive connection between two requests; 60s
 	Tunnel    time.Duration `yaml:"tunnel"`    // a WebSocket on which nothing moves in either direction; 1h
 	Shutdown  time.Duration `yaml:"shutdown"`  // what is still open that long after a stop is closed; 10s
@@ -32,6 +33,7 @@ func (t Timeouts) WithDefaults() Timeouts {
 		{&t.Body, 30 * time.Second},
 		{&t.Connect, 2 * time.Second},
 		{&t.Response, 60 * time.Second},
+		{&t.HostIdle, 3 * time.Second}, // common servers close theirs after 5s
 		{&t.Idle, 60 * time.Second},
 		{&t.Tunnel, time.Hour},
 		{&t.Shutdown, 10 * time.Second},

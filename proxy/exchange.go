@@ -292,7 +292,7 @@ var (
 // been closed.
 func (x *exchange) connect(u *upstream) (*link, error) {
 	if !x.req.WebSocket && !x.fresh {
-		if l := u.take(); l != nil {
+		if l := u.take(&x.req); l != nil {
 			x.hold(l)
 			return l, nil
 		}

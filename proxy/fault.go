@@ -131,8 +131,11 @@ func (x *exchange) hostFailed(l *link, up *upload, err error) error {
 	if l.upstream.retired() {
 		return x.hostMoved(err)
 	}
-	if l.used && l.in.Buffered() == 0 && cut(err) && repeatable(&x.req) {
-		return errStale
+	if l.used && l.in.Buffered() == 0 && cut(err) { // while the request was on its way to it
+		l.upstream.trusted.closed(l.idle)
+		if repeatable(&x.req) {
+			return errStale
+		}
 	}
 	f, kind := hostFault(err)
 	if kind == kindClosed {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"tokenring/pool"
 )
@@ -27,6 +28,7 @@ type host struct {
 	got     bytes.Buffer
 	wg      sync.WaitGroup
 	open    map[net.Conn]bool
+	idle    time.Duration // after which it closes a connection, and takes its time for that; 0 for never
 }
 
 type script = func(w *wire, r *http.Request) bool
@@ -102,7 +104,13 @@ func (h *host) serve(nc net.Conn) {
 	w := newWire(h.t, nc)
 	w.in = bufio.NewReader(io.TeeReader(nc, h))
 	for {
+		if h.idle > 0 {
+			_ = nc.SetReadDeadline(time.Now().Add(h.idle))
+		}
 		r, err := http.ReadRequest(w.in)
+		if timedOut(err) && h.idle > 0 {
+			time.Sleep(h.idle / 10) // between its decision and the end of the connection
+		}
 		if err != nil {
 			return
 		}

@@ -22,10 +22,13 @@ type link struct {
 
 	readBy, writeBy deadline
 
-	interim int       // 1xx heads since the last final one
-	since   time.Time // when it became idle
-	used    bool      // it has carried an exchange before this one
-	quiet   bool      // set by peek
+	interim int           // 1xx heads since the last final one
+	carried int           // exchanges that have ended well
+	since   time.Time     // when it became idle
+	idle    time.Duration // how long it has been, when it was last looked at
+	maxIdle time.Duration // how long it may be
+	used    bool          // it has carried an exchange before this one
+	quiet   bool          // set by peek
 	peek    func(fd uintptr) bool
 	asking  []byte // what put has yet to write
 	askErr  error  // of put

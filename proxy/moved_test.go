@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"tokenring/http1"
 	"tokenring/pool"
 )
 
@@ -192,7 +191,7 @@ func TestConnectToAnOldAddressGoesOnAtTheNew(t *testing.T) {
 // host moved, and enters after another was opened at the new address.
 func TestTerminalOfAnOldAddressCutsNoneOfTheNew(t *testing.T) {
 	s := newSessions()
-	left, taken := newUpstream(&pool.Host{Name: "a", Address: "10.0.0.1:1"}, http1.Limits{}), newUpstream(&pool.Host{Name: "a", Address: "10.0.0.2:1"}, http1.Limits{})
+	left, taken := newUpstream(&pool.Host{Name: "a", Address: "10.0.0.1:1"}, &Config{}), newUpstream(&pool.Host{Name: "a", Address: "10.0.0.2:1"}, &Config{})
 	left.close()
 	live, late, more := &tunnel{upstream: taken}, &tunnel{upstream: left}, &tunnel{upstream: taken}
 	keep := func(string) bool { return true }

@@ -10,7 +10,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"tokenring/balancer"
-	"tokenring/http1"
 	"tokenring/pool"
 )
 
@@ -70,7 +69,7 @@ func New(cfg Config, o Options) *Proxy {
 // not be called concurrently with itself.
 func (p *Proxy) Use(s *pool.Snapshot) {
 	old := p.routes.Load()
-	next, fresh := old.next(s, p.cfg.Limits.Response.Heads())
+	next, fresh := old.next(s, &p.cfg)
 	maint := map[string]bool{}
 	var failed []*upstream
 	for _, h := range s.Hosts {
@@ -108,13 +107,13 @@ func (p *Proxy) Use(s *pool.Snapshot) {
 
 // next returns the routes to s's hosts, and those of the upstreams that are new:
 // they don't open anything before their turn.
-func (r *routes) next(s *pool.Snapshot, limits http1.Limits) (next *routes, fresh map[string]*upstream) {
+func (r *routes) next(s *pool.Snapshot, c *Config) (next *routes, fresh map[string]*upstream) {
 	next = &routes{snapshot: s, upstreams: make(map[string]*upstream, len(s.Hosts))}
 	fresh = map[string]*upstream{}
 	for _, h := range s.Hosts {
 		u := r.upstreams[h.Name]
 		if u == nil || u.address != h.Address || u.gauges != h.Gauges {
-			u = newUpstream(h, limits)
+			u = newUpstream(h, c)
 			u.turn = make(chan struct{})
 			fresh[h.Name] = u
 		}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"tokenring/http1"
 	"tokenring/park"
 	"tokenring/pool"
 )
@@ -58,7 +57,7 @@ func newBench(t *testing.T) *bench {
 	b := &bench{t: t, tun: &tunnel{upstream: &upstream{name: "a"}, idle: time.Hour, short: time.Minute}}
 	b.tun.client.side, b.tun.back.side = endClient, endHost
 	p.sessions.enter([]byte("key"), b.tun, nil)
-	a := &account{srv: &server{p: p, lives: map[life]struct{}{}}, upstream: newUpstream(&pool.Host{Gauges: new(pool.Gauges)}, http1.Limits{})}
+	a := &account{srv: &server{p: p, lives: map[life]struct{}{}}, upstream: newUpstream(&pool.Host{Gauges: new(pool.Gauges)}, &Config{})}
 	a.open(b.tun)
 	client, near := connected(t)
 	host, far := connected(t)
@@ -294,27 +293,5 @@ func TestDeadlinesMoveLazilyAndNeverTooFar(t *testing.T) {
 		if left := time.Until(at); left > 1250*time.Millisecond {
 			t.Errorf("%v are left, want about a second", left)
 		}
-	})
-}
-
-func TestIdleLinksAreClosedInTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		u := &upstream{}
-		near, far := newDuplex()
-		l := newLink(near, http1.Limits{})
-		u.put(l)
-		begin := time.Now()
-		time.Sleep(20 * time.Second)
-		near2, far2 := newDuplex()
-		u.put(newLink(near2, http1.Limits{}))
-		_, _ = io.ReadAll(far)
-		within(t, time.Since(begin), maxIdleTime, maxIdleTime+time.Second)
-		_, _ = io.ReadAll(far2)
-		within(t, time.Since(begin), maxIdleTime+20*time.Second, maxIdleTime+21*time.Second)
-		if u.take() != nil {
-			t.Error("a closed link is handed out")
-		}
-		far.Close()
-		far2.Close()
 	})
 }

@@ -12,12 +12,8 @@ import (
 	"tokenring/pool"
 )
 
-// Bounds of a host's idle connections. Half a minute is below the keep-alive
-// limit of common servers, and a host that closes first is noticed anyway.
-const (
-	maxIdleLinks = 256
-	maxIdleTime  = 30 * time.Second
-)
+// maxIdleLinks bounds a host's idle connections.
+const maxIdleLinks = 256
 
 // An upstream is one host at one address: its connections and its gauges. It
 // outlives snapshots, and is replaced when the host's address changes: everything
@@ -25,7 +21,9 @@ const (
 type upstream struct {
 	name, address string
 	gauges        *pool.Gauges
-	limits        http1.Limits // of the host's answers
+	limits        http1.Limits  // of the host's answers
+	maxIdle       time.Duration // of a connection
+	trusted       trusted       // with what can't be repeated
 
 	life context.Context // ends dials under way when the upstream is closed
 	end  context.CancelFunc
@@ -39,36 +37,59 @@ type upstream struct {
 	waits  map[*hostWait]struct{} // exchanges that have awaited the host for long
 }
 
-func newUpstream(h *pool.Host, limits http1.Limits) *upstream {
-	u := &upstream{name: h.Name, address: h.Address, gauges: h.Gauges, limits: limits, links: map[*link]struct{}{}}
+func newUpstream(h *pool.Host, c *Config) *upstream {
+	u := &upstream{
+		name: h.Name, address: h.Address, gauges: h.Gauges,
+		limits: c.Limits.Response.Heads(), maxIdle: c.Timeouts.HostIdle, links: map[*link]struct{}{},
+	}
+	u.trusted.init()
 	u.life, u.end = context.WithCancel(context.Background())
 	return u
 }
 
-// take returns an idle link on which nothing has happened since it was put
-// back, or nil. A link that the host has closed, or on which it has sent bytes
-// that nobody asked for, is thrown away.
-func (u *upstream) take() *link {
+// take returns an idle link that req may go out on, and on which nothing has
+// happened since it was put back, or nil. A link that the host has closed, or on
+// which it has sent bytes that nobody asked for, is thrown away.
+func (u *upstream) take(req *http1.Request) *link {
+	longest := u.maxIdle
+	if !repeatable(req) {
+		longest = u.trusted.idle()
+	}
 	for {
-		l := u.pop()
-		if l == nil || l.silent() {
+		l := u.pop(longest)
+		if l == nil || u.stillOpen(l) {
 			return l
 		}
 		l.close()
 	}
 }
 
-func (u *upstream) pop() *link {
+// pop takes out the most recently used link, unless it has been idle for longer than
+// that, as all others have then, or than its host allows.
+func (u *upstream) pop(longest time.Duration) *link {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if len(u.idle) == 0 {
+	last := len(u.idle) - 1
+	if last < 0 {
 		return nil
 	}
-	last := len(u.idle) - 1
 	l := u.idle[last]
+	if l.idle = time.Since(l.since); l.idle > min(longest, l.maxIdle) {
+		return nil // reap will close it
+	}
 	u.idle[last] = nil
 	u.idle = u.idle[:last]
 	return l
+}
+
+// stillOpen tells whether nothing has happened to an idle link, and learns from it.
+func (u *upstream) stillOpen(l *link) bool {
+	if !l.silent() {
+		u.trusted.closed(l.idle)
+		return false
+	}
+	u.trusted.open(l.idle)
+	return true
 }
 
 // put gives a link back after an exchange that ended cleanly in both
@@ -79,8 +100,11 @@ func (u *upstream) put(l *link) {
 		return
 	}
 	l.used, l.since = true, time.Now()
+	l.carried++
+	most := 0
+	l.maxIdle, most = idleLimit(l.resp.Fields, u.maxIdle)
 	l.rest()
-	if !u.keep(l) {
+	if l.carried >= most || l.maxIdle <= 0 || !u.keep(l) {
 		l.close()
 	}
 }
@@ -101,7 +125,7 @@ func (u *upstream) keep(l *link) bool {
 
 // scheduleLocked has reap look again when the oldest idle link is due.
 func (u *upstream) scheduleLocked() {
-	due := time.Until(u.idle[0].since.Add(maxIdleTime))
+	due := time.Until(u.idle[0].since.Add(u.maxIdle))
 	if u.reaper == nil {
 		u.reaper = time.AfterFunc(due, u.reap)
 		return
@@ -113,6 +137,8 @@ func (u *upstream) scheduleLocked() {
 // that is set only while there are idle links.
 func (u *upstream) reap() {
 	for _, l := range u.old() {
+		l.idle = time.Since(l.since)
+		u.stillOpen(l)
 		l.close()
 	}
 }
@@ -122,7 +148,7 @@ func (u *upstream) old() []*link {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	n := 0
-	for n < len(u.idle) && time.Since(u.idle[n].since) >= maxIdleTime {
+	for n < len(u.idle) && time.Since(u.idle[n].since) >= u.maxIdle {
 		n++
 	}
 	old := slices.Clone(u.idle[:n])
