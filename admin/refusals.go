@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	maxSources = 1024 // of wrong tokens; the one heard of last gives way
+	maxSources = 1024 // of wrong tokens; the one that has been quiet for longest gives way
 
 	signInBurst = 10 // wrong tokens in a row from one source, then one per signInEvery
 	signInEvery = 2 * time.Second
@@ -31,7 +31,7 @@ const (
 )
 
 // refusals knows from where wrong tokens have come: it counts and logs them, and
-// says who is to wait. It never delays or refuses the right token. Safe for
+// says which of them are to wait. It never delays or refuses the right token. Safe for
 // concurrent use.
 type refusals struct {
 	log   zerolog.Logger
@@ -67,7 +67,7 @@ func newRefusals(log zerolog.Logger) *refusals {
 }
 
 // note takes down that a wrong token has come from an address. It reports whether
-// the source has attempts left; if not, who is there is to wait.
+// the source has attempts left; if not, it is to wait.
 func (r *refusals) note(via, remote string) (allowed bool) {
 	r.total.WithLabelValues(via).Inc()
 	r.mu.Lock()

@@ -101,7 +101,7 @@ func (s sessions) endLocked(name [sha256.Size]byte) {
 
 // signIn trades the operators' token for a session cookie. The body is
 // {"token":"…"}; no answer repeats any of it. The right token always opens one:
-// only who sends wrong ones is told to wait.
+// only a source of wrong ones is told to wait.
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Token string `json:"token"`
