@@ -67,12 +67,9 @@ func (c *ctlCmd) operator() (*operator, error) {
 		case err != nil:
 			return nil, usageError{fmt.Errorf("%w\na running balancer can be reached without its file: --address and --token-file", err)}
 		}
-		if address == "" {
-			address, ca = urlOf(access), cmp.Or(ca, access.Cert)
-		}
-		file = cmp.Or(file, access.TokenFile)
+		address, file, ca = cmp.Or(address, urlOf(access)), cmp.Or(file, access.TokenFile), cmp.Or(ca, access.Cert)
 	}
-	base, err := baseURL(address, ca)
+	base, err := baseURL(address, c.CA)
 	if err != nil {
 		return nil, usageError{err}
 	}
