@@ -28,6 +28,7 @@ func (t *translation) settings(all []*server) {
 	}
 	if len(checked) == 0 {
 		t.backend.head.note(Changed, "HAProxy checks none of the servers; lb checks every host, and by a TCP connect if nothing else is said")
+		checked = all
 	}
 	common(checked, &p.interval, "health.interval", formatTime(defaultInter), func(s *server) said { return s.inter })
 	common(checked, &p.rise, "health.rise", "2", func(s *server) said { return s.rise })

@@ -21,7 +21,6 @@ func (t *translation) choose(name string) {
 	for _, s := range t.sections {
 		if s.front() && (s == t.backend || t.leads(s) || redirectsOnly(s)) {
 			t.fronts = append(t.fronts, s)
-			s.head.note(Took, "its addresses are in listen")
 			if address := s.head.word(2); address != "" && address != "from" {
 				s.head.note(Decide, address+" stands where only old HAProxys read an address: write it in a bind line and import again")
 			}

@@ -165,6 +165,7 @@ var lines = []lineRow{
 	{"backend", "default-server slowstart 500ms", haproxycfg.Changed, "from 2s to 1h", "  slow_start: 2s"},
 	{"backend", "default-server slowstart 1d", haproxycfg.Changed, "from 2s to 1h", "  slow_start: 1h"},
 	{"server", "slowstart 30s", haproxycfg.LeftOut, "not all servers say the same", ""},
+	{"backend", "default-server no-check inter 5s", haproxycfg.Took, "health.interval: 5s", "  interval: 5s"},
 	{"backend", "default-server weight 7", haproxycfg.Took, "each server below", "weight: 7}"},
 	{"backend", "source 10.0.0.9", haproxycfg.Decide, "let in lb's", ""},
 	{"backend", "timeout queue 5s", haproxycfg.LeftOut, "no queue", ""},

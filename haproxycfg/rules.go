@@ -224,8 +224,10 @@ func (t *translation) finish() {
 		t.backend.head.note(Decide, "none of its servers is one that serves new users: take in those of pool.hosts that shall")
 	}
 	for _, s := range t.fronts {
-		if s != t.backend && len(t.plan.listeners) == 0 {
-			s.head.note(Decide, "no address of it can be listened on: fill in listen")
+		if slices.ContainsFunc(t.plan.listeners, func(l listener) bool { return slices.Contains(l.fronts, s) }) {
+			s.head.note(Took, "its addresses are in listen")
+		} else {
+			s.head.note(Stops, "no address of it is in listen: whoever connects there isn't served")
 		}
 	}
 }

@@ -81,9 +81,20 @@ func readWritten(t *testing.T, result *haproxycfg.Result) *written {
 	return w
 }
 
+// mentioned finds values that a note names in passing.
+var mentioned = regexp.MustCompile(`\b((?:timeouts|health|limits)\.[a-z_]+): (\d\w*)`)
+
 func (w *written) holdAll(name string, seen map[string]bool) {
-	for _, l := range w.report.Lines {
+	w.holdSummary(name)
+	for i := range w.report.Lines {
+		l := &w.report.Lines[i]
 		for _, n := range l.Notes {
+			for _, m := range mentioned.FindAllStringSubmatch(n.Text, -1) {
+				if w.values[m[1]] != m[2] && !stays.MatchString(n.Text) {
+					w.t.Errorf("%s: line %d: %s: %s is %q", name, l.Number, n.Text, m[1], w.values[m[1]])
+				}
+			}
+			w.holdListening(name, l, n)
 			m := keyed.FindStringSubmatch(n.Text)
 			if m == nil {
 				continue
@@ -95,6 +106,36 @@ func (w *written) holdAll(name string, seen map[string]bool) {
 		}
 	}
 }
+
+// holdSummary wants HAProxy's ring where the report says that no token moves.
+func (w *written) holdSummary(name string) {
+	const ours = "  policy: haproxy\n"
+	if strings.Contains(w.report.String(), "no token: each goes where") && !strings.Contains(w.yaml, ours) {
+		w.t.Errorf("%s: no token moves, but the policy isn't HAProxy's:\n%s", name, w.yaml)
+	}
+}
+
+// holdListening wants a listener from the lines of a frontend that says so, and
+// none from one that says that there is none.
+func (w *written) holdListening(name string, head *haproxycfg.Line, n haproxycfg.Note) {
+	says, none := strings.Contains(n.Text, "its addresses are in listen"), strings.Contains(n.Text, "no address of it is in listen")
+	if !says && !none {
+		return
+	}
+	listens := false
+	for _, l := range w.report.Lines[head.Number:] {
+		if section.MatchString(l.Text) {
+			break
+		}
+		listens = listens || strings.Contains(w.yaml, fmt.Sprintf("}  # %d\n", l.Number)) && strings.HasPrefix(l.Text, "bind ")
+		listens = listens || slices.ContainsFunc(l.Notes, func(n haproxycfg.Note) bool { return strings.Contains(n.Text, ", with line ") })
+	}
+	if listens != says {
+		w.t.Errorf("%s: line %d: %s, and it listens is %t\n%s", name, head.Number, n.Text, listens, w.yaml)
+	}
+}
+
+var section = regexp.MustCompile(`^(frontend|backend|listen|defaults|global)\b`)
 
 var (
 	stays   = regexp.MustCompile(`: there is one value for all here, and line \d+'s (.*) stays$`)
