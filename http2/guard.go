@@ -6,7 +6,6 @@ package http2
 import (
 	"encoding/binary"
 	"slices"
-	"strings"
 
 	"golang.org/x/net/http2/hpack"
 )
@@ -36,6 +35,9 @@ type Guard struct {
 	opens   bool   // the block has a pseudo-header field: it is no trailer section
 	bad     error  // what is wrong with the block's fields; nil if nothing is
 	out     []byte // what goes on
+	opening bool   // the block opens a stream
+	section section
+	refused []Refusal
 }
 
 // A frameHead is the head of a frame (RFC 9113 §4.1).
@@ -62,9 +64,10 @@ const (
 	maxBlock      = 256 << 10 // net/http answers 431 to less, and must see all of it to go on
 )
 
-// NewGuard returns a guard that awaits the connection preface.
-func NewGuard() *Guard {
-	g := &Guard{}
+// NewGuard returns a guard that awaits the connection preface. net/http answers 431
+// to header sections of more than maxSection bytes, as RFC 9113 §6.5.2 counts them.
+func NewGuard(maxSection int) *Guard {
+	g := &Guard{section: section{limit: maxSection}}
 	g.fields = hpack.NewDecoder(tableSize, g.see)
 	return g
 }
@@ -72,7 +75,8 @@ func NewGuard() *Guard {
 // see looks at a field of the block under way. What it lets pass, CheckField sees
 // again, unless net/http keeps it.
 func (g *Guard) see(f hpack.HeaderField) {
-	g.opens = g.opens || strings.HasPrefix(f.Name, ":")
+	g.opens = g.opens || f.IsPseudo()
+	g.section.see(f)
 	switch {
 	case isHop(f.Name) || f.Name == "te" && f.Value != "trailers":
 		g.bad = errHop
@@ -149,6 +153,7 @@ func (g *Guard) passHead(b []byte, now float64) (n int, err error) {
 	}
 	g.left = g.head.length()
 	if g.head.kind() == typeHeaders {
+		g.opening = g.head.stream() > g.last
 		g.last = max(g.last, g.head.stream())
 	}
 	switch {
@@ -240,6 +245,7 @@ func (g *Guard) fragment() []byte {
 // one that net/http finds as well.
 func (g *Guard) endBlock() error {
 	if len(g.block) > maxBlock {
+		g.block = nil
 		return Flood(Continuation)
 	}
 	if !g.head.has(flagEndHeaders) {
@@ -249,7 +255,35 @@ func (g *Guard) endBlock() error {
 	_, _ = g.fields.Write(g.block)
 	_ = g.fields.Close()
 	g.block = spare(g.block)
+	if g.opening {
+		g.foretell()
+	}
+	g.section.begin()
 	return g.bad
+}
+
+// foretell keeps the refusal of the request whose block has just been decoded, unless
+// the guard itself refuses it.
+func (g *Guard) foretell() {
+	if r, ok := g.section.refusal(); ok && g.bad == nil {
+		g.refused = append(g.refused, r)
+	}
+}
+
+// End takes note that net/http has ended the connection. It does so amid a header
+// section that is far too long, without an answer.
+func (g *Guard) End() {
+	if len(g.block) > g.section.limit {
+		g.refused = append(g.refused, Refusal{Reason: errLarge})
+	}
+}
+
+// Refusals returns the requests that net/http will have refused once it has seen
+// what Pass has returned, and forgets them.
+func (g *Guard) Refusals() []Refusal {
+	refused := g.refused
+	g.refused = nil
+	return refused
 }
 
 // passSettings lets a SETTINGS frame go on, with the last value of each setting.

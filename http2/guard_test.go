@@ -32,7 +32,7 @@ func block(lines ...string) string {
 
 // pass gives all to a new guard, in cuts of some bytes.
 func pass(all string, cut int) (out string, err error) {
-	g := NewGuard()
+	g := NewGuard(1 << 20)
 	for len(all) > 0 && err == nil {
 		n := min(cut, len(all))
 		var more []byte
@@ -128,7 +128,7 @@ func TestEachBudgetEnds(t *testing.T) {
 		Continuation: frame(typeContinuation, 0, 1, "x"),
 		Unknown:      frame(0x77, 0, 1, "x"),
 	} {
-		g := NewGuard()
+		g := NewGuard(1 << 20)
 		_, err := g.Pass([]byte(preface), 0)
 		n := 0
 		for ; err == nil && n < 1e5; n++ {
@@ -140,7 +140,7 @@ func TestEachBudgetEnds(t *testing.T) {
 		if !strings.Contains(fmt.Sprint(err), kind.String()) {
 			t.Errorf("%v isn't named: %v", kind, err)
 		}
-		g = NewGuard()
+		g = NewGuard(1 << 20)
 		_, err = g.Pass([]byte(preface), 0)
 		for i := range 5000 { // at its rate, for as long as it likes
 			if err == nil {
@@ -151,7 +151,7 @@ func TestEachBudgetEnds(t *testing.T) {
 			t.Errorf("%v, slowly: %v", kind, err)
 		}
 	}
-	g := NewGuard()
+	g := NewGuard(1 << 20)
 	for range int(budgets[Cancelled].burst) {
 		if err := g.Cancelled(1); err != nil {
 			t.Fatal(err)
@@ -163,7 +163,7 @@ func TestEachBudgetEnds(t *testing.T) {
 }
 
 func TestBytesSentEarnWindowUpdates(t *testing.T) {
-	g := NewGuard()
+	g := NewGuard(1 << 20)
 	_, err := g.Pass([]byte(preface), 0)
 	for i := 0; i < 100000 && err == nil; i++ {
 		g.Wrote(2 << 10) // a small piece of a host's
@@ -175,7 +175,7 @@ func TestBytesSentEarnWindowUpdates(t *testing.T) {
 }
 
 func TestHeaderBlockWithoutEndIsAFlood(t *testing.T) {
-	g := NewGuard()
+	g := NewGuard(1 << 20)
 	_, err := g.Pass([]byte(preface+frame(typeHeaders, 0, 1, strings.Repeat("x", 16<<10))), 0)
 	n := 0
 	for ; err == nil; n++ {

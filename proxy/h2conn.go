@@ -49,6 +49,10 @@ const (
 	h2PingTimeout   = 15 * time.Second
 )
 
+// maxH2Section returns the largest header section that net/http reads where it is
+// told that heads may have so many bytes: it adds the overhead of ten fields.
+func maxH2Section(head int) int { return head + 10*32 }
+
 // newH2 returns net/http's server for this listener's HTTP/2 connections, which
 // come to it over a channel.
 func (s *server) newH2() *h2server {
@@ -120,7 +124,7 @@ func (h *h2server) Addr() net.Addr { return &net.TCPAddr{} }
 // becomeH2 hands the connection to net/http's server.
 func (c *conn) becomeH2() {
 	h := &h2conn{
-		Conn: c.nc, srv: c.srv, tcp: c.tcp, client: c.client, base: c.base, began: time.Now(), guard: http2.NewGuard(),
+		Conn: c.nc, srv: c.srv, tcp: c.tcp, client: c.client, base: c.base, began: time.Now(), guard: http2.NewGuard(maxH2Section(c.srv.p.cfg.Limits.head())),
 	}
 	h.users.Store(1)
 	h.active = h.began
@@ -166,6 +170,7 @@ func (h *h2conn) pass(b []byte) (leaving bool, err error) {
 	if h.guard.LastStream() != last {
 		h.touch()
 	}
+	h.refused(h.guard.Refusals()...)
 	h.denied(err)
 	return false, err
 }
@@ -189,15 +194,34 @@ func (h *h2conn) cancelled() {
 	}
 }
 
-// denied counts what the guard didn't let pass.
+// denied counts and logs what the guard didn't let pass.
 func (h *h2conn) denied(err error) {
 	var flood http2.Flood
+	var malformed http2.Error
 	switch {
 	case errors.As(err, &flood):
 		h.srv.p.opt.Metrics.floods.WithLabelValues(http2.Kind(flood).String()).Inc()
-	case err != nil:
-		h.srv.p.opt.Metrics.refused.Inc()
+		h.logRefused(0, err.Error())
+	case errors.As(err, &malformed):
+		h.refused(http2.Refusal{Reason: malformed})
 	}
+}
+
+// refused counts and logs requests that the guard or net/http has refused.
+func (h *h2conn) refused(all ...http2.Refusal) {
+	for _, r := range all {
+		h.srv.p.opt.Metrics.refused.Inc()
+		h.srv.p.opt.Metrics.answered(r.Status)
+		h.logRefused(r.Status, string(r.Reason))
+	}
+}
+
+// logRefused writes the access line of what never became an exchange.
+func (h *h2conn) logRefused(status int, reason string) {
+	h.srv.p.log(&entry{
+		id: h.nextID(), client: h.client.text, protocol: "HTTP/2", tls: h.srv.l.TLS != nil, rule: ruleNone,
+		started: time.Now(), status: status, end: endRefused, reason: reason,
+	})
 }
 
 func (h *h2conn) now() float64 { return time.Since(h.began).Seconds() }
@@ -209,6 +233,8 @@ func (h *h2conn) Close() error {
 		h.mu.Lock()
 		h.leaving = true
 		h.idle.Stop()
+		h.guard.End()
+		h.refused(h.guard.Refusals()...)
 		h.mu.Unlock()
 		err = h.Conn.Close()
 		h.release()

@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"tokenring/pool"
@@ -60,8 +61,28 @@ func (r *h2Trial) run() {
 	}
 	_ = r.other.nc.Close()
 	r.stop()
+	r.checkReasons()
 	r.rec.finish()
 	r.checkRecord()
+}
+
+// checkReasons looks for the reason of each refusal in the access log, and for none
+// without a refusal. What net/http finds wrong with frames, or behind a request's
+// head, it says to nobody: there may be a client that has left.
+func (r *h2Trial) checkReasons() {
+	refused, left := 0, 0
+	for _, e := range r.entries() {
+		if e["reason"] != nil {
+			refused++
+		} else if e["end"] == endClientGone {
+			left++
+		}
+	}
+	switch frames := strings.HasPrefix(r.t.Name(), "TestStrictHTTP2/frames/"); {
+	case r.c.refused == "" && refused == 0, frames, r.c.refused != "" && refused+left >= 3:
+	default:
+		r.t.Errorf("%d refusals and %d clients that have left are in the access log: %v", refused, left, r.entries())
+	}
 }
 
 // deliver sends the case's frames, cut up that way, between canaries. It says

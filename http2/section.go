@@ -1,0 +1,129 @@
+package http2
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+	"golang.org/x/net/http2/hpack"
+)
+
+// A Refusal is a request that net/http refuses by itself, without a word to its
+// handler.
+type Refusal struct {
+	Status int // of its answer; 0 if it resets the stream or ends the connection
+	Reason Error
+}
+
+// Why net/http refuses requests.
+const (
+	errPseudoPlace   = Error("a pseudo-header field behind a regular one, or twice (RFC 9113 §8.3)")
+	errPseudoMissing = Error("a pseudo-header field is missing or empty, or has no place in a CONNECT (RFC 9113 §8.3.1)")
+	errLarge         = Error("the header section is too long (RFC 9113 §10.5.1)")
+)
+
+// A section foretells what net/http makes of the header section of a request. It
+// sees the fields in their order, up to the first that is wrong.
+type section struct {
+	limit   int // of its size
+	size    int // as RFC 9113 §6.5.2 counts it
+	regular bool
+	large   bool
+	fault   Error
+	seen    [len(pseudoNames)]bool
+	values  [len(pseudoNames)]string
+	host    string
+}
+
+var pseudoNames = [...]string{":method", ":scheme", ":path", ":authority", ":protocol"}
+
+const method, scheme, path, authority, protocol = 0, 1, 2, 3, 4
+
+// begin makes ready for a section, and forgets the one before.
+func (s *section) begin() { *s = section{limit: s.limit} }
+
+// see takes the next field.
+func (s *section) see(f hpack.HeaderField) {
+	switch {
+	case s.fault != "" || s.large:
+	case !httpguts.ValidHeaderFieldValue(f.Value), !f.IsPseudo() && !validName(f.Name):
+		s.fault = errField
+	case f.IsPseudo() && s.regular:
+		s.fault = errPseudoPlace
+	default:
+		s.take(f)
+	}
+}
+
+// take takes a field that is well-formed.
+func (s *section) take(f hpack.HeaderField) {
+	s.regular = !f.IsPseudo()
+	if s.size += int(f.Size()); s.size > s.limit {
+		s.large = true
+		return
+	}
+	if f.Name == "host" {
+		s.host = f.Value
+	}
+	if s.regular {
+		return
+	}
+	switch at := slices.Index(pseudoNames[:], f.Name); {
+	case at < 0:
+		s.fault = errPseudo
+	case s.seen[at]:
+		s.fault = errPseudoPlace
+	default:
+		s.seen[at], s.values[at] = true, f.Value
+	}
+}
+
+// refusal returns how net/http refuses the request; ok is false if it doesn't.
+func (s *section) refusal() (r Refusal, ok bool) {
+	v := &s.values
+	connect := v[method] == "CONNECT"
+	switch {
+	case s.fault != "":
+		return Refusal{Reason: s.fault}, true
+	case v[protocol] != "":
+		return Refusal{Reason: errPseudo}, true
+	case s.misses(connect) && s.large: // net/http has stopped before what is missing
+		return Refusal{Reason: errLarge}, true
+	case s.misses(connect):
+		return Refusal{Reason: errPseudoMissing}, true
+	case !connect && strings.Contains(cmp.Or(v[authority], s.host), "@"):
+		return Refusal{Reason: errAuthority}, true
+	case !connect && !parses(v[path]):
+		return Refusal{Reason: errPath}, true
+	case s.large:
+		return Refusal{Status: 431, Reason: errLarge}, true
+	}
+	return Refusal{}, false
+}
+
+// misses tells whether a request hasn't the pseudo-header fields that it needs
+// (RFC 9113 §8.3.1, §8.5).
+func (s *section) misses(connect bool) bool {
+	v := &s.values
+	if connect {
+		return v[path] != "" || v[scheme] != "" || v[authority] == ""
+	}
+	return v[method] == "" || v[path] == "" || v[scheme] != "http" && v[scheme] != "https"
+}
+
+// parses tells whether net/http can parse a path, which nearly always is plain to
+// see.
+func parses(path string) bool {
+	if path[0] == '/' && !strings.ContainsAny(path, "%\t") {
+		return true
+	}
+	_, err := url.ParseRequestURI(path)
+	return err == nil
+}
+
+// validName tells whether a field can have that name in HTTP/2 (RFC 9113 §8.2.1).
+func validName(name string) bool {
+	return httpguts.ValidHeaderFieldName(name) && name == strings.ToLower(name)
+}
