@@ -7,6 +7,7 @@ import (
 
 	"tokenring/balancer"
 	"tokenring/http1"
+	"tokenring/park"
 	"tokenring/pool"
 )
 
@@ -21,6 +22,7 @@ type exchange struct {
 	out    []byte // scratch for what is written; from buffers
 
 	link    atomic.Pointer[link] // to the host; for abort
+	dialing atomic.Pointer[dialing]
 	aborted atomic.Bool
 
 	outcome
@@ -69,8 +71,8 @@ type side interface {
 	// reading says that nobody else reads its bytes, so that what it has sent behind
 	// its request may be read ahead.
 	gone(reading bool) bool
-	// watch has w noted, until stop, when gone may have another answer.
-	watch(w *hostWait, reading bool) (stop func())
+	// watch has g called, until stop, when gone may have another answer.
+	watch(g park.Guest, reading bool) (stop func())
 
 	// interim sends a 1xx.
 	interim(*http1.Response) error
@@ -224,109 +226,6 @@ const (
 	ruleNone  balancer.Rule = "none"
 )
 
-// reach connects to the host for the request, and to the fallback if it can't
-// be reached. Nothing has been sent by then, so that is always allowed. The
-// fallback is where the key will be once the host is marked down; a key with a
-// live terminal has none, because its user would be on two hosts at once.
-func (x *exchange) reach() (*link, *upstream, error) {
-	var failed *pool.Host
-	for failures := 0; failures < 2; failures++ {
-		r := x.srv.p.routes.Load() // anew: connecting takes its time, and decisions fall meanwhile
-		host, rule := x.pick(r, failed)
-		if host == nil {
-			return nil, nil, x.nowhere(rule, failed)
-		}
-		x.host, x.rule = host, rule
-		if failed != nil {
-			x.rule = ruleRetry
-			x.again()
-		}
-		u := r.upstreams[host.Name]
-		l, err := x.connect(u)
-		if err == nil {
-			x.connected = time.Since(x.started)
-			return l, u, nil
-		}
-		if errors.Is(err, errMoved) { // which is no failure, and there are other routes by now
-			failures--
-			continue
-		}
-		if isOurs(err) {
-			x.srv.p.opt.Metrics.upstreamErrors.WithLabelValues("local").Inc()
-			return nil, nil, errShort
-		}
-		x.srv.p.blame(host.Name, "connect")
-		if rule == pool.RuleSession {
-			return nil, nil, errSessionHost
-		}
-		failed = host
-	}
-	return nil, nil, errUnreachable
-}
-
-// nowhere says why no host was picked, by rule, for a request whose first host
-// has failed, unless that is nil. Where another host might have served but must
-// not have the key, the same request may succeed a little later.
-func (x *exchange) nowhere(rule balancer.Rule, failed *pool.Host) error {
-	switch {
-	case rule == pool.RuleSession:
-		x.rule = rule
-		return errSessionHost
-	case failed == nil, rule == pool.RuleFrozen:
-		x.rule = rule
-		return errNoHost
-	}
-	return errUnreachable
-}
-
-// Why there is no connection to a host.
-var (
-	errNoHost      = errors.New("no host can serve the request")
-	errUnreachable = errors.New("the host can't be reached")
-	errSessionHost = errors.New("the host of the live session can't be reached")
-	errShort       = errors.New("this balancer can't open another connection")
-)
-
-// connect returns an idle connection to u, or a new one. A tunnel always gets a
-// new one: it keeps it for hours, and can't be caught out by one that has just
-// been closed.
-func (x *exchange) connect(u *upstream) (*link, error) {
-	if !x.req.WebSocket && !x.fresh {
-		if l := u.take(&x.req); l != nil {
-			x.hold(l)
-			return l, nil
-		}
-	}
-	return x.dial(u)
-}
-
-func (x *exchange) dial(u *upstream) (*link, error) {
-	l, err := u.dial(x.srv.hard, x.srv.p.cfg.Timeouts.Connect)
-	if err == nil {
-		x.hold(l)
-	}
-	return l, err
-}
-
-// blame counts a failure of a host, and has it checked soon.
-func (p *Proxy) blame(host, kind string) {
-	p.opt.Metrics.upstreamErrors.WithLabelValues(kind).Inc()
-	p.opt.Suspect(host)
-}
-
-// unreached answers a request for which reach found nothing.
-func (x *exchange) unreached(err error) {
-	detail, status := "no host is available for this session; it is worth trying again", 503
-	switch {
-	case errors.Is(err, errUnreachable):
-		detail, status = "the host of this session can't be reached", 502
-	case errors.Is(err, errShort):
-		x.fail(short)
-		return
-	}
-	x.fail(fault{status: status, end: endNoHost, detail: detail})
-}
-
 // again notes that the request is sent a second time.
 func (x *exchange) again() {
 	if !x.retried {
@@ -339,6 +238,9 @@ func (x *exchange) again() {
 // caller's to end.
 func (x *exchange) abort() {
 	x.aborted.Store(true)
+	if d := x.dialing.Load(); d != nil {
+		d.cancel()
+	}
 	if l := x.link.Load(); l != nil {
 		l.nc.Close()
 	}

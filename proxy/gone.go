@@ -64,7 +64,7 @@ func (c *conn) readAhead() (ended bool) {
 }
 
 // watch implements side.
-func (c *conn) watch(w *hostWait, reading bool) (stop func()) {
+func (c *conn) watch(g park.Guest, reading bool) (stop func()) {
 	fd, ok := descriptor(c.tcp)
 	if !ok {
 		return func() {}
@@ -74,14 +74,14 @@ func (c *conn) watch(w *hostWait, reading bool) (stop func()) {
 		what = park.Input // for a close_notify
 	}
 	lot := c.srv.lot()
-	if err := lot.Add(fd, what, w); err != nil { // then the host's answer shows that the client has left
+	if err := lot.Add(fd, what, g); err != nil { // then the host's answer shows that the client has left
 		return func() {}
 	}
-	return func() { lot.Remove(fd, w) }
+	return func() { lot.Remove(fd, g) }
 }
 
 // gone implements side: a client that leaves has its streams aborted.
 func (s *stream) gone(bool) bool { return false }
 
 // watch implements side.
-func (s *stream) watch(*hostWait, bool) (stop func()) { return func() {} }
+func (s *stream) watch(park.Guest, bool) (stop func()) { return func() {} }

@@ -208,3 +208,30 @@ func (zeros) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
 }
+
+// TestClientThatLeavesWhileItsHostIsConnectedToIsNoticed has a host that doesn't
+// accept the connection.
+func TestClientThatLeavesWhileItsHostIsConnectedToIsNoticed(t *testing.T) {
+	for name, request := range map[string]string{"a request": get("/x"), "a handshake": upgrade("/x", mark)} {
+		for _, d := range departures {
+			if strings.HasPrefix(d.name, "close_notify") && !strings.HasSuffix(d.name, "FIN") {
+				continue // it is noticed when there is a connection
+			}
+			t.Run(name+", "+d.name, func(t *testing.T) {
+				slow := newSlowListener(t)
+				l, dial := d.lab(t, newHost(t, "a"), func(l *lab) { l.cfg.Timeouts.Connect = 20 * time.Second })
+				l.hosts[0].Address = slow.address()
+				l.use()
+				w := dial().send(request)
+				eventually(t, "an attempt to connect", slow.awaited)
+				d.leave(w)
+				if e := l.logged("/x"); e["end"] != "client-gone" || l.suspects.Load() != 0 {
+					t.Errorf("the log says %v, %d suspicions", e, l.suspects.Load())
+				}
+				if n := l.hosts[0].Gauges.ConnectErrors.Load(); n != 0 {
+					t.Errorf("%d failures of the host are counted", n)
+				}
+			})
+		}
+	}
+}

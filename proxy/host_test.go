@@ -28,7 +28,7 @@ type host struct {
 	got     bytes.Buffer
 	wg      sync.WaitGroup
 	open    map[net.Conn]bool
-	idle    time.Duration // after which it closes a connection, and takes its time for that; 0 for never
+	idle    atomic.Int64 // the time.Duration of closesAfter
 }
 
 type script = func(w *wire, r *http.Request) bool
@@ -44,6 +44,13 @@ func newHost(t testing.TB, name string) *host {
 // on sets the script for a path.
 func (h *host) on(path string, s script) *host {
 	h.scripts.Store(path, s)
+	return h
+}
+
+// closesAfter has the host close connections that have been idle for that long, and
+// take a tenth of it for that.
+func (h *host) closesAfter(idle time.Duration) *host {
+	h.idle.Store(int64(idle))
 	return h
 }
 
@@ -104,12 +111,13 @@ func (h *host) serve(nc net.Conn) {
 	w := newWire(h.t, nc)
 	w.in = bufio.NewReader(io.TeeReader(nc, h))
 	for {
-		if h.idle > 0 {
-			_ = nc.SetReadDeadline(time.Now().Add(h.idle))
+		idle := time.Duration(h.idle.Load())
+		if idle > 0 {
+			_ = nc.SetReadDeadline(time.Now().Add(idle))
 		}
 		r, err := http.ReadRequest(w.in)
-		if timedOut(err) && h.idle > 0 {
-			time.Sleep(h.idle / 10) // between its decision and the end of the connection
+		if timedOut(err) {
+			time.Sleep(idle / 10) // between its decision and the end of the connection
 		}
 		if err != nil {
 			return

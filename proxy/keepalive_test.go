@@ -177,11 +177,10 @@ func TestPostsInARowShareAConnection(t *testing.T) {
 // TestNoPostIsLostToAHostThatClosesIdleConnections has requests come when a host is
 // just closing the only idle connection to it.
 func TestNoPostIsLostToAHostThatClosesIdleConnections(t *testing.T) {
+	const idle = 300 * time.Millisecond
 	var clients sync.WaitGroup
 	for i := range 8 {
-		h := newHost(t, "a")
-		h.idle = 300 * time.Millisecond
-		l := start(t, nil, h)
+		l := start(t, nil, newHost(t, "a").closesAfter(idle))
 		clients.Go(func() {
 			for j := range 5 {
 				request := post
@@ -189,7 +188,7 @@ func TestNoPostIsLostToAHostThatClosesIdleConnections(t *testing.T) {
 					request = get("/get") // may be sent again, and shows that the connection was closed
 				}
 				l.ask(request, 200)
-				time.Sleep(h.idle + time.Duration(i-1)*h.idle/60)
+				time.Sleep(idle + time.Duration(i-1)*idle/60)
 			}
 		})
 	}
@@ -203,7 +202,7 @@ func TestHostThatSaysHowLongItWaitsIsHeeded(t *testing.T) {
 		w.send("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 0\r\n\r\n")
 		return true
 	})
-	h.idle = time.Second
+	h.closesAfter(time.Second)
 	l := start(t, nil, h)
 	for _, pause := range []time.Duration{0, 300, 700, 990} {
 		time.Sleep(pause * time.Millisecond)

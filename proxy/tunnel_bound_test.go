@@ -19,6 +19,8 @@ func (l *lab) tunnelOf(key string) *tunnel {
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	t := shard.live[hash]
+	t.mu.Lock() // the client has its 101 before the tunnel is quite open
+	defer t.mu.Unlock()
 	for _, e := range []*end{&t.client, &t.back} {
 		_ = syscall.SetsockoptInt(e.fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 4<<10)
 	}

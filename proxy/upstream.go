@@ -221,7 +221,7 @@ func (u *upstream) dial(ctx context.Context, timeout time.Duration) (*link, erro
 	case err != nil && u.retired():
 		return nil, errMoved
 	case err != nil:
-		if !isOurs(err) {
+		if !isOurs(err) && ctx.Err() == nil {
 			u.gauges.ConnectErrors.Add(1)
 		}
 		return nil, err
