@@ -159,6 +159,9 @@ func takeHashType(t *translation, d *directive) {
 	t.plan.ring = r
 }
 
+// whyOldRing is about the versions whose ring is another.
+const whyOldRing = "HAProxy 3.0.0 to 3.2.6 places hosts by another rule, by mistake: coming from one of them, add hash_key: id-3.0 to hash.haproxy"
+
 // noteRing says what became of the hash-type line, once it is known whether there
 // is a ring.
 func (t *translation) noteRing() {
@@ -171,7 +174,7 @@ func (t *translation) noteRing() {
 		d.note(Took, fmt.Sprintf("hash.haproxy: type %s, function %s, avalanche %t", r.kind, r.function, r.avalanche))
 	}
 	if t.plan.policy == "haproxy" && r.kind == "consistent" {
-		d.note(Changed, "HAProxy 3.0.0 to 3.2.6 places hosts by another rule, by mistake: coming from one of them, add hash_key: id-3.0 to hash.haproxy")
+		d.note(Changed, whyOldRing)
 	}
 }
 
@@ -256,7 +259,7 @@ func (t *translation) renumber() {
 	if d := t.backend.last("hash-type"); d != nil {
 		line = d.Line
 	}
-	line.note(Changed, "with map-based, HAProxy moves nearly all tokens while a host is down; lb moves those of that host and no others. When a host comes or goes for good, most tokens move here as well: choose another policy when nothing has to stay where HAProxy put it")
+	line.note(Changed, "with map-based, HAProxy moves most tokens while a host is down; lb moves those of that host and no others. When a host comes or goes for good, most tokens move here as well: choose another policy when nothing has to stay where HAProxy put it")
 	ascending := slices.IsSortedFunc(t.plan.hosts, func(a, b host) int { return int(a.id) - int(b.id) })
 	if ascending {
 		return

@@ -114,7 +114,7 @@ func (t *translation) apply(s *section, all []*directive, handlers map[string]ha
 // written to lb.yaml as it stands there, and lb check refuses it.
 func (d *directive) noteVariables() {
 	if name := d.borrowed(); name != "" {
-		d.note(Changed, name+" has the value that the import's environment or presetenv gives it: see that HAProxy is started with the same")
+		d.note(Decide, name+" has the value that the import's environment or presetenv gives it: see that HAProxy is started with the same")
 	}
 	if name := d.variable(); name != "" && !d.asked {
 		d.note(Decide, "the value of "+name+" belongs to HAProxy's environment and isn't guessed. lb check refuses lb.yaml for as long as the variable stands in it: write what it stands for. If it isn't in lb.yaml, see what the line means with its value")

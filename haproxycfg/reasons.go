@@ -49,6 +49,7 @@ var reasons = []reason{
 	{LeftOut, "lb has no stick tables: nothing is counted or learnt", "stick-table"},
 	{LeftOut, "lb seals its cookie with a key of its own: see affinity.cookie.secret_file", "dynamic-cookie-key"},
 	{Moves, "lb learns no cookies of the hosts': users whom one keeps in place go where their token is, and those without a token to another host with each request. If the cookie is what keeps them together, write affinity: {cookie: {}}", "appsession"},
+	{Moves, "lb reads no cookies of RDP: users whom one keeps on a host go where their token is, and those without a token to another host with each request", "persist"},
 	{Moves, "lb has no queue or limit of its own for each host: a host gets its tokens, however busy it is. Tokens that HAProxy sent elsewhere move once, when lb takes over", "hash-preserve-affinity"},
 	{Moves, "lb has no rules that choose a host: those whom a rule sends to one go where their token is, and those without a token to another host with each request", "use-server force-persist ignore-persist"},
 	{LeftOut, "a connection that fails goes on to the host that the token will have once the first is taken out, at once and at most once for each host; nothing is sent twice that can't be repeated", "retries retry-on"},

@@ -30,7 +30,7 @@ func (r *Report) summary() string {
 		fmt.Fprintf(&b, "\n%s\n", part.title)
 		points := r.points(part.verdicts)
 		if len(points) == 0 {
-			fmt.Fprintf(&b, "  %s\n", part.none)
+			fmt.Fprintf(&b, "  %s%s\n", part.none, r.unless(part.verdicts[0]))
 		}
 		for _, p := range points {
 			fmt.Fprintf(&b, "  %s\n      %s\n", p.where(), p.note)
@@ -40,6 +40,16 @@ func (r *Report) summary() string {
 		fmt.Fprintf(&b, "\nBefore lb takes over, look at line(s) %s.\n", ranges(open))
 	}
 	return b.String()
+}
+
+// unless says when it isn't so that no token moves.
+func (r *Report) unless(v Verdict) string {
+	for i := range r.Lines {
+		if v == Moves && slices.Contains(r.Lines[i].Notes, Note{Changed, whyOldRing}) {
+			return fmt.Sprintf(", unless HAProxy is 3.0.0 to 3.2.6 (line %d)", r.Lines[i].Number)
+		}
+	}
+	return ""
 }
 
 // open returns the numbers of the lines that somebody has to look at.

@@ -218,6 +218,77 @@ func claimTimeouts(t *testing.T) {
 		}
 		r.closes(conn, "its head doesn't end")
 	}
+	stopsInTime(t)
+}
+
+// stopsInTime wants a stop to end what is open after timeouts.shutdown.
+func stopsInTime(t *testing.T) {
+	t.Helper()
+	r := runLines(t, cfgLines{global: "  hard-stop-after 200ms\n  close-spread-time 9s", back: "  timeout server 20s", servers: slowHost(t, time.Minute)})
+	conn, err := net.Dial("tcp", r.at[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	r.stopped()
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("a stop with a request under way took %s, want timeouts.shutdown", took)
+	}
+}
+
+// claimLimits: heads that HAProxy takes by default get through both ways, larger
+// ones with tune.bufsize; maxconn of the global section bounds the connections of
+// all listeners together, that of a frontend nothing.
+func claimLimits(t *testing.T) {
+	long := "X: " + strings.Repeat("x", 14<<10) + "\r\n"
+	many := strings.Repeat("Y: y\r\n", 90)
+	host := newRecorder(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"+long+many+"\r\nok")
+	r := runLines(t, cfgLines{front: "  bind 127.0.0.1:2\n  maxconn 1", servers: host.one("one")})
+	for range 3 { // connections of one frontend, all of them open
+		if resp := r.get("/", long+many); resp.StatusCode != 200 || len(resp.Header.Get("X")) != 14<<10 {
+			t.Errorf("a head of 15 KB: got %s", resp.Status)
+		}
+	}
+	longer := "Z: " + strings.Repeat("z", 40<<10) + "\r\n"
+	if resp := r.get("/", longer); resp.StatusCode != 431 {
+		t.Errorf("a head of 40 KB by default: got %s, want 431", resp.Status)
+	}
+	r = runLines(t, cfgLines{global: "  tune.bufsize 65536\n  tune.http.maxhdr 300\n  maxconn 2", front: "  bind 127.0.0.1:2", servers: host.one("one")})
+	if resp := r.get("/", longer+strings.Repeat(many, 2)); resp.StatusCode != 200 {
+		t.Errorf("a head of 40 KB and 180 fields with tune.bufsize 65536: got %s", resp.Status)
+	}
+	second := r.raw(1, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	if second.StatusCode != 200 {
+		t.Errorf("the second connection of two: got %s", second.Status)
+	}
+	r.mustWait(1)
+}
+
+// mustWait wants a connection to the i-th listener to get no answer while two
+// others are open.
+func (r *imported) mustWait(i int) {
+	r.t.Helper()
+	for range 2 { // the first is that of the last answer, perhaps
+		conn, err := net.Dial("tcp", r.at[i])
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+			r.t.Fatal(err)
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond)); err != nil {
+			r.t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 1)); err != nil {
+			return
+		}
+	}
+	r.t.Error("three connections are served although maxconn is 2")
 }
 
 // closes wants the balancer to end the connection, perhaps after an answer.

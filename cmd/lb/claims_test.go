@@ -43,6 +43,7 @@ var claims = map[string]func(*testing.T){
 	"has the ring that HAProxy has":                    claimRing,
 	"moves the tokens of a host that is down":          claimDown,
 	"looks names up":                                   claimNames,
+	"bounds heads and connections":                     claimLimits,
 	"slow start":                                       claimSlowStart,
 	"serves the hosts that are taken in":               claimTakenIn,
 	"redirects":                                        claimRedirects,
