@@ -33,7 +33,10 @@ type demoCmd struct {
 func (demoCmd) Help() string {
 	return `Everything runs in this process and listens on loopback only: a balancer with a
 certificate made on the spot, IDE hosts that join it through gossip, and the
-admin endpoint. Nothing is left behind when it ends.
+admin endpoint. Nothing is left behind, however it ends.
+
+It says who has a terminal open on which host, where a first terminal would go,
+and what changes that: a live terminal stays where it is.
 
 Type a host's number and Enter to stop or start it, k and its number to make it
 crash, q to quit.`
@@ -44,16 +47,20 @@ func (d *demoCmd) Run(ctx context.Context, s *streams) error {
 	if d.Hosts < 1 || d.Hosts > 9 {
 		return usageError{errors.New("lb demo: --hosts must be from 1 to 9")}
 	}
-	dir, err := os.MkdirTemp("", "lb-demo-")
+	ctx, done := untilEnded(ctx)
+	defer done()
+	dir, err := newDemoDir()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	ctx, done := untilTold(ctx, func(os.Signal) { os.RemoveAll(dir) })
-	defer done()
+	return errors.Join(d.play(ctx, dir.path, s), dir.remove())
+}
+
+// play runs the balancer and the hosts, with their files in dir, until ctx ends, the
+// user quits, or a part fails.
+func (d *demoCmd) play(ctx context.Context, dir string, s *streams) error {
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
-
 	stage, err := d.setUp(dir, s)
 	if err != nil {
 		return err

@@ -54,7 +54,7 @@ type runningDemo struct {
 	stop          func()
 }
 
-var welcome = regexp.MustCompile(`(?s)https://localhost:(\d+)/.*http://127\.0\.0\.1:(\d+)/#token=(\S+).*Who is where`)
+var welcome = regexp.MustCompile(`(?s)https://localhost:(\d+)/.*http://127\.0\.0\.1:(\d+)/#token=(\S+).*Without a terminal yet`)
 
 // startDemo runs the demo until the test ends, and waits for its welcome.
 func startDemo(t *testing.T, args ...string) *runningDemo {
@@ -302,6 +302,42 @@ func TestWhatIfSaysWhatThenHappens(t *testing.T) {
 	_ = moves.Close(websocket.StatusNormalClosure, "")
 	_ = second.Close(websocket.StatusNormalClosure, "")
 	d.eventually("the user is where it was said", func() bool { return d.whoami(tokens["ide-2"]) == to })
+}
+
+// TestTheDemoSaysWhereBobIs: his terminal stays on a host that is drained, and he goes
+// elsewhere when it has ended. When all hosts crash, the demo says that the ring is frozen.
+func TestTheDemoSaysWhereBobIs(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t, "--no-shell")
+	says := func(text string) {
+		t.Helper()
+		d.eventually("it says "+text, func() bool { return strings.Contains(d.out.String(), text) })
+	}
+	ws, host := d.terminal("bob")
+	says("bob has opened a terminal on " + host + ".")
+	if status, body := d.api("PATCH", "/v1/hosts/"+host, `{"state":"drain"}`); status != 200 {
+		t.Fatalf("drain: %d %s", status, body)
+	}
+	says("Terminals stay where they are: bob on " + host + " (when it has ended: ide-")
+	_ = ws.Close(websocket.StatusNormalClosure, "")
+	says("The terminal of bob on " + host + " has ended. Now bob → ide-")
+	if got := d.out.String(); strings.Contains(got, "bob "+host+" →") {
+		t.Errorf("it says that bob has moved:\n%s", got)
+	}
+	if status, body := d.api("PATCH", "/v1/hosts/"+host, `{"state":"ready"}`); status != 200 {
+		t.Fatalf("ready: %d %s", status, body)
+	}
+	for _, host := range []string{"1", "2", "3"} {
+		d.press("k" + host)
+	}
+	says("ALARM: 3 of the 3 hosts in the ring vanished at once (ide-1, ide-2, ide-3): the ring is frozen until ")
+	says("503 (the ring is frozen and waits for ide-")
+	d.press("1")
+	d.press("2")
+	says("The ring isn't frozen any more.")
+	if got := d.out.String(); strings.Contains(got, ": .") || strings.Contains(got, "nobody") {
+		t.Errorf("it says nothing at length:\n%s", got)
+	}
 }
 
 func TestMaintEndsTheHostsTerminals(t *testing.T) {

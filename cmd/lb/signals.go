@@ -44,6 +44,24 @@ func untilTold(ctx context.Context, last func(os.Signal)) (told context.Context,
 	}
 }
 
+// untilEnded returns a context that ends with any signal by which a user or a
+// terminal that closes ends a program; a second one ends the process at once. If
+// nobody reads the output any more, writing it is an error and doesn't end the process.
+func untilEnded(ctx context.Context) (context.Context, context.CancelFunc) {
+	ends := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, done := signal.NotifyContext(ctx, ends...)
+	context.AfterFunc(ctx, done)
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE)
+	return ctx, func() {
+		signal.Stop(pipes)
+		done()
+	}
+}
+
 // logHaste returns what says that a second signal has come.
 func logHaste(log zerolog.Logger) func(os.Signal) {
 	return func(s os.Signal) { log.Warn().Stringer("signal", s).Msg("a second signal: ending at once") }

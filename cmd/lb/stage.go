@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -24,8 +23,9 @@ type stage struct {
 	listen, admin int
 	token         string
 
-	mu  sync.Mutex
-	out io.Writer
+	mu     sync.Mutex
+	out    io.Writer
+	broken error // of out
 }
 
 // close closes what is open of a stage that never ran.
@@ -36,23 +36,33 @@ func (s *stage) close() {
 	}
 }
 
-// demoTokens are the users of the demo. They are no secrets: the demo prints
-// them and links to them.
-var demoTokens = []string{"alice", "bob", "carol", "dave", "erin", "frank"}
-
-// say writes a line to the user. Safe for concurrent use.
+// say writes a line to the user. Safe for concurrent use. What goes wrong is for
+// narrate to notice.
 func (s *stage) say(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fmt.Fprintf(s.out, format+"\n", args...)
+	if _, err := fmt.Fprintf(s.out, format+"\n", args...); err != nil {
+		s.broken = err
+	}
+}
+
+// heard reports whether somebody can still read what is said: nil, or why not.
+func (s *stage) heard() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken != nil {
+		return fmt.Errorf("standard output: %w", s.broken)
+	}
+	return nil
 }
 
 // narrate says where to go once the hosts are there, and from then on what
-// happens to whom.
+// happens to whom. It returns nil when ctx ends, and an error when nobody can read
+// it any more.
 func (s *stage) narrate(ctx context.Context) error {
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
-	var before map[string]string
+	before, welcomed := demoState{}, false
 	for {
 		select {
 		case <-ctx.Done():
@@ -60,17 +70,27 @@ func (s *stage) narrate(ctx context.Context) error {
 		case <-ticker.C:
 		}
 		snapshot := s.edge.pool.Snapshot()
-		now := places(snapshot)
+		now := demoStateOf(snapshot, s.terminals)
 		switch {
-		case before == nil && !s.complete(snapshot):
-		case before == nil:
+		case welcomed:
+			for _, line := range now.since(before) {
+				s.say("%s", line)
+			}
+		case s.complete(snapshot):
 			s.welcome(now)
-			before = now
-		default:
-			s.compare(before, now)
-			before = now
+			welcomed = true
+		}
+		before = now
+		if err := s.heard(); err != nil {
+			return err
 		}
 	}
+}
+
+// terminals returns the host of a token's live terminals, "" if it has none.
+func (s *stage) terminals(token string) string {
+	host, _ := s.edge.proxy.Session([]byte(token))
+	return host
 }
 
 // complete tells whether every host has come and been checked.
@@ -84,52 +104,17 @@ func (s *stage) complete(snapshot *pool.Snapshot) bool {
 	return serving == len(s.hosts)
 }
 
-// places maps each of the demo's tokens to its host.
-func places(snapshot *pool.Snapshot) map[string]string {
-	m := make(map[string]string, len(demoTokens))
-	for _, token := range demoTokens {
-		m[token] = "nobody"
-		if choice, ok := snapshot.Choose([]byte(token), nil); ok {
-			m[token] = choice.Host.Name
-		}
-	}
-	return m
-}
-
-func (s *stage) welcome(now map[string]string) {
+func (s *stage) welcome(now demoState) {
 	base := "https://localhost:" + strconv.Itoa(s.listen)
 	s.say("A balancer and %d IDE hosts are running, on loopback only.\n", len(s.hosts))
-	for _, token := range demoTokens[:2] {
-		s.say("  %s/?token=%s   a terminal on %s", base, token, now[token])
+	for _, u := range now.users[:2] {
+		s.say("  %s/?token=%s   a terminal on %s", base, u.token, u.next())
 	}
 	s.say("  http://127.0.0.1:%d/#token=%s   the dashboard", s.admin, s.token)
 	s.say("  admin token: %s\n", s.token)
 	s.say("The certificate was made just now, so the browser warns. Type a number and Enter")
 	s.say("to stop or start a host, k and a number to make it crash, q or Ctrl-C to quit.\n")
-	s.say("%s", line(now))
-}
-
-// compare says who has moved and who hasn't.
-func (s *stage) compare(before, now map[string]string) {
-	var moved, stayed []string
-	for _, token := range demoTokens {
-		if before[token] != now[token] {
-			moved = append(moved, fmt.Sprintf("%s %s → %s", token, before[token], now[token]))
-		} else {
-			stayed = append(stayed, token)
-		}
-	}
-	if len(moved) > 0 {
-		s.say("Moved: %s. Stayed: %s.", strings.Join(moved, ", "), strings.Join(stayed, ", "))
-	}
-}
-
-func line(places map[string]string) string {
-	parts := make([]string, len(demoTokens))
-	for i, token := range demoTokens {
-		parts[i] = token + " " + places[token]
-	}
-	return "Who is where: " + strings.Join(parts, ", ") + "."
+	s.say("%s", now.placement())
 }
 
 // A demoHost is one IDE host of the demo, which can be stopped and started. Its
