@@ -79,7 +79,7 @@ func (k *keeper) missed(host string) bool {
 func (k *keeper) freezeAlarm() string {
 	const gone = "put those that are gone for good in maintenance (lb ctl maint NAME)"
 	if f := k.freeze; f.frozen {
-		return fmt.Sprintf("%d of the %d hosts in the ring vanished at once (%s): the ring is frozen until %s at the latest, and tokens of these hosts get 503. "+
+		return fmt.Sprintf("%d of the %d hosts that were up vanished at once (%s): the ring is frozen until %s at the latest, and tokens of these hosts get 503. "+
 			"It thaws when they return or when new hosts that pass their checks replace them; %s",
 			f.gone, f.ring, someOf(k.gone), f.until.UTC().Format(time.RFC3339), gone)
 	}

@@ -55,12 +55,13 @@ func (u demoUser) next() string {
 
 // placement says where everybody is, or would go.
 func (s demoState) placement() string {
-	var open, first []string
+	var open []string
+	var first destinations
 	for _, u := range s.users {
 		if u.terminal != "" {
 			open = append(open, u.token+" on "+u.terminal)
 		} else {
-			first = append(first, u.token+" → "+u.next())
+			first = append(first, destination{u.token, "→ " + u.next()})
 		}
 	}
 	var lines []string
@@ -68,14 +69,15 @@ func (s demoState) placement() string {
 		lines = append(lines, "Terminals are open: "+strings.Join(open, ", ")+".")
 	}
 	if len(first) > 0 {
-		lines = append(lines, "Without a terminal yet: "+strings.Join(first, ", ")+".")
+		lines = append(lines, "Without a terminal yet: "+first.String()+".")
 	}
 	return strings.Join(lines, "\n")
 }
 
 // since says what has changed since before, a line for each kind of change.
 func (s demoState) since(before demoState) (lines []string) {
-	var moves, stays []string
+	var moves destinations
+	var stays []string
 	for i, now := range s.users {
 		was := before.users[i]
 		switch elsewhere := was.next() != now.next(); {
@@ -84,14 +86,14 @@ func (s demoState) since(before demoState) (lines []string) {
 		case now.terminal != "" && elsewhere:
 			stays = append(stays, fmt.Sprintf("%s on %s (when it has ended: %s)", now.token, now.terminal, now.next()))
 		case elsewhere:
-			moves = append(moves, fmt.Sprintf("%s %s → %s", now.token, was.next(), now.next()))
+			moves = append(moves, destination{now.token, was.next() + " → " + now.next()})
 		}
 	}
 	if len(stays) > 0 {
 		lines = append(lines, "Terminals stay where they are: "+strings.Join(stays, ", ")+".")
 	}
 	if len(moves) > 0 {
-		lines = append(lines, "Without a terminal, and elsewhere now: "+strings.Join(moves, ", ")+".")
+		lines = append(lines, "Without a terminal, and elsewhere now: "+moves.String()+".")
 	}
 	return append(lines, s.sinceAlarm(before)...)
 }
@@ -119,4 +121,25 @@ func (s demoState) sinceAlarm(before demoState) (lines []string) {
 		lines = append(lines, "The alarm is over.")
 	}
 	return lines
+}
+
+// A destination is where a user goes, in words.
+type destination struct{ token, what string }
+
+// destinations are written with the users together who share one.
+type destinations []destination
+
+func (all destinations) String() string {
+	var kinds []string
+	tokens := map[string][]string{}
+	for _, d := range all {
+		if tokens[d.what] == nil {
+			kinds = append(kinds, d.what)
+		}
+		tokens[d.what] = append(tokens[d.what], d.token)
+	}
+	for i, what := range kinds {
+		kinds[i] = strings.Join(tokens[what], ", ") + " " + what
+	}
+	return strings.Join(kinds, "; ")
 }

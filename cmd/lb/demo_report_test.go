@@ -41,21 +41,22 @@ func TestTheDemoTellsWhereUsersAre(t *testing.T) {
 		"it is elsewhere now": {users("a@1>1"), users("a@2>2"), []string{"a has a terminal on 2 now, and none on 1 any more."}},
 		"the ring changes": {
 			users("a>1", "b@2>2", "c>3", "d>2"), users("a>1", "b@2>3", "c>1", "d>!503"),
-			[]string{"Terminals stay where they are: b on 2 (when it has ended: 3).", "Without a terminal, and elsewhere now: c 3 → 1, d 2 → 503."},
+			[]string{"Terminals stay where they are: b on 2 (when it has ended: 3).", "Without a terminal, and elsewhere now: c 3 → 1; d 2 → 503."},
 		},
-		"all stay":  {users("b@2>2"), users("b@2>3"), []string{"Terminals stay where they are: b on 2 (when it has ended: 3)."}},
-		"all move":  {users("b>2"), users("b>3"), []string{"Without a terminal, and elsewhere now: b 2 → 3."}},
-		"an alarm":  {users("a>1"), alarmed(users("a>1"), true, "look"), []string{"ALARM: look."}},
-		"another":   {alarmed(users("a>1"), true, "x"), alarmed(users("a>1"), true, "y"), []string{"ALARM: y."}},
-		"a thaw":    {alarmed(users("a>1"), true, "x"), users("a>1"), []string{"The ring isn't frozen any more."}},
-		"its end":   {alarmed(users("a>1"), true, "x"), alarmed(users("a>1"), false, "y"), []string{"The ring isn't frozen any more.", "ALARM: y."}},
-		"all clear": {alarmed(users("a>1"), false, "x"), users("a>1"), []string{"The alarm is over."}},
+		"some move alike": {users("a>1", "b>2", "c>1"), users("a>2", "b>3", "c>2"), []string{"Without a terminal, and elsewhere now: a, c 1 → 2; b 2 → 3."}},
+		"all stay":        {users("b@2>2"), users("b@2>3"), []string{"Terminals stay where they are: b on 2 (when it has ended: 3)."}},
+		"all move":        {users("b>2"), users("b>3"), []string{"Without a terminal, and elsewhere now: b 2 → 3."}},
+		"an alarm":        {users("a>1"), alarmed(users("a>1"), true, "look"), []string{"ALARM: look."}},
+		"another":         {alarmed(users("a>1"), true, "x"), alarmed(users("a>1"), true, "y"), []string{"ALARM: y."}},
+		"a thaw":          {alarmed(users("a>1"), true, "x"), users("a>1"), []string{"The ring isn't frozen any more."}},
+		"its end":         {alarmed(users("a>1"), true, "x"), alarmed(users("a>1"), false, "y"), []string{"The ring isn't frozen any more.", "ALARM: y."}},
+		"all clear":       {alarmed(users("a>1"), false, "x"), users("a>1"), []string{"The alarm is over."}},
 	} {
 		if got := row.now.since(row.before); !slices.Equal(got, row.want) {
 			t.Errorf("%s:\n%q, want\n%q", name, got, row.want)
 		}
 	}
-	const want = "Terminals are open: b on 2.\nWithout a terminal yet: a → 1, c → 503."
+	const want = "Terminals are open: b on 2.\nWithout a terminal yet: a → 1; c → 503."
 	if got := users("a>1", "b@2>3", "c>!503").placement(); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -330,7 +330,7 @@ func TestTheDemoSaysWhereBobIs(t *testing.T) {
 	for _, host := range []string{"1", "2", "3"} {
 		d.press("k" + host)
 	}
-	says("ALARM: 3 of the 3 hosts in the ring vanished at once (ide-1, ide-2, ide-3): the ring is frozen until ")
+	says("ALARM: 3 of the 3 hosts that were up vanished at once (ide-1, ide-2, ide-3): the ring is frozen until ")
 	says("503 (the ring is frozen and waits for ide-")
 	d.press("1")
 	d.press("2")

@@ -93,11 +93,12 @@ func (s *stage) terminals(token string) string {
 	return host
 }
 
-// complete tells whether every host has come and been checked.
+// complete reports whether every host has come, has been checked, and is in the
+// table in force.
 func (s *stage) complete(snapshot *pool.Snapshot) bool {
 	serving := 0
-	for _, h := range snapshot.Hosts {
-		if h.Serving() {
+	for _, placed := range snapshot.Table.Hosts() {
+		if h := snapshot.Host(placed.Name); h != nil && h.Serving() {
 			serving++
 		}
 	}
