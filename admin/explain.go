@@ -30,7 +30,7 @@ type explainBody struct {
 	Owner       string          `json:"owner,omitempty" doc:"The host that owns the slot"`
 	WouldOwn    string          `json:"would_own,omitempty" doc:"The host outside the ring that would own the token if it were in it: one in drain, for example"`
 	Host        string          `json:"host,omitempty" doc:"The host that a request would go to now; missing if none can serve"`
-	Rule        string          `json:"rule" enum:"owner,fallback,warming,session,overflow,placed,frozen,none"`
+	Rule        string          `json:"rule" enum:"owner,fallback,warming,session,overflow,placed,frozen,moving,none"`
 	Reason      string          `json:"reason" doc:"The rule in plain words"`
 	Session     *sessionBody    `json:"session,omitempty" doc:"The token's live session through this balancer"`
 	Candidates  []candidateBody `json:"candidates" doc:"The hosts in the order in which they would be tried, then those outside the ring"`

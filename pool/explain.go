@@ -81,7 +81,7 @@ func (e *Explanation) decide(s *Snapshot, key []byte, session string, before Pla
 	}
 	choice, ok := s.Place(key, before, nil, now)
 	switch {
-	case !ok && choice.Rule == RuleFrozen:
+	case !ok && (choice.Rule == RuleFrozen || choice.Rule == RuleMoving):
 		e.gone = choice.Host.Name
 	case choice.Rule == RuleWarming:
 		i := s.awaited(key)
@@ -166,6 +166,8 @@ func (e *Explanation) settle(c *Candidate) {
 		c.WhyNot = "the live session is on " + e.Host.Name
 	case e.Rule == RuleFrozen:
 		c.WhyNot = "the ring is frozen, and the owner may still have the session"
+	case e.Rule == RuleMoving:
+		c.WhyNot = "the token waits for " + e.gone
 	case e.Rule == RulePlaced:
 		c.WhyNot = "the token has been sent to " + e.Host.Name + " before, and stays"
 	case e.Rule == RuleWarming:
@@ -225,6 +227,8 @@ func (e *Explanation) rule(s *Snapshot) string {
 			"Its session may live on there, so no other host gets the token; requests are answered with 503.", e.gone, has)
 	}
 	switch {
+	case e.Rule == RuleMoving:
+		return fmt.Sprintf("%s has this token, and got another address a moment ago: requests wait for the first check of that.", e.gone)
 	case len(s.Hosts) == 0:
 		return "No hosts are known, so requests are answered with 503."
 	case len(s.serving) > 0:

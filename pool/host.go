@@ -141,6 +141,7 @@ type Host struct {
 	Static  bool    // from the config file
 	Contact Contact // what gossip says
 
+	Moving     bool // it has got another address a moment ago: its keys wait for the first check there, see RuleMoving
 	Verdict    Verdict
 	CheckError string    // why the last check failed, "" if it passed
 	CheckedAt  time.Time // when the last check ended; zero before the first. May lag a second behind

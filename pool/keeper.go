@@ -18,6 +18,7 @@ type known struct {
 	said    meta      // by the config file or in its metadata
 	address string    // ip:port of its machine; "" as long as its name hasn't resolved
 	moved   time.Time // when that became its address; older verdicts aren't about it
+	moving  bool      // it served at the address before, and no check of this one has counted yet
 	contact Contact
 	lostAt  time.Time   // since when contact is Lost or Missing
 	heard   CheckResult // the last one about address
@@ -207,20 +208,6 @@ func (k *keeper) greet(m member, now time.Time) {
 	}
 }
 
-// move takes down that h is at another address. What is known of it is about the
-// old one: it is unchecked until the new one has passed a check.
-func (k *keeper) move(h *known, address string, now time.Time) {
-	switch h.address {
-	case address:
-		return
-	case "":
-		k.log.Info().Str("host", h.name).Str("name", h.said.Address).Str("address", address).Msg("the name of a host resolves")
-	default:
-		k.log.Info().Str("host", h.name).Str("from", h.address).Str("address", address).Msg("host moved")
-	}
-	h.address, h.heard, h.moved = address, CheckResult{}, now
-}
-
 // unresolvedWhy is why a host is held for down of whose name no address is known.
 const unresolvedWhy = "its name doesn't resolve"
 
@@ -257,6 +244,7 @@ func (k *keeper) hear(all map[string]CheckResult) (fresh bool) {
 			k.log.Info().Str("host", name).Stringer("verdict", news.Verdict).Str("why", news.Error).Msg("host checked")
 		}
 		h.heard = news
+		h.moving = h.moving && news.Verdict == Unchecked
 	}
 	return fresh
 }

@@ -17,7 +17,7 @@ type layer struct {
 	table *balancer.Table
 	ring  []*Host        // by index in table.Hosts(); nil for a host that is no longer known
 	index map[string]int // by host name, into ring
-	up    []bool         // by index in ring
+	up    []bool         // by index in ring: it has its keys
 	there []bool         // by index in ring: up, or vanished if the ring is frozen
 	warm  []warmth       // by index in ring; nil if everybody has all its keys
 }
@@ -32,7 +32,7 @@ func newLayer(table *balancer.Table, find func(name string) *Host, of func(*Host
 		l.index[h.Name] = i
 		l.ring[i] = find(h.Name)
 		if h := l.ring[i]; h != nil && of(h) {
-			l.up[i], l.there[i] = h.Serving(), h.Serving() || h.vanished()
+			l.up[i], l.there[i] = h.has(), h.has() || h.vanished()
 		}
 	}
 	return l

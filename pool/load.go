@@ -72,6 +72,8 @@ func (s *Snapshot) Place(key []byte, before Placement, avoid *Host, now time.Tim
 		return Choice{kept, RulePlaced}, true
 	case before.Away && s.Frozen && kept != nil && (kept.vanished() || same(kept, avoid)):
 		return Choice{kept, RuleFrozen}, false
+	case before.Away && kept != nil && kept.Moving && !same(kept, avoid):
+		return Choice{kept, RuleMoving}, false
 	case !ok || first.Host == kept:
 		return first, ok
 	}
@@ -91,7 +93,7 @@ func (s *Snapshot) Place(key []byte, before Placement, avoid *Host, now time.Tim
 func (s *Snapshot) overflow(key []byte, first Choice, loads []Load, avoid *Host) Choice {
 	open, hash := make([]bool, len(s.up)), s.Table.Hash(key)
 	for i := range open {
-		open[i] = s.up[i] && !loads[i].Full() && !s.waits(i, hash)
+		open[i] = s.up[i] && !s.ring[i].Moving && !loads[i].Full() && !s.waits(i, hash)
 	}
 	if i, _ := s.Table.Pick(key, open, s.find(avoid)); i >= 0 {
 		return Choice{s.ring[i], RuleOverflow}

@@ -13,6 +13,7 @@ import (
 // again at the latest.
 func (k *keeper) look(now time.Time) (next time.Time) {
 	k.miss(now)
+	moves := k.giveUpMoves(now)
 	k.fit()
 	next = earliest(k.judge(now), now.Add(patrol))
 	k.watch(now)
@@ -20,7 +21,7 @@ func (k *keeper) look(now time.Time) (next time.Time) {
 	next = earliest(next, k.compare(now))
 	k.publish(now)
 	k.release()
-	next = earliest(next, k.saveAgain(now))
+	next = earliest(earliest(next, moves), k.saveAgain(now))
 	return earliest(next, k.settle(now))
 }
 
@@ -235,6 +236,7 @@ func (k *keeper) host(h *known) *Host {
 		Leaving:    h.said.Leaving,
 		Static:     h.static,
 		Contact:    h.contact,
+		Moving:     h.moving && h.ruling.inRing,
 		Verdict:    h.heard.Verdict,
 		CheckError: h.heard.Error,
 		CheckedAt:  h.heard.At,

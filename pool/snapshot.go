@@ -102,7 +102,8 @@ type Choice struct {
 //
 // It returns false when nobody can serve. If the ring is frozen and the host that
 // has the key has vanished, the Rule is RuleFrozen and the Host is that one, for
-// the log; one that has just failed the request counts as vanished then.
+// the log; one that has just failed the request counts as vanished then. If the host
+// that has the key is moving, the Rule is RuleMoving.
 //
 // Choose doesn't allocate and takes no lock.
 func (s *Snapshot) Choose(key []byte, avoid *Host) (Choice, bool) {
@@ -123,10 +124,10 @@ func (s *Snapshot) Choose(key []byte, avoid *Host) (Choice, bool) {
 	}
 	if s.warm != nil && s.warm[i].past != 0 {
 		if h := s.before(key, i, avoid); h != nil {
-			return Choice{h, RuleWarming}, true
+			return give(h, RuleWarming)
 		}
 	}
-	return Choice{s.ring[i], rule}, true
+	return give(s.ring[i], rule)
 }
 
 // before returns who has key until the host at index i of the table takes it; nil

@@ -30,7 +30,7 @@ func (k *keeper) hasPast(r ramp) bool {
 func (k *keeper) watch(now time.Time) {
 	var came []*known
 	for _, h := range k.hosts {
-		serving := h.ruling.inRing && h.heard.Verdict == Up
+		serving := h.ruling.inRing && (h.heard.Verdict == Up || h.moving)
 		h.kept = h.kept || k.freeze.frozen && h.ruling.inRing && !h.ruling.failedBefore && !serving
 		switch {
 		case serving == h.serving:

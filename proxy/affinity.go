@@ -119,7 +119,8 @@ func (a *affinity) shield(fields []http1.Field) {
 // passed its checks, isn't in maint, doesn't say that it leaves, and isn't the one
 // to avoid. A host in drain keeps its clients. An empty rule means that the cookie
 // has no say. pool.RuleFrozen means that nobody is to serve: the host has vanished
-// with many others, and what the client had there may well live on.
+// with many others, and what the client had there may well live on; pool.RuleMoving
+// that it has moved, and its first check at the new address is under way.
 func (x *exchange) byCookie(s *pool.Snapshot, avoid *pool.Host) (*pool.Host, balancer.Rule) {
 	if x.cookie == nil {
 		return nil, ""
@@ -129,6 +130,8 @@ func (x *exchange) byCookie(s *pool.Snapshot, avoid *pool.Host) (*pool.Host, bal
 	case h == nil, h.State == pool.Maint, h.Leaving:
 	case h.Verdict == pool.Up && !failed:
 		return h, ruleCookie
+	case h.Moving && !failed:
+		return nil, pool.RuleMoving
 	case s.Frozen && h.InRing && !h.FailedBefore:
 		return nil, pool.RuleFrozen
 	}

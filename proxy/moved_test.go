@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"tokenring/pool"
 )
@@ -200,5 +201,48 @@ func TestTerminalOfAnOldAddressCutsNoneOfTheNew(t *testing.T) {
 	}
 	if _, n := s.host([]byte(mark)); n != 2 || live.ended() != "" || late.ended() != "" {
 		t.Errorf("%d terminals, ended: %q and %q; want 2, and none ended", n, live.ended(), late.ended())
+	}
+}
+
+// TestRequestsWaitForAHostThatIsMoving: until the first check of its new address, and
+// for no longer than a connection may take. No other host gets them.
+func TestRequestsWaitForAHostThatIsMoving(t *testing.T) {
+	for name, row := range map[string]struct {
+		verdict pool.Verdict // of the check; Unchecked: none comes
+		bound   float64
+		status  int
+		body    string
+	}{
+		"it passes":                   {pool.Up, 0, 200, "a GET /page"},
+		"it passes, loads bounded":    {pool.Up, 1.25, 200, "a GET /page"},
+		"it fails":                    {pool.Down, 0, 200, "b GET /page"},
+		"nothing is known for a long": {pool.Unchecked, 0, 503, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fresh, b := newHost(t, "a"), newHost(t, "b")
+			l := start(t, func(l *lab) {
+				l.bound, l.cfg.Timeouts.Connect = row.bound, 300*time.Millisecond
+			}, newHost(t, "a"), b)
+			token := l.token("a")
+			l.ask(get("/page?token="+token), 200)
+			l.hosts[0].Address, l.hosts[0].Verdict, l.hosts[0].Moving = fresh.ln.Addr().String(), pool.Unchecked, true
+			l.use()
+			w := l.dial().send(get("/page?token=" + token))
+			_ = w.SetReadDeadline(time.Now().Add(30 * time.Millisecond))
+			if _, err := w.in.Peek(1); !timedOut(err) {
+				t.Fatalf("before the check: %v, want nothing yet", err)
+			}
+			_ = w.SetReadDeadline(time.Time{})
+			if n := fresh.dials.Load() + b.dials.Load(); n != 0 {
+				t.Errorf("%d connections before the check, want none", n)
+			}
+			if row.verdict != pool.Unchecked {
+				l.hosts[0].Verdict, l.hosts[0].Moving = row.verdict, false
+				l.use()
+			}
+			if r := w.want(row.status); row.body != "" && r.body != row.body {
+				t.Errorf("got %q, want %q", r.body, row.body)
+			}
+		})
 	}
 }

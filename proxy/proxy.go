@@ -40,6 +40,7 @@ type Proxy struct {
 type routes struct {
 	snapshot  *pool.Snapshot
 	upstreams map[string]*upstream // by host name
+	replaced  chan struct{}        // closed when others are in force
 }
 
 // New returns a proxy that answers 503 until Use gives it hosts.
@@ -57,7 +58,7 @@ func New(cfg Config, o Options) *Proxy {
 		o.Logger.Warn().Int("connections", p.cfg.Limits.Connections).Uint64("open_files", files).
 			Msg("limits.connections may need more open files than the system's limit allows")
 	}
-	p.routes.Store(&routes{snapshot: pool.NewSnapshot(nil, nil)})
+	p.routes.Store(&routes{snapshot: pool.NewSnapshot(nil, nil), replaced: make(chan struct{})})
 	return p
 }
 
@@ -81,6 +82,7 @@ func (p *Proxy) Use(s *pool.Snapshot) {
 		}
 	}
 	p.routes.Store(next)
+	close(old.replaced)
 	for _, u := range failed {
 		u.noteWaits()
 	}
@@ -108,7 +110,7 @@ func (p *Proxy) Use(s *pool.Snapshot) {
 // next returns the routes to s's hosts, and those of the upstreams that are new:
 // they don't open anything before their turn.
 func (r *routes) next(s *pool.Snapshot, c *Config) (next *routes, fresh map[string]*upstream) {
-	next = &routes{snapshot: s, upstreams: make(map[string]*upstream, len(s.Hosts))}
+	next = &routes{snapshot: s, upstreams: make(map[string]*upstream, len(s.Hosts)), replaced: make(chan struct{})}
 	fresh = map[string]*upstream{}
 	for _, h := range s.Hosts {
 		u := r.upstreams[h.Name]

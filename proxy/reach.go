@@ -18,8 +18,7 @@ import (
 func (x *exchange) reach() (*link, *upstream, error) {
 	var failed *pool.Host
 	for failures := 0; failures < 2; failures++ {
-		r := x.srv.p.routes.Load() // anew: connecting takes its time, and decisions fall meanwhile
-		host, rule := x.pick(r, failed)
+		r, host, rule := x.destination(failed) // anew: connecting takes its time, and decisions fall meanwhile
 		if host == nil {
 			return nil, nil, x.nowhere(rule, failed)
 		}
@@ -54,15 +53,44 @@ func (x *exchange) reach() (*link, *upstream, error) {
 	return nil, nil, errUnreachable
 }
 
+// destination picks the host for the request from the routes in force. For one that
+// has just moved and is being checked it waits, but no longer than a connection may
+// take to open, or until the exchange is aborted.
+func (x *exchange) destination(avoid *pool.Host) (*routes, *pool.Host, balancer.Rule) {
+	r := x.srv.p.routes.Load()
+	host, rule := x.pick(r, avoid)
+	if rule != pool.RuleMoving {
+		return r, host, rule
+	}
+	limit := time.NewTimer(x.srv.p.cfg.Timeouts.Connect)
+	defer limit.Stop()
+	d := x.startDialing()
+	defer d.stop()
+	for rule == pool.RuleMoving {
+		select {
+		case <-r.replaced:
+		case <-limit.C:
+			return r, nil, rule
+		case <-d.ctx.Done():
+			return r, nil, rule
+		}
+		r = x.srv.p.routes.Load()
+		host, rule = x.pick(r, avoid)
+	}
+	return r, host, rule
+}
+
 // nowhere says why no host was picked, by rule, for a request whose first host
 // has failed, unless that is nil. Where another host might have served but must
 // not have the key, the same request may succeed a little later.
 func (x *exchange) nowhere(rule balancer.Rule, failed *pool.Host) error {
 	switch {
+	case x.aborted.Load():
+		return errAborted
 	case rule == pool.RuleSession:
 		x.rule = rule
 		return errSessionHost
-	case failed == nil, rule == pool.RuleFrozen:
+	case failed == nil, rule == pool.RuleFrozen, rule == pool.RuleMoving:
 		x.rule = rule
 		return errNoHost
 	}
@@ -102,7 +130,8 @@ func (x *exchange) dial(u *upstream) (*link, error) {
 	return l, err
 }
 
-// A dialing is a connection to a host that is being opened. After soon it also
+// A dialing is a connection to a host that is being opened, or the wait for a host to
+// which one may be. After soon it also
 // looks at whether the client has left, and aborts the exchange then.
 type dialing struct {
 	x      *exchange

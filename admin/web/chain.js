@@ -10,7 +10,7 @@ const NEAR = 2; // stations shown after the one that serves; the rest folds
 export function chain(e) {
   const tried = e.candidates.filter((c) => c.role !== "outside");
   const outside = e.candidates.filter((c) => c.role === "outside");
-  const next = e.rule === "frozen" ? undefined : tried.find((c) => !c.chosen && able(c));
+  const next = waits(e) ? undefined : tried.find((c) => !c.chosen && able(c));
   const stations = tried.map((c) => station(c, e, next));
   const end = Math.max(tried.findIndex((c) => c.chosen), tried.indexOf(next)) + 1 + NEAR;
   const shown = stations.length - end > 1 ? end : stations.length;
@@ -18,6 +18,11 @@ export function chain(e) {
     el("ol", { class: "chain" }, ...first(e), place(e), ...stations.slice(0, shown)),
     fold(`${count(stations.length - shown, "more host")}, in this order`, stations.slice(shown)),
     fold(`${count(outside.length, "host")} not in the ring`, outside.map((c) => station(c, e))));
+}
+
+// waits reports whether nobody else gets the token while its host can't serve.
+function waits(e) {
+  return e.rule === "frozen" || e.rule === "moving";
 }
 
 // able reports whether a host could serve the token if those before it didn't.
@@ -57,7 +62,7 @@ function dial(at, owner) {
 
 // station is one host of the line.
 function station(c, e, next) {
-  const kind = c.chosen ? "serves" : c === next ? "next" : able(c) && e.rule !== "frozen" ? "later" : "cannot";
+  const kind = c.chosen ? "serves" : c === next ? "next" : able(c) && !waits(e) ? "later" : "cannot";
   const why = c.chosen ? "serves" : c === next ? `next, if ${e.host || "it"} couldn't serve` : c.why_not;
   return item(kind, dot(c.host), el("b", {}, c.host), [c.role !== "outside" && c.role, why].filter(Boolean).join(" · "));
 }
