@@ -194,6 +194,9 @@ func (c *Config) checkLimits(d *document) {
 	if d.has("limits.connections") && c.Limits.Connections < 1 {
 		d.fail("limits.connections", "nobody could connect", "write a number, or leave it out: it then follows from the limit of open files")
 	}
+	if d.has("limits.streams") && (c.Limits.Streams < 1 || c.Limits.Connections > 0 && c.Limits.Streams > c.Limits.Connections) {
+		d.fail("limits.streams", fmt.Sprintf("%d is out of bounds", c.Limits.Streams), "use a number from 1 to that of limits.connections, or leave it out: it is a quarter of that then")
+	}
 	if c.Limits.Body < 0 {
 		d.fail("limits.body", "a body can't be shorter than nothing", "write a number of bytes, or leave it out for no limit")
 	}

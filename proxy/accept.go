@@ -65,7 +65,8 @@ func (c *complaint) say(err error) {
 	c.log.Warn().Err(err).Stringer("address", c.ln.Addr()).Msg(c.text)
 }
 
-// A room holds the connections of all listeners together, and bounds them. It
+// A room holds the connections of all listeners together, with the further
+// streams of those that speak HTTP/2 (streamLimit), and bounds them. It
 // is safe for concurrent use. Listeners that find a place at the same moment all
 // take it, so there may be a few connections more than the limit.
 type room struct {
@@ -79,6 +80,19 @@ func newRoom(limit int) *room {
 }
 
 func (r *room) enter() { r.open.Add(1) }
+
+// take enters if that leaves room for those who come: they go before what is asked
+// of those who are there.
+func (r *room) take() bool {
+	if r.open.Add(1) <= r.limit-r.limit/8 {
+		return true
+	}
+	r.leave()
+	return false
+}
+
+// free returns how much room is left.
+func (r *room) free() int64 { return r.limit - r.open.Load() }
 
 func (r *room) leave() {
 	if r.open.Add(-1) == r.limit-1 {
@@ -111,8 +125,9 @@ func (r *room) wait(ctx context.Context, full func()) {
 }
 
 // connectionsFor returns how many connections a process may have that may open
-// so many files. Each may need a second file, towards a host; some are kept for
-// gossip, checks and operators, who want to be heard when it is full.
+// so many files. Each may need a second file, towards a host (streamLimit and
+// idleBound see to it that none needs more); some are kept for gossip, checks,
+// operators, who want to be heard when it is full, and the pipes of splicePlaces.
 func connectionsFor(files uint64) int {
 	const reserve, most = 256, 1 << 30
 	return int(min(max((files-min(reserve, files/4))/2, 1), most))

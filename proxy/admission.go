@@ -48,6 +48,27 @@ func offering(cfg *tls.Config, http2 bool) *tls.Config {
 	return cfg
 }
 
+// withholding returns cfg, which offers HTTP/2, with other, which doesn't, for
+// sources that have cancelled more requests than they may. Where many users share
+// one, they are served all the same; and to leave a request of HTTP/1.1 costs a
+// client its connection.
+func withholding(cfg, other *tls.Config) *tls.Config {
+	cfg = cfg.Clone()
+	next := cfg.GetConfigForClient
+	cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if next != nil {
+			if chosen, err := next(hello); chosen != nil || err != nil {
+				return chosen, err
+			}
+		}
+		if gated, ok := hello.Conn.(*gatedConn); ok && gated.restless() {
+			return other, nil
+		}
+		return nil, nil
+	}
+	return cfg
+}
+
 const protocolH2 = "h2"
 
 // speaksH2 tells what the handshake has agreed on.
@@ -65,9 +86,10 @@ func (c *conn) speaksH2() bool {
 // one passed, gets one of its own.
 type gatedConn struct {
 	net.Conn
-	srv  *server
-	held *tlsterm.Gate
-	by   atomic.Int64 // the deadline of writes, in nanoseconds since 1970; not after 0 for none
+	srv    *server
+	client *clientAddr
+	held   *tlsterm.Gate
+	by     atomic.Int64 // the deadline of writes, in nanoseconds since 1970; not after 0 for none
 }
 
 var errNotAdmitted = errors.New("no place for the handshake in time")
@@ -79,6 +101,16 @@ func (g *gatedConn) enter(ctx context.Context, gate *tlsterm.Gate) error {
 	g.held = gate
 	g.srv.help() // terminals don't stand in line behind handshakes
 	return nil
+}
+
+// restless tells whether the client's source isn't to be offered HTTP/2.
+func (g *gatedConn) restless() bool {
+	from, ok := g.client.source()
+	if !ok || !g.srv.p.sources.restless(from, time.Now()) {
+		return false
+	}
+	g.srv.p.opt.Metrics.h2Withheld.Inc()
+	return true
 }
 
 func (g *gatedConn) leave() {
@@ -116,7 +148,7 @@ func (c *conn) handshake(ctx context.Context) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.srv.p.cfg.Timeouts.Handshake)
 	defer cancel()
-	gated := &gatedConn{Conn: c.tcp, srv: c.srv}
+	gated := &gatedConn{Conn: c.tcp, srv: c.srv, client: &c.client}
 	defer gated.leave() // even if a fault of ours ends the handshake
 	conn := tls.Server(gated, c.srv.l.TLS)
 	err := conn.HandshakeContext(ctx)

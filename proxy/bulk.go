@@ -24,11 +24,14 @@ const (
 	bulkBuffer = 64 << 10
 	spliceStep = 128 << 10
 	bulkPlaces = 256
+
+	splicePlaces = 48 // each has the two files of a pipe
 )
 
 var (
 	bulkBuffers = sync.Pool{New: func() any { return new([bulkBuffer]byte) }}
 	bulkPlace   = make(chan struct{}, bulkPlaces)
+	splicePlace = make(chan struct{}, splicePlaces)
 )
 
 // bulk moves what is to come of a large body, as far as it finds places, and
@@ -143,6 +146,12 @@ func (c *conn) late() bool { return !time.Now().Before(c.writeBy.at) }
 func (c *conn) splice(from *net.TCPConn, n int64) (moved int64, ok bool, err error) {
 	to, isTCP := c.nc.(*net.TCPConn)
 	if !isTCP || c.framing != http1.Length || len(c.x.out) > 0 {
+		return 0, false, nil
+	}
+	select {
+	case splicePlace <- struct{}{}:
+		defer func() { <-splicePlace }()
+	default:
 		return 0, false, nil
 	}
 	c.writeBy.within(c.srv.p.cfg.Timeouts.Body)

@@ -66,6 +66,11 @@ type Limits struct {
 	// new connections wait in the kernel's queue. The default follows from the
 	// number of files that the process may open.
 	Connections int `yaml:"connections"`
+
+	// Streams bounds the requests of HTTP/2 connections that are with hosts at once,
+	// beyond the first of each. They count among Connections. One source may have a
+	// quarter of them. The default is a quarter of Connections.
+	Streams int `yaml:"streams"`
 }
 
 // ResponseLimits bound the heads of hosts' answers. A zero field means its
@@ -125,6 +130,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Limits.Connections == 0 {
 		c.Limits.Connections = connectionsFor(maxFiles())
+	}
+	if c.Limits.Streams == 0 {
+		c.Limits.Streams = c.Limits.Connections / 4
 	}
 	c.DownGrace = cmp.Or(c.DownGrace, 6*time.Second)
 	if c.lingering == 0 {

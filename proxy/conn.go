@@ -45,6 +45,15 @@ type clientAddr struct {
 	trusted bool   // it lies in a trusted network
 }
 
+// source returns what the client is known by to limits of sources. It isn't ok for
+// clients that have none: trusted ones, which may stand for many.
+func (a *clientAddr) source() (addr netip.Addr, ok bool) {
+	if a.trusted {
+		return netip.Addr{}, false
+	}
+	return netip.AddrFromSlice(a.key)
+}
+
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
 
 // putBuffer gives a buffer back. A larger one was an exception, and isn't worth
@@ -74,11 +83,11 @@ func (c *conn) use(nc net.Conn) {
 // tunnel or is parked.
 func (c *conn) run(ctx context.Context) {
 	c.live(func() (parked bool) {
+		c.client = c.address()
 		if !c.handshake(ctx) {
 			c.tcp.Close()
 			return false
 		}
-		c.client = c.address()
 		var random [8]byte
 		_, _ = rand.Read(random[:]) // never fails
 		c.base = hex.EncodeToString(random[:]) + "-"

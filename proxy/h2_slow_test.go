@@ -77,6 +77,23 @@ func TestHTTP2ClientsThatAreSlowAreGivenUp(t *testing.T) {
 	}
 }
 
+// TestHTTP2ShortAnswerThatIsNotTakenIsReset: its request is over by then, and its
+// connection goes on.
+func TestHTTP2ShortAnswerThatIsNotTakenIsReset(t *testing.T) {
+	l := start(t, func(l *lab) {
+		speaksH2(t)(l)
+		l.cfg.Timeouts.Body = 100 * time.Millisecond
+	}, newHost(t, "a"))
+	w := l.dialH2(h2.Setting{ID: h2.SettingInitialWindowSize})
+	id := w.get("/short")
+	w.send(atOnce)
+	if r := w.reply(id); r.status() != "200" || !strings.Contains(r.end, h2.ErrCodeInternal.String()) {
+		t.Errorf("got %s", r)
+	}
+	w.check(w.WriteSettings(h2.Setting{ID: h2.SettingInitialWindowSize, Val: 1000}))
+	w.wantGet("/next")
+}
+
 // TestHTTP2DeadlineOfThePrefaceEndsWithIt: a connection may live for longer than
 // its beginning may take.
 func TestHTTP2DeadlineOfThePrefaceEndsWithIt(t *testing.T) {

@@ -28,6 +28,8 @@ type h2conn struct {
 	requests atomic.Uint64
 	users    atomic.Int64 // the connection and each of its streams; none is left at 0
 	closing  sync.Once
+	source   *source       // nil for a trusted client
+	own      chan struct{} // holds the place of a stream that has ownPlace
 
 	ready []byte // of what the guard has let pass; Read's own
 
@@ -40,7 +42,7 @@ type h2conn struct {
 
 // Bounds of an HTTP/2 connection, which limit what one client makes us hold.
 const (
-	maxStreams      = 128       // at once
+	maxStreams      = 128       // at once, unless streamLimit has fewer
 	maxStreamWindow = 512 << 10 // bytes of uploads that wait to be taken by hosts
 	maxConnWindow   = 1 << 20   // likewise, of all streams together
 	h2Frame         = 16 << 10
@@ -68,7 +70,7 @@ func (s *server) newH2() *h2server {
 		ErrorLog:          log.New(io.Discard, "", 0), // it would tell of clients what the access log doesn't
 		Protocols:         protocols,
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams:          maxStreams,
+			MaxConcurrentStreams:          s.p.streams.ofConnection(),
 			MaxDecoderHeaderTableSize:     h2HeaderTable,
 			MaxEncoderHeaderTableSize:     h2HeaderTable,
 			MaxReadFrameSize:              h2Frame,
@@ -125,6 +127,10 @@ func (h *h2server) Addr() net.Addr { return &net.TCPAddr{} }
 func (c *conn) becomeH2() {
 	h := &h2conn{
 		Conn: c.nc, srv: c.srv, tcp: c.tcp, client: c.client, base: c.base, began: time.Now(), guard: http2.NewGuard(maxH2Section(c.srv.p.cfg.Limits.head())),
+		own: make(chan struct{}, 1),
+	}
+	if from, ok := c.client.source(); ok {
+		h.source = c.srv.p.sources.enter(from, h.began)
 	}
 	h.users.Store(1)
 	h.active = h.began
@@ -189,6 +195,7 @@ func (h *h2conn) cancelled() {
 	h.mu.Lock()
 	err := h.guard.Cancelled(h.now())
 	h.mu.Unlock()
+	h.source.cancelled(1, time.Now())
 	if h.denied(err); err != nil {
 		h.tcp.Close()
 	}
@@ -200,6 +207,7 @@ func (h *h2conn) denied(err error) {
 	var malformed http2.Error
 	switch {
 	case errors.As(err, &flood):
+		h.source.cancelled(floodCost, time.Now())
 		h.srv.p.opt.Metrics.floods.WithLabelValues(http2.Kind(flood).String()).Inc()
 		h.logRefused(0, err.Error())
 	case errors.As(err, &malformed):
@@ -265,6 +273,9 @@ func (h *h2conn) finished() {
 
 func (h *h2conn) release() {
 	if h.users.Add(-1) == 0 {
+		if from, ok := h.client.source(); ok {
+			h.srv.p.sources.leave(from, h.source, time.Now())
+		}
 		h.srv.leave(h)
 	}
 }

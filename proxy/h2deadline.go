@@ -12,12 +12,11 @@ import (
 //
 // Its methods are safe for concurrent use.
 type streamDeadline struct {
-	expire func() // tells net/http; not called once stop has returned
-
-	mu    sync.Mutex
-	timer *time.Timer
-	at    time.Time
-	over  bool
+	mu     sync.Mutex
+	expire func() // not called once stop has returned
+	timer  *time.Timer
+	at     time.Time
+	over   bool
 }
 
 // set moves the deadline. It is the set of a deadline.

@@ -76,6 +76,13 @@ func (s *stream) serve() {
 		x.redirect()
 		return
 	}
+	place := s.conn.takePlace(s.r.Context())
+	defer s.conn.givePlace(place)
+	if place == noPlace {
+		x.srv.p.opt.Metrics.streamRefusals.Inc()
+		x.fail(crowded)
+		return
+	}
 	x.forward()
 }
 
@@ -205,10 +212,26 @@ func (s *stream) flush() error {
 	return s.ctl.Flush()
 }
 
+// keptAtEnd is how much of an answer net/http keeps, to send it together with its
+// end when the stream's handler has returned.
+const keptAtEnd = 4 << 10
+
+// boundRest bounds the time in which the client takes what net/http keeps of an
+// answer. That is after the end of our own deadlines, so it is one of net/http's.
+func (s *stream) boundRest() {
+	if s.r.Context().Err() == nil { // else its timer would be stopped by nobody
+		_ = s.ctl.SetWriteDeadline(time.Now().Add(s.x.srv.p.cfg.Timeouts.Body))
+	}
+}
+
 func (s *stream) end(data []byte, trailers []http1.Field) error {
-	if len(data) > 0 {
-		s.writeBy.within(s.x.srv.p.cfg.Timeouts.Body)
-		if _, err := s.w.Write(data); err != nil {
+	if s.x.sent > keptAtEnd {
+		if err := s.piece(data); err != nil {
+			return err
+		}
+	} else if len(data) > 0 {
+		s.boundRest()
+		if _, err := s.w.Write(data); err != nil { // into net/http's buffer
 			return err
 		}
 	}

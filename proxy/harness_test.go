@@ -181,6 +181,9 @@ func (l *lab) checkRest() {
 			l.t.Errorf("%s is left with %d sessions and %d requests in flight", h.Name, n, m)
 		}
 	}
+	if l.p.streams.open.Load() != 0 || l.p.streams.waiting.Load() != 0 || l.p.idle.n.Load() != 0 {
+		l.t.Error("streams, or idle connections to hosts, are counted that aren't there")
+	}
 	for i := range l.p.sessions.shards {
 		if n := len(l.p.sessions.shards[i].live); n != 0 {
 			l.t.Errorf("%d sessions are left", n)

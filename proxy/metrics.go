@@ -29,6 +29,10 @@ type Metrics struct {
 	acceptWaits     prometheus.Counter
 	timeouts        *prometheus.CounterVec
 	panics          prometheus.Counter
+	furtherStreams  prometheus.Gauge
+	streamWaits     prometheus.Counter
+	streamRefusals  prometheus.Counter
+	h2Withheld      prometheus.Counter
 	floods          *prometheus.CounterVec
 
 	responsesRefused, responsesRepaired *prometheus.CounterVec // by one of our constant texts
@@ -51,7 +55,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		timeouts: counters("lb_client_timeouts_total",
 			"Clients given up for their slowness, by what they were slow at; handshakes and tunnels have counters of their own.", "phase"),
 		floods: counters("lb_http2_floods_total", "HTTP/2 connections ended because their client sent too many frames of a kind.", "kind"),
-		panics: counter("lb_panics_total", "Connections that a fault of this program has ended."),
+		furtherStreams: gauge("lb_http2_further_streams",
+			"HTTP/2 requests that are with hosts, beyond the first of each connection; they count towards lb_connections_limit like connections."),
+		streamWaits: counter("lb_http2_stream_waits_total",
+			"HTTP/2 requests that had to wait for another of their connection, because limits.streams or the source's share of it was reached."),
+		streamRefusals: counter("lb_http2_streams_refused_total", "HTTP/2 requests that were answered with 503 because they would have had to wait for too long."),
+		h2Withheld:     counter("lb_http2_withheld_total", "TLS handshakes that weren't offered HTTP/2, because their source had cancelled too many requests."),
+		panics:         counter("lb_panics_total", "Connections that a fault of this program has ended."),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "lb_request_duration_seconds",
 			Help:    "From the last byte of a request's head to the last byte of its answer; tunnels not included.",
@@ -78,7 +88,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m.home, m.away = placements.WithLabelValues("home"), placements.WithLabelValues("away")
 	reg.MustRegister(placements)
 	reg.MustRegister(m.connections, m.parked, m.accepted, m.handshakes, requests, m.refused, m.seconds, m.tunnels,
-		m.retries, m.tunnelsEnded, m.handshakeErrors, m.upstreamErrors, m.acceptErrors, m.panics, m.floods,
+		m.retries, m.tunnelsEnded, m.handshakeErrors, m.upstreamErrors, m.acceptErrors, m.panics, m.floods, m.furtherStreams, m.streamWaits, m.streamRefusals, m.h2Withheld,
 		m.acceptWaits, m.timeouts, m.limit)
 	for _, phase := range []string{slowStart, slowHead, slowUpload, slowAnswer} {
 		m.timeouts.WithLabelValues(phase) // so that it is there, at 0, before it is needed

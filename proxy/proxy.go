@@ -33,6 +33,9 @@ type Proxy struct {
 	affinity   *affinity // nil for none
 	malformed  *malformedLog
 	room       *room
+	streams    *streamLimit
+	sources    *sources
+	idle       *idleBound
 }
 
 // routes is a snapshot of the hosts together with this proxy's connections to
@@ -53,6 +56,7 @@ func New(cfg Config, o Options) *Proxy {
 	p.malformed = newMalformedLog(o.Logger)
 	p.affinity = newAffinity(p.cfg.Affinity.Cookie, p.cfg.AffinitySecrets)
 	p.room = newRoom(p.cfg.Limits.Connections)
+	p.streams, p.sources, p.idle = newStreamLimit(p.cfg.Limits.Streams, p.room), newSources(), &idleBound{room: p.room}
 	o.Metrics.limit.Set(float64(p.cfg.Limits.Connections))
 	if files := maxFiles(); p.cfg.Limits.Connections > connectionsFor(files) {
 		o.Logger.Warn().Int("connections", p.cfg.Limits.Connections).Uint64("open_files", files).
@@ -80,6 +84,9 @@ func (p *Proxy) Use(s *pool.Snapshot) {
 		if h.Verdict == pool.Down || maint[h.Name] {
 			failed = append(failed, next.upstreams[h.Name])
 		}
+	}
+	for _, u := range fresh {
+		u.spare = p.idle
 	}
 	p.routes.Store(next)
 	close(old.replaced)

@@ -123,6 +123,7 @@ func (x *exchange) connect(u *upstream) (*link, error) {
 func (x *exchange) dial(u *upstream) (*link, error) {
 	d := x.startDialing()
 	defer d.stop()
+	x.srv.p.freeIdle()
 	l, err := u.dial(d.ctx, x.srv.p.cfg.Timeouts.Connect)
 	if err == nil {
 		x.hold(l)

@@ -62,6 +62,9 @@ func (p *Proxy) Serve(ctx context.Context, ln net.Listener, l Listener) error {
 	s := &server{p: p, l: l, lives: make(map[life]struct{})}
 	if l.TLS != nil {
 		s.l.TLS = admitted(offering(l.TLS, l.HTTP2), l.Gate)
+		if l.HTTP2 {
+			s.l.TLS = withholding(s.l.TLS, l.TLS)
+		}
 	}
 	accepting, stop := context.WithCancel(ctx)
 	defer stop()

@@ -24,6 +24,7 @@ type upstream struct {
 	limits        http1.Limits  // of the host's answers
 	maxIdle       time.Duration // of a connection
 	trusted       trusted       // with what can't be repeated
+	spare         *idleBound    // of all hosts' idle links
 
 	life context.Context // ends dials under way when the upstream is closed
 	end  context.CancelFunc
@@ -79,6 +80,20 @@ func (u *upstream) pop(longest time.Duration) *link {
 	}
 	u.idle[last] = nil
 	u.idle = u.idle[:last]
+	u.spare.leave(1)
+	return l
+}
+
+// oldest takes out the link that has been idle for longest, nil if there is none.
+func (u *upstream) oldest() *link {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.idle) == 0 {
+		return nil
+	}
+	l := u.idle[0]
+	u.idle = slices.Delete(u.idle, 0, 1)
+	u.spare.leave(1)
 	return l
 }
 
@@ -113,7 +128,7 @@ func (u *upstream) put(l *link) {
 func (u *upstream) keep(l *link) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.closed || len(u.idle) >= maxIdleLinks {
+	if u.closed || len(u.idle) >= maxIdleLinks || !u.spare.enter() {
 		return false
 	}
 	u.idle = append(u.idle, l)
@@ -153,6 +168,7 @@ func (u *upstream) old() []*link {
 	}
 	old := slices.Clone(u.idle[:n])
 	u.idle = slices.Delete(u.idle, 0, n)
+	u.spare.leave(n)
 	if len(u.idle) > 0 {
 		u.scheduleLocked()
 	}
@@ -190,6 +206,7 @@ func (u *upstream) close() {
 	u.mu.Lock()
 	idle := u.idle
 	u.idle = nil
+	u.spare.leave(len(idle))
 	for l := range u.links {
 		l.nc.Close() // the rest of a busy one is its request's to release
 	}

@@ -1,0 +1,148 @@
+package proxy
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	h2 "golang.org/x/net/http2"
+)
+
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+
+func TestStreamsAreBoundedInSumAndBySource(t *testing.T) {
+	r := newRoom(40)
+	l := newStreamLimit(12, r)
+	if got := l.ofConnection(); got != 8 {
+		t.Errorf("a client may open %d streams, want 8", got)
+	}
+	a, b, trusted := new(source), new(source), (*source)(nil)
+	for _, tt := range []struct {
+		what string
+		from *source
+		want int // streams
+	}{
+		{"a quarter", a, 3},
+		{"the same source again", a, 0},
+		{"another source", b, 3},
+		{"one without limits of its own", trusted, 6},
+		{"nothing is left", trusted, 0},
+	} {
+		got := 0
+		for l.take(tt.from) {
+			got++
+		}
+		if got != tt.want {
+			t.Errorf("%s: got %d streams, want %d", tt.what, got, tt.want)
+		}
+	}
+	if got := r.free(); got != 40-12 {
+		t.Errorf("room for %d, want for %d", got, 40-12)
+	}
+	l.give(a)
+	for range 24 { // clients come
+		r.enter()
+	}
+	if l.take(a) {
+		t.Error("a stream got a place that is kept for clients")
+	}
+	if a.streams.Load() != 2 || l.open.Load() != 11 || r.open.Load() != 35 {
+		t.Errorf("a refusal is counted: %d, %d, %d", a.streams.Load(), l.open.Load(), r.open.Load())
+	}
+}
+
+// TestClientsOfHTTP2LeaveConnectionsForOthers has many clients that open many
+// streams and take nothing of the answers.
+func TestClientsOfHTTP2LeaveConnectionsForOthers(t *testing.T) {
+	const connections, clients = 64, 20
+	for _, tt := range []struct {
+		name  string
+		trust []netip.Prefix
+		most  int64 // requests with hosts at once
+	}{
+		{"of one source", nil, clients + connections/4/4},
+		{"of sources without a limit", loopback, clients + connections/4},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			l := start(t, func(l *lab) {
+				speaksH2(t)(l)
+				l.cfg.TrustedNetworks = tt.trust
+				l.cfg.Limits.Connections = connections
+				l.cfg.Timeouts = Timeouts{Connect: 100 * time.Millisecond}
+			}, newHost(t, "a").on("/big", download(8<<20)))
+			for range clients {
+				w := l.dialH2(h2.Setting{ID: h2.SettingInitialWindowSize, Val: 0})
+				for range 100 {
+					w.get("/big")
+				}
+				w.send(atOnce)
+				drain(w)
+			}
+			inFlight := &l.hosts[0].Gauges.InFlight
+			eventuallyIn(t, 20*time.Second, "all that they may have", func() bool { return inFlight.Load() == tt.most })
+			for i := range 5 {
+				l.dialTLS().send(get(fmt.Sprintf("/plain/%d?token=%s", i, mark))).want(200)
+				l.dialH2().wantGet("/stream")
+			}
+			if got := inFlight.Load(); got > tt.most {
+				t.Errorf("%d requests are with hosts, want up to %d", got, tt.most)
+			}
+			if gaugeValue(l, "lb_http2_streams_refused_total") == 0 || gaugeValue(l, "lb_http2_further_streams") != float64(tt.most-clients) {
+				t.Error("the metrics don't tell of it")
+			}
+		})
+	}
+}
+
+// TestStreamWaitsForItsTurn when there is no place, and isn't made to wait for long.
+func TestStreamWaitsForItsTurn(t *testing.T) {
+	asked, letGo := make(chan bool), make(chan bool)
+	l := start(t, func(l *lab) {
+		speaksH2(t)(l)
+		l.cfg.Limits = Limits{Connections: 100, Streams: 1}
+		l.cfg.Timeouts.Connect = 300 * time.Millisecond
+	}, newHost(t, "a").on("/hold", hold(asked, letGo)))
+	w := l.dialH2()
+	var held []uint32
+	for range 2 {
+		held = append(held, w.get("/hold"))
+		w.send(atOnce)
+		<-asked
+	}
+	late := w.get("/late")
+	w.send(atOnce)
+	if r := w.reply(late); r.status() != "503" || !slices.Contains(r.final.fields, "retry-after: "+retryAfter) {
+		t.Errorf("got %s", r)
+	}
+	next := w.get("/next")
+	w.send(atOnce)
+	eventually(t, "a stream that waits", func() bool { return l.p.streams.waiting.Load() == 1 })
+	letGo <- true
+	letGo <- true
+	if got := w.statuses(append(held, next)); got["200"] != 3 {
+		t.Errorf("got %v", got)
+	}
+}
+
+// TestIdleConnectionsToHostsLeaveFiles: they are closed before there is no file for
+// one that is needed.
+func TestIdleConnectionsToHostsLeaveFiles(t *testing.T) {
+	l := start(t, func(l *lab) { l.cfg.Limits.Connections = 2 }, newHost(t, "a"), newHost(t, "b"))
+	idle := func(want int64) {
+		t.Helper()
+		eventually(t, fmt.Sprintf("%d idle connections", want), func() bool { return l.p.idle.n.Load() == want })
+	}
+	first := l.dial()
+	for _, name := range []string{"a", "b", "a"} {
+		first.send(get("/?token=" + l.token(name))).want(200)
+		idle(1) // with the client's, that is one file less than two clients and their hosts need
+	}
+	second := l.dial().send(get("/?token=" + l.token("b")))
+	second.want(200)
+	idle(0)
+	first.send(get("/?token=" + l.token("a"))).want(200)
+	idle(0)
+}
