@@ -7,7 +7,7 @@ VERSION ?= # such as v1.2.3, for lb version to say
 # The same commit and toolchain give the same bytes, wherever the repository is.
 RELEASE := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -buildid= $(if $(VERSION),-X main.stamped=$(strip $(VERSION)))'
 
-.PHONY: help build test race lint fuzz acme h2spec hashing browser integration ci demo bench image release
+.PHONY: help build test race lint fuzz acme h2spec hashing answers browser integration ci demo bench image release
 
 help: ## Say what there is to do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,9 @@ h2spec: ## Test HTTP/2 against h2spec
 
 hashing: ## Compare the policy haproxy with the haproxy that is installed
 	go test -tags integration -count=1 -v ./integration/hashing
+
+answers: ## Compare what becomes of malformed answers with the haproxy that is installed
+	go test -tags integration -count=1 -v ./integration/answers
 
 browser: ## Look at the demo's page and the dashboard with Chromium
 	cd browser && go test ./...

@@ -289,7 +289,11 @@ func (b *Body) readTrailers() error {
 	for rest := b.r.take(n); len(rest) > 2; {
 		var name, value []byte
 		var e *Error
-		if name, value, rest, e = b.r.field(rest); e != nil {
+		line := rest
+		if name, value, rest, e = parseField(line); e != nil {
+			name, value, rest, e = b.r.mendField(line, e)
+		}
+		if e != nil {
 			return e
 		}
 		if len(b.trailers) == b.r.lim.Fields {

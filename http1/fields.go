@@ -62,7 +62,10 @@ func (r *Reader) parseFields(dst []Field, b []byte) ([]Field, *Error) {
 		if len(dst) == r.lim.Fields {
 			return dst, errFields
 		}
-		name, value, rest, err := r.field(b)
+		name, value, rest, err := parseField(b)
+		if err != nil {
+			name, value, rest, err = r.mendField(b, err)
+		}
 		if err != nil {
 			return dst, err
 		}

@@ -80,22 +80,13 @@ func (m *mender) mends(fault Repairs) bool {
 // connection shouldn't be used for another request.
 func (r *Reader) Repaired() Repairs { return r.repairs }
 
-// field parses the first line of b, as parseField does, and sets right what can be.
-func (r *Reader) field(b []byte) (name, value, rest []byte, err *Error) {
-	name, value, rest, err = parseField(b)
-	if err != nil && r.response {
-		return r.mendField(b, err)
-	}
-	return name, value, rest, err
-}
-
-// mendField parses the first line of b, for which a strict reader has found the
-// fault. Control characters in its value become blanks where they stand, but not
-// where the end of the body depends on it.
+// mendField parses the first line of b, in which parseField has found a fault, and
+// returns the fault if it can't be set right. Control characters in its value become
+// blanks where they stand, but not where the end of the body depends on it.
 func (r *Reader) mendField(b []byte, fault *Error) (name, value, rest []byte, err *Error) {
 	n := span(b, inToken)
 	colon := n + blanks(b[n:])
-	if n == 0 || b[colon] != ':' {
+	if !r.response || n == 0 || b[colon] != ':' {
 		return nil, nil, nil, fault
 	}
 	if colon > n {

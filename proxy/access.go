@@ -29,7 +29,6 @@ type entry struct {
 	status         int
 	received, sent int64
 	end            string
-	reason         string // "" if it went as it should
 }
 
 // record counts the exchange, and writes its line to the access log. Of a key that
@@ -48,7 +47,7 @@ func (x *exchange) record() {
 		return // a client that went away between two requests is no event
 	}
 	e := x.entry()
-	x.srv.p.log(&e)
+	x.srv.p.log(&e, x.reason)
 }
 
 // entry returns what can be told of the exchange by now. Its path is a part of
@@ -57,7 +56,7 @@ func (x *exchange) entry() entry {
 	e := entry{
 		id: x.id, client: x.client.text, protocol: x.protocol, tls: x.srv.l.TLS != nil, rule: x.rule, retried: x.retried,
 		started: x.started, connected: x.connected, answered: x.answered,
-		status: x.status, received: x.received, sent: x.sent, end: x.end, reason: x.reason,
+		status: x.status, received: x.received, sent: x.sent, end: x.end,
 	}
 	if x.srv.p.opt.Access == nil {
 		return e
@@ -80,8 +79,10 @@ func (e entry) lasting() entry {
 	return e
 }
 
-// log writes e to the access log, if there is one.
-func (p *Proxy) log(e *entry) {
+// log writes e to the access log, if there is one. The reason, a constant text, says
+// why it didn't go as it should; "" if it did. It isn't a part of e because idle
+// tunnels keep theirs.
+func (p *Proxy) log(e *entry, reason string) {
 	if p.opt.Access == nil {
 		return
 	}
@@ -99,8 +100,8 @@ func (p *Proxy) log(e *entry) {
 	if e.host != "" {
 		line = line.Str("host", e.host).Dur("connect_ms", e.connected).Dur("answer_ms", e.answered)
 	}
-	if e.reason != "" {
-		line = line.Str("reason", e.reason)
+	if reason != "" {
+		line = line.Str("reason", reason)
 	}
 	line.Str("why", string(e.rule)).
 		Bool("retried", e.retried).

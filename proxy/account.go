@@ -41,6 +41,6 @@ func (a *account) settle(t *tunnel) {
 	a.entry.end = t.why
 	a.entry.received += t.client.moved
 	a.entry.sent += t.back.moved
-	p.log(&a.entry)
+	p.log(&a.entry, "")
 	a.close(t)
 }

@@ -36,10 +36,13 @@ type outcome struct {
 	cookie   *holding // the affinity cookie that counts; nil for none
 	host     *pool.Host
 	rule     balancer.Rule
-	retried  bool
-	first    bool // while loads are bounded: the key hadn't been here before
-	moves    int  // times that it has gone on to another host, because its own was found down
-	fresh    bool // only a new connection will do: an idle one has just been found dead
+	moves    int // times that it has gone on to another host, because its own was found down
+
+	retried bool
+	first   bool // while loads are bounded: the key hadn't been here before
+	fresh   bool // only a new connection will do: an idle one has just been found dead
+	last    bool // the connection ends after this exchange
+	handed  bool // a tunnel has taken the connection over
 
 	started   time.Time
 	connected time.Duration // until there was a connection to the host
@@ -50,9 +53,6 @@ type outcome struct {
 	received int64  // bytes of body or tunnel from the client
 	sent     int64  // bytes of body or tunnel to the client
 	end      string
-
-	last   bool // the connection ends after this exchange
-	handed bool // a tunnel has taken the connection over
 }
 
 // A side is the client's side of an exchange: an HTTP/1.1 connection or a stream

@@ -228,8 +228,8 @@ func (h *h2conn) refused(all ...http2.Refusal) {
 func (h *h2conn) logRefused(status int, reason string) {
 	h.srv.p.log(&entry{
 		id: h.nextID(), client: h.client.text, protocol: "HTTP/2", tls: h.srv.l.TLS != nil, rule: ruleNone,
-		started: time.Now(), status: status, end: endRefused, reason: reason,
-	})
+		started: time.Now(), status: status, end: endRefused,
+	}, reason)
 }
 
 func (h *h2conn) now() float64 { return time.Since(h.began).Seconds() }
