@@ -150,6 +150,9 @@ func TestLeavingHostMovesOnlyItsOwnKeys(t *testing.T) {
 		{500, 0},
 		{1000, 0},
 	} {
+		if racing && row.hosts > 50 {
+			break // one goroutine computes: there is no race to find
+		}
 		hosts := fleet(row.hosts)
 		before := rebuild(t, forecaster, hosts...)
 		for gone := 0; gone < row.hosts; gone += 1 + row.hosts/6 {
@@ -186,6 +189,9 @@ func movedWithout(before, after *Table, gone int) (others float64, heirs int) {
 // TestTheLibraryAgreesWhereTheBoundEnds: its instance has one bound for all its
 // life, so that another is made when the sum of the weights crosses maxBounded.
 func TestTheLibraryAgreesWhereTheBoundEnds(t *testing.T) {
+	if racing {
+		t.Skip("one goroutine computes: there is no race to find, and it takes ten times as long")
+	}
 	forecaster, err := NewForecaster(Config{})
 	if err != nil {
 		t.Fatal(err)

@@ -173,6 +173,22 @@ func whomToCall(self netip.AddrPort, seeds []seed, members map[string]member) []
 	return whom
 }
 
+// whomToTell returns the balancers that a departure matters to: those that are alive,
+// and some that seem lost, to whom we may seem so, too.
+func whomToTell(members map[string]member) (whom []netip.AddrPort) {
+	lost := 0
+	for _, m := range members {
+		if m.meta.Role != roleLB || m.left() || m.lost && lost == maxCalls {
+			continue
+		}
+		if m.lost {
+			lost++
+		}
+		whom = append(whom, m.at)
+	}
+	return whom
+}
+
 // living returns those of the members that are alive.
 func living(members map[string]member) []member {
 	return slices.DeleteFunc(slices.Collect(maps.Values(members)), func(m member) bool { return m.lost })

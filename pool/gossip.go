@@ -66,9 +66,10 @@ type gossip struct {
 	self   netip.AddrPort // advertised
 	secret []byte
 
-	calls  context.Context // ends the dials under way
-	hangUp context.CancelFunc
-	joined chan struct{} // closed when the first attempt to join is over
+	calls   context.Context // ends the dials under way
+	hangUp  context.CancelFunc
+	leaving atomic.Bool   // dials begin although calls has ended
+	joined  chan struct{} // closed when the first attempt to join is over
 
 	silent       repeats       // the seeds that don't answer, by name
 	announcement *announcement // nil but for an agent
@@ -137,7 +138,7 @@ func (g *gossip) create(bind netip.AddrPort, delegate memberlist.Delegate) error
 	}
 	c := g.memberlistConfig(delegate, lines)
 	c.BindPort = port
-	c.Transport = &wire{NetTransport: sockets, calls: g.calls}
+	c.Transport = &wire{NetTransport: sockets, calls: g.calls, leaving: &g.leaving}
 	if g.cfg.wrap != nil {
 		c.Transport = g.cfg.wrap(c.Transport.(*wire))
 	}
@@ -228,6 +229,8 @@ func (g *gossip) announce(m meta) error {
 
 // leave tells the others that we are going, first in the metadata, so that they
 // can tell it from a crash, then after a pause by departing, and ends the gossip.
+// Balancers are told over TCP as well: the news that gossip spreads may be lost, and
+// whoever takes us for dead at that moment doesn't believe them.
 // It must not run beside announce. memberlist's own goroutines end by themselves
 // soon after.
 func (g *gossip) leave(last meta, pause time.Duration) {
@@ -235,6 +238,9 @@ func (g *gossip) leave(last meta, pause time.Duration) {
 	if err := g.announce(last); err != nil {
 		g.cfg.log.Debug().Err(err).Msg("departure not announced")
 	}
+	g.leaving.Store(true)
+	g.callAll(context.Background(), whomToTell(g.roster.list()))
+	g.leaving.Store(false)
 	if len(living(g.roster.list())) > 0 {
 		<-time.After(pause)
 	}

@@ -206,6 +206,25 @@ func TestAgentJoinsServesAndLeaves(t *testing.T) {
 	}
 }
 
+// TestADepartureIsHeardThoughNoPacketArrives: else a host that says that it leaves
+// counts as one that has crashed.
+func TestADepartureIsHeardThoughNoPacketArrives(t *testing.T) {
+	t.Parallel()
+	key := secretFile(t, 6)
+	p, _ := startPool(t, Config{Bind: "127.0.0.1:0", SecretFile: key, Label: "test"}, PeersConfig{}, "lb-1")
+	silent := fastPace // but for the first exchange
+	silent.gossip, silent.pushPull, silent.rejoin, silent.farewell = time.Hour, time.Hour, time.Hour, 20*time.Millisecond
+	host := localHost("ide-1", "127.0.0.1:4000")
+	g, _ := startGossip(t, host, gossipConfig{secretFile: key, pace: silent, join: []string{p.GossipAddr()}})
+	eventually(t, "the host is known", func() bool { return p.Snapshot().Host("ide-1") != nil && g.sees("lb/lb-1") })
+	g.hangUp()
+	g.leave(host, 0)
+	eventually(t, "it is known to leave", func() bool {
+		h := p.Snapshot().Host("ide-1")
+		return h == nil || h.Leaving
+	})
+}
+
 func TestHostReturnsFromAnotherAddress(t *testing.T) {
 	t.Parallel()
 	key := secretFile(t, 3)

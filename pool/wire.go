@@ -7,22 +7,28 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
 )
 
 // A wire is memberlist's own transport, but for dials that end with calls: else
-// a departure would wait for connects to hosts that don't answer.
+// a departure would wait for connects to hosts that don't answer. While leaving is
+// true, dials end with their timeout alone.
 type wire struct {
 	*memberlist.NetTransport
-	calls context.Context
+	calls   context.Context
+	leaving *atomic.Bool
 }
 
 // DialAddressTimeout implements memberlist.NodeAwareTransport.
 func (w *wire) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: timeout}
-	return dialer.DialContext(w.calls, "tcp", a.Addr)
+	dialer, ctx := net.Dialer{Timeout: timeout}, w.calls
+	if w.leaving.Load() {
+		ctx = context.Background()
+	}
+	return dialer.DialContext(ctx, "tcp", a.Addr)
 }
 
 // DialTimeout implements memberlist.Transport.
