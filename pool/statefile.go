@@ -41,6 +41,9 @@ func loadFile(dir, name string, parse func([]byte) (leftover, error)) (leftover,
 		return leftover{}, err
 	}
 	l, err := parse(b)
+	if err != nil {
+		l = leftover{version: l.version} // what is put aside has the rest
+	}
 	switch {
 	case l.version > stateVersion:
 		kept, asideErr := putAside(path, fmt.Sprintf(".version-%d", l.version), b)

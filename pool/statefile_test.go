@@ -195,6 +195,31 @@ func TestFileThatCantBeBelievedIsKept(t *testing.T) {
 	}
 }
 
+// TestDecisionsSurviveBesideAFileThatCantBeBelieved: nothing of such a file spoils the
+// one that is written instead.
+func TestDecisionsSurviveBesideAFileThatCantBeBelieved(t *testing.T) {
+	for what, content := range map[string]string{
+		"of another form":                  `{"version":1,"weights":["x"],"decisions":{"a":"drain"},"pins":[1]}`,
+		"a later version, of another form": `{"version":3,"weights":["x"],"decisions":{"a":"drain"},"pins":[1]}`,
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir := t.TempDir()
+			put(t, dir, decisionsName, content)
+			synctest.Test(t, func(t *testing.T) {
+				l := live(t, statics("a", "b"), Options{Logger: zerolog.Nop(), StateDir: dir})
+				defer l.stop()
+				l.see(Up, "a", "b")
+				if err := l.decide("a", Drain); err != nil {
+					t.Fatal(err)
+				}
+			})
+			if m, _, err := loadMemory(dir); err != nil || m.decided.state("a").State != Drain {
+				t.Errorf("on disk: %+v, %v; want the drain", m, err)
+			}
+		})
+	}
+}
+
 // TestEntriesThatCantBeBelievedAreKept: beside those that can. They are in the file
 // again when that is written.
 func TestEntriesThatCantBeBelievedAreKept(t *testing.T) {

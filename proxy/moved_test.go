@@ -246,3 +246,24 @@ func TestRequestsWaitForAHostThatIsMoving(t *testing.T) {
 		})
 	}
 }
+
+// TestHostThatReturnsElsewhereTakesNothingWithIt: one that was forgotten while a
+// terminal was open on it.
+func TestHostThatReturnsElsewhereTakesNothingWithIt(t *testing.T) {
+	old, fresh := newHost(t, "a").on("/ws", accept(echo)), newHost(t, "a").on("/ws", accept(echo))
+	l := start(t, nil, old)
+	w := l.dial().open("/ws", mark)
+	w.ping()
+	known := l.hosts
+	l.hosts = nil
+	l.use()
+	w.ping()
+	l.hosts = known
+	l.hosts[0].Gauges = new(pool.Gauges)
+	l.moveTo(fresh)
+	w.expectEnd()
+	l.dial().open("/ws", mark).ping()
+	if host, n := l.p.Session([]byte(mark)); host != "a" || n != 1 {
+		t.Errorf("%d terminals on %q, want one on a", n, host)
+	}
+}
