@@ -159,3 +159,34 @@ func BenchmarkShareWithoutRoom(b *testing.B) {
 		share(all, cfg.Check)
 	}
 }
+
+// TestHostOfWeightZeroGetsKeysWhenSomebodyGivesItSome has one of the config file and
+// one with an agent.
+func TestHostOfWeightZeroGetsKeysWhenSomebodyGivesItSome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := statics("a", "b")
+		cfg.Hosts[1].Weight = new(0)
+		l := live(t, cfg, quiet())
+		defer l.stop()
+		agents := hostMeta("c")
+		agents.Weight = 0
+		l.gossips(agents, false)
+		l.see(Up, "a", "b", "c")
+		l.wantRing("a", "b and c have no weight")
+		for _, name := range []string{"b", "c"} {
+			if h := l.Snapshot().Host(name); h.WhyNot != WhyWeight || h.Verdict != Up || h.Announced != 0 {
+				t.Errorf("got %+v, want it up and out of the ring for its weight", h)
+			}
+			if err := l.weigh(name, 2); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.wantRing("a b c", "an operator has given b and c weights")
+		if err := l.weigh("b", OwnWeight); err != nil {
+			t.Fatal(err)
+		}
+		agents.Weight = 3
+		l.gossips(agents, false)
+		l.wantRing("a c", "b has its own weight again, and c announces one")
+	})
+}
