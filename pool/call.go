@@ -26,8 +26,8 @@ type seed struct {
 	err  error // of the lookup
 }
 
-// call exchanges state with those who should be members but aren't, and then with
-// one who is. It logs which seeds don't answer.
+// call exchanges state with those who should be members but aren't. It logs which
+// seeds don't answer.
 func (g *gossip) call(ctx context.Context) {
 	seeds, members := g.seeds(ctx), g.roster.list()
 	results := g.callAll(ctx, whomToCall(g.self, seeds, members))
@@ -37,7 +37,6 @@ func (g *gossip) call(ctx context.Context) {
 	for _, s := range seeds {
 		g.report(s, s.outcome(g.self, members, results), time.Now())
 	}
-	g.callMember(ctx)
 }
 
 // callAll exchanges state with all of whom, and returns how that went.
@@ -75,6 +74,9 @@ func (g *gossip) exchange(at netip.AddrPort) error {
 // there is one, and learns whether that has its host.
 func (g *gossip) callMember(ctx context.Context) {
 	all := living(g.roster.list())
+	if ctx.Err() != nil {
+		return
+	}
 	if g.announcement == nil {
 		if len(all) > 0 {
 			_ = g.exchange(all[rand.N(len(all))].at) // it is no news if a member doesn't answer

@@ -183,15 +183,23 @@ func (e *Explanation) settle(c *Candidate) {
 
 // reason puts the outcome into sentences.
 func (e *Explanation) reason(s *Snapshot, session string, before Placement) string {
-	text := e.rule(s)
+	text := e.rule(s) + s.untilThaw(e.Rule)
 	if e.Rule == RuleFrozen && before.Away && e.gone == before.Host {
 		text = fmt.Sprintf("The ring is frozen, and %s, to which this token was sent because its host was full, is among the hosts that vanished. "+
-			"Its session may live on there, so no other host gets the token; requests are answered with 503.", before.Host)
+			"Its session may live on there, so no other host gets the token; requests are answered with 503.", before.Host) + s.untilThaw(e.Rule)
 	}
 	if session != "" && e.Rule != RuleSession {
 		text += fmt.Sprintf(" Its live session on %s doesn't hold it there: %s.", session, whyNotKept(s.Host(session)))
 	}
 	return text
+}
+
+// untilThaw says when the freeze that rule tells of ends by itself.
+func (s *Snapshot) untilThaw(rule balancer.Rule) string {
+	if rule != RuleFrozen || s.FrozenUntil.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf(" The freeze ends at %s UTC at the latest.", s.FrozenUntil.UTC().Format(time.TimeOnly))
 }
 
 // rule puts the rule into a sentence.

@@ -62,6 +62,7 @@ type freeze struct {
 	until   time.Time // when it ends by itself
 	thawed  time.Time // when the last freeze ended
 	expired time.Time // when one last ended because its time was over
+	givenUp time.Time // since when that one was: hosts that failed by then are given up
 	small   bool      // enough hosts vanish to freeze it, but it is too small for that
 	gone    int       // hosts of the ring that vanished together and fail
 	ring    int       // hosts of the ring, without those that failed before
@@ -93,8 +94,8 @@ func (f freeze) judge(now time.Time, ws []witness, p patience) freeze {
 	case vanished && !f.frozen && !f.small:
 		f.frozen, f.since, f.until = true, now, now.Add(p.freeze.For)
 	case f.frozen && !now.Before(f.until):
-		f = f.thaw(now)
-		f.expired = now
+		f.expired, f.givenUp = now, f.since
+		return f.thaw(now).judge(now, ws, p) // others may have vanished meanwhile
 	case f.frozen && !vanished:
 		f = f.thaw(now)
 	}
@@ -118,13 +119,13 @@ func (f freeze) counts(w witness) bool {
 }
 
 // from returns when the window begins in which hosts vanish together. While the
-// ring is frozen it stays, and who fails later counts, too. Hosts that failed before
-// a freeze expired don't freeze the ring once more.
+// ring is frozen it stays, and who fails later counts, too. The hosts of a freeze that
+// has expired don't freeze the ring once more.
 func (f freeze) from(now time.Time, p patience) time.Time {
 	if f.frozen {
 		now = f.since
 	}
-	return latest(now.Add(-p.settle), f.expired)
+	return latest(now.Add(-p.settle), f.givenUp)
 }
 
 // failedBefore reports whether the host's checks have not passed since a time

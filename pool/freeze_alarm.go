@@ -25,9 +25,12 @@ type notice struct {
 // ends; zero if there is none.
 func (k *keeper) noteFreeze(before freeze, now time.Time) (next time.Time) {
 	k.gone = k.vanished(before, now)
-	f, hosts := k.freeze, k.gone
+	f, hosts, ring := k.freeze, k.gone, k.freeze.ring
+	if before.frozen {
+		ring = before.ring
+	}
 	log := func(level zerolog.Level) *zerolog.Event {
-		return k.log.WithLevel(level).Strs("hosts", hosts).Int("vanished", f.gone).Int("ring", f.ring)
+		return k.log.WithLevel(level).Strs("hosts", hosts).Int("vanished", len(hosts)).Int("ring", ring)
 	}
 	switch {
 	case f.frozen && !before.frozen:
@@ -61,7 +64,8 @@ func (k *keeper) vanished(before freeze, now time.Time) (hosts []string) {
 	}
 	from := f.from(now, k.p.patience)
 	for _, h := range k.hosts {
-		if since := h.ruling.failingAt; h.ruling.inRing && since.After(from) {
+		fails := h.heard.Verdict == Down || f.frozen && h.heard.Verdict == Unchecked
+		if fails && h.ruling.inRing && h.ruling.failingAt.After(from) {
 			hosts = append(hosts, h.name)
 		}
 	}

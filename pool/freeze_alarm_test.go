@@ -60,6 +60,9 @@ func TestAnEndlessLossIsServedAfterTheFreeze(t *testing.T) {
 		if d := s.FrozenUntil.Sub(s.FrozenSince); d != 2*time.Minute || s.FrozenSince.Sub(began) > time.Second {
 			t.Errorf("frozen from %v to %v", s.FrozenSince, s.FrozenUntil)
 		}
+		if e := s.Explain(key, "", Placement{}, time.Now()); !strings.HasSuffix(e.Reason, " The freeze ends at "+s.FrozenUntil.UTC().Format(time.TimeOnly)+" UTC at the latest.") {
+			t.Errorf("it is explained by %q", e.Reason)
+		}
 		l.wantAlarm("frozen", "4 of the 6 hosts", "(a, b, c, d)", s.FrozenUntil.UTC().Format(time.RFC3339), "503", "lb ctl maint")
 		l.pass(2 * time.Minute)
 		s = l.Snapshot()

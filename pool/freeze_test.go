@@ -155,6 +155,26 @@ func TestAnExpiredFreezeIsNotBegunAnewByTheSameHosts(t *testing.T) {
 	r.want(t, at(1200), "abcdefg*", "two of the three that are left")
 }
 
+// TestHostsThatVanishDuringAFreezeThatExpiresFreezeTheRingAnew at once: in between,
+// their keys would have another home.
+func TestHostsThatVanishDuringAFreezeThatExpiresFreezeTheRingAnew(t *testing.T) {
+	r := newRegion(14)
+	r.p = defaultPatience
+	r.vanish(at(0), 0, 1, 2, 3, 4, 5, 6, 7)
+	r.want(t, at(0), "abcdefghijklmn*", "eight of fourteen")
+	r.vanish(at(119_000), 8, 9, 10, 11)
+	r.want(t, at(119_000), "abcdefghijklmn*", "four of the six that were left")
+	rulings := r.rule(at(120_000))
+	if f := r.freeze; !f.frozen || !f.since.Equal(at(120_000)) || f.gone != 4 || f.ring != 6 {
+		t.Errorf("when the time is over: %+v, want it frozen anew for the four of six", f)
+	}
+	if !rulings[0].failedBefore || rulings[8].failedBefore {
+		t.Error("the first eight are to be given up, and the four aren't")
+	}
+	r.want(t, at(240_000), "abcdefghijklmn", "the second freeze is over")
+	r.want(t, at(245_000), "------------mn", "they are gone")
+}
+
 func TestOffNeverFreezesTheRing(t *testing.T) {
 	r := newRegion(10)
 	r.p.freeze.SetOff()

@@ -204,6 +204,7 @@ func (g *gossip) run(ctx context.Context) {
 	close(g.joined)
 	g.roster.note()
 	for {
+		g.callMember(ctx)
 		pause := g.cfg.pace.rejoin
 		if len(living(g.roster.list())) == 0 || g.announcement.hasty() {
 			pause = g.cfg.pace.lonely

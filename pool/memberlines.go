@@ -19,7 +19,7 @@ type logLines struct {
 	log    zerolog.Logger
 	calls  context.Context // over once we are leaving
 	quiet  *rate.Limiter
-	knocks repeats // by source
+	knocks repeats // by source and reason
 }
 
 func newQuiet() *rate.Limiter { return rate.NewLimiter(rate.Every(5*time.Second), 5) }
@@ -47,7 +47,7 @@ func (l *logLines) Write(line []byte) (int, error) {
 
 // stranger logs that somebody knocks who doesn't belong to this pool.
 func (l *logLines) stranger(from netip.Addr, why string, now time.Time) {
-	if f, tell := l.knocks.again(source(from), now); tell {
+	if f, tell := l.knocks.again(source(from)+" "+why, now); tell {
 		f.on(l.log.Warn()).Stringer("from", from).Str("why", why).Msg("somebody who isn't of this pool knocks: is that a host or balancer whose secret or label is wrong?")
 	}
 }
