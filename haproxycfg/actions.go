@@ -93,7 +93,7 @@ func takeRequestRule(t *translation, d *directive) {
 	switch action := d.actionOf(1); {
 	case action == "redirect":
 		takeRedirect(t, d)
-	case redirectsOnly(t.proxy) && conditionOf(t.proxy, d).only(term{test: challenge}):
+	case t.redirectsOnly() && conditionOf(t.proxy, d).only(term{test: challenge}):
 		d.note(Stops, whyChallenges)
 	case changesField(action):
 		t.takeField(d, action)

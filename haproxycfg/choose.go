@@ -108,6 +108,15 @@ func (t *translation) leads(s *section) bool {
 // computed tells whether a name is made at run time, from a request.
 func computed(name string) bool { return strings.Contains(name, "%[") }
 
+// redirectsOnly is redirectsOnly for the proxy that is being translated, found
+// once.
+func (t *translation) redirectsOnly() bool {
+	if t.judged != t.proxy {
+		t.judged, t.onlyRedirects = t.proxy, redirectsOnly(t.proxy)
+	}
+	return t.onlyRedirects
+}
+
 // redirectsOnly tells whether a frontend does nothing but send clients to https:
 // it has no other rule for requests, or none that they come to.
 func redirectsOnly(s *section) bool {

@@ -62,11 +62,14 @@ type translation struct {
 	backend   *section   // the one that is taken over
 	fronts    []*section // that lead to it; a listen section is in both
 	proxy     *section   // the one that is being translated
+	judged    *section   // the proxy of which onlyRedirects is known
 	redirects []redirect
-	aborts    *directive   // option abortonclose, if it is in force
-	unheard   []*directive // bind lines with an address that lb doesn't listen on
-	version   version      // of TLS, unless a bind line says another
-	versions  []version    // of the bind lines with TLS
+
+	onlyRedirects bool
+	aborts        *directive   // option abortonclose, if it is in force
+	unheard       []*directive // bind lines with an address that lb doesn't listen on
+	version       version      // of TLS, unless a bind line says another
+	versions      []version    // of the bind lines with TLS
 }
 
 // translate goes through the sections that are taken over. Handlers note at

@@ -125,6 +125,9 @@ func (s *section) hasTLS() bool {
 // perhaps challenges of ACME.
 func redirects(s *section) bool {
 	return slices.ContainsFunc(s.chain(), func(d *directive) bool {
+		if d.word(0) != "redirect" && d.word(1) != "redirect" {
+			return false
+		}
 		holds, _ := conditionOf(s, d).plain()
 		return holds && s.toHTTPS(d)
 	})

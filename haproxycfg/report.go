@@ -156,9 +156,12 @@ func (r *Report) list(what string, numbers []int) string {
 // about returns the numbers of the lines that l's notes are about.
 func (r *Report) about(l *Line) []int {
 	numbers := []int{l.Number}
-	for i := range r.Lines {
-		if r.Lines[i].Within == l.Number {
-			numbers = append(numbers, r.Lines[i].Number)
+	for _, next := range r.Lines[l.Number:] {
+		switch {
+		case next.Within == l.Number:
+			numbers = append(numbers, next.Number)
+		case next.Within != 0 || len(next.Notes) > 0: // the next section
+			return numbers
 		}
 	}
 	return numbers

@@ -157,7 +157,7 @@ func takeForwardFor(_ *translation, d *directive) {
 
 func takeDefaultBackend(t *translation, d *directive) {
 	switch {
-	case redirectsOnly(t.proxy):
+	case t.redirectsOnly():
 		d.note(Took, "all requests that come here are redirected before that, there as here")
 		return
 	case d.word(1) == t.backend.name:
@@ -169,9 +169,9 @@ func takeDefaultBackend(t *translation, d *directive) {
 
 func takeUseBackend(t *translation, d *directive) {
 	switch c := conditionOf(t.proxy, d); {
-	case redirectsOnly(t.proxy) && c.only(term{test: challenge}):
+	case t.redirectsOnly() && c.only(term{test: challenge}):
 		d.note(Stops, whyChallenges)
-	case redirectsOnly(t.proxy):
+	case t.redirectsOnly():
 		d.note(Took, "all requests that come here are redirected before that, there as here")
 	case d.word(1) != t.backend.name:
 		d.note(Stops, "lb has no conditions: requests that go to another backend there go to pool.hosts here. Give them another address, or another balancer in front")

@@ -85,18 +85,20 @@ func (p *point) where() string {
 // points returns the notes of some verdicts in the order of the file, each once.
 func (r *Report) points(of []Verdict) []*point {
 	var points []*point
+	byNote := map[string]*point{}
 	for i := range r.Lines {
 		l := &r.Lines[i]
 		for _, n := range l.Notes {
 			if !slices.Contains(of, n.Verdict) {
 				continue
 			}
-			at := slices.IndexFunc(points, func(p *point) bool { return p.note == n.Text })
-			if at < 0 {
-				at = len(points)
-				points = append(points, &point{note: n.Text})
+			p := byNote[n.Text]
+			if p == nil {
+				p = &point{note: n.Text}
+				byNote[n.Text] = p
+				points = append(points, p)
 			}
-			points[at].lines = append(points[at].lines, l)
+			p.lines = append(p.lines, l)
 		}
 	}
 	return points
