@@ -236,7 +236,7 @@ func (r *Reader) noteEnd(s section, begin int, end ending) error {
 		return nil
 	case s == responseHead && begin > 0:
 		return errMixedLF
-	case s == responseHead && r.Buffered() > 0 && r.unread()[0] != '\n' && r.mends(RepairedLF):
+	case s == responseHead && r.unread()[0] != '\n' && r.mends(RepairedLF):
 		r.eol = len("\n")
 		return nil
 	}

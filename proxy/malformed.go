@@ -50,7 +50,7 @@ func (l *malformedLog) note(host, reason string, now time.Time) {
 		h.unsaid++
 		return
 	}
-	l.log.Warn().Str("host", host).Str("reason", reason).Int("not_logged_before", h.unsaid).Msg("refused a host's answer")
+	l.log.Warn().Str("host", host).Str("reason", reason).Int("suppressed", h.unsaid).Msg("refused a host's answer")
 	h.logged, h.unsaid = now, 0
 }
 
@@ -67,6 +67,9 @@ func (x *exchange) refusedAnswer(err error) {
 // countRepairs counts what of the last answer on l was set right. A repair ends the
 // link's life, so that it is counted once.
 func (p *Proxy) countRepairs(l *link) {
+	if l.in.Repaired() == 0 {
+		return
+	}
 	for text := range l.in.Repaired().Texts() {
 		p.opt.Metrics.responsesRepaired.WithLabelValues(text).Inc()
 	}

@@ -122,7 +122,7 @@ func TestMalformedAnswersOfOneHostAreLoggedOnceAMinute(t *testing.T) {
 			if err := json.Unmarshal([]byte(line), &e); err != nil {
 				t.Fatal(err)
 			}
-			got = append(got, fmt.Sprint(e["level"], e["host"], e["reason"], e["not_logged_before"]))
+			got = append(got, fmt.Sprint(e["level"], e["host"], e["reason"], e["suppressed"]))
 		}
 		if got, want := strings.Join(got, " "), "warnareason0 warnareason59 warnareason59 warnbother0"; got != want {
 			t.Errorf("logged %s, want %s", got, want)

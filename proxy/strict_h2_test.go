@@ -74,6 +74,9 @@ func (r *h2Trial) checkReasons() {
 	for _, e := range r.entries() {
 		if e["reason"] != nil {
 			refused++
+			if status := fmt.Sprint(e["status"]); r.c.refused != "any" && status != r.c.refused {
+				r.t.Errorf("logged as refused with %s, want %s", status, r.c.refused)
+			}
 		} else if e["end"] == endClientGone {
 			left++
 		}

@@ -26,7 +26,7 @@ func (c *conn) tryTunnel() (again bool) {
 		return false
 	}
 	defer l.close()
-	defer func() { c.srv.p.countRepairs(l) }()
+	defer c.srv.p.countRepairs(l)
 	opened := false
 	defer func() { // even if a fault of ours ends the handshake
 		if !opened {
