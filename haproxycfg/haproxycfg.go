@@ -3,6 +3,9 @@
 // them by, and HAProxy's own ring, so that no token moves. What became of each
 // line is in a report, because what isn't taken over matters as much.
 //
+// A note of the report says what lb does, or what becomes of users. All texts are
+// in testdata/haproxycfg/claims.txt with what holds lb to them, which a test wants.
+//
 // It reads the configuration manual's grammar as of HAProxy 2.6, and nothing of
 // the machine but the certificates that the file names.
 package haproxycfg

@@ -113,6 +113,7 @@ var lines = []lineRow{
 	{"backend", "option tcp-check\ntcp-check expect string +PONG", haproxycfg.Decide, "calls broken counts as up", ""},
 	{"frontend", `reqadd X-Forwarded-Proto:\ http`, haproxycfg.Changed, "by itself", ""},
 	{"frontend", `reqadd X-User:\ me`, haproxycfg.Stops, "hosts get what the client sent", ""},
+	{"backend", "redirect location https://login.example.com/", haproxycfg.Stops, "to https only", `  - {address: "127.0.0.1:8080"}`},
 	{"frontend", "redirect prefix https://ide.example.com", haproxycfg.Changed, "to the host that the client has asked for", "redirect_https: true"},
 	{"frontend", "redirect scheme https if !{ path_beg /.well-known/acme-challenge/ }", haproxycfg.Stops, "challenges", "redirect_https: true"},
 	{"frontend", "acl acme path -m beg /.well-known/acme-challenge\nredirect scheme https unless acme or { ssl_fc }", haproxycfg.Stops, "challenges", "redirect_https: true"},

@@ -111,7 +111,7 @@ func (s *section) toHTTPS(d *directive) bool {
 	}
 	c := conditionOf(s, d)
 	holds, _ := c.plain()
-	return strings.HasPrefix(words[at+1], "https://") && holds && (!c.always() || !s.hasTLS())
+	return strings.HasPrefix(words[at+1], "https://") && holds && (!c.always() || s.front() && !s.hasTLS())
 }
 
 // hasTLS tells whether an address of s speaks TLS.

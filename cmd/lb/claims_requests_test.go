@@ -61,14 +61,7 @@ func claimPassesRequests(t *testing.T) {
 // streamsBodies wants a host to see a request before its body has come.
 func streamsBodies(t *testing.T, r *imported, host *recorder) {
 	t.Helper()
-	conn, err := net.Dial("tcp", r.at[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if _, err := io.WriteString(conn, "POST /streamed HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab"); err != nil {
-		t.Fatal(err)
-	}
+	r.send(0, "POST /streamed HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
 	r.wait("the host sees a request without its whole body", func() bool {
 		requests, _ := host.got()
 		return slices.ContainsFunc(requests, func(r string) bool { return strings.HasPrefix(r, "POST /streamed ") })
@@ -173,11 +166,7 @@ func claimStrict(t *testing.T) {
 // claimKeepsConnections: option httpclose and its like close nothing.
 func claimKeepsConnections(t *testing.T) {
 	r := runLines(t, cfgLines{defaults: "  option httpclose", servers: hostsNamed(t, "one")})
-	conn, err := net.Dial("tcp", r.at[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
+	conn := r.send(0, "")
 	for range 3 {
 		resp := r.answer(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 		if resp.StatusCode != 200 || resp.Close {
@@ -198,26 +187,14 @@ func claimTimeouts(t *testing.T) {
 		back:     "  timeout server 200ms\n  timeout connect 500ms\n  timeout queue 9s\n  timeout client-fin 9s",
 		servers:  silent.one("one"),
 	})
-	if conn, err := net.Dial("tcp", r.at[0]); err != nil {
-		t.Fatal(err)
-	} else {
-		defer conn.Close()
-		r.answer(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-		r.closes(conn, "it is idle")
-	}
+	idle := r.send(0, "")
+	r.answer(idle, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	r.closes(idle, "it is idle")
 	silent.set("HTTP/1.1 100 Continue\r\n\r\n") // and nothing then
 	if resp := r.get("/", ""); resp.StatusCode != 504 {
 		t.Errorf("a silent host: got %s, want 504", resp.Status)
 	}
-	if conn, err := net.Dial("tcp", r.at[0]); err != nil {
-		t.Fatal(err)
-	} else {
-		defer conn.Close()
-		if _, err := io.WriteString(conn, "GET / HT"); err != nil {
-			t.Fatal(err)
-		}
-		r.closes(conn, "its head doesn't end")
-	}
+	r.closes(r.send(0, "GET / HT"), "its head doesn't end")
 	stopsInTime(t)
 }
 
@@ -225,14 +202,7 @@ func claimTimeouts(t *testing.T) {
 func stopsInTime(t *testing.T) {
 	t.Helper()
 	r := runLines(t, cfgLines{global: "  hard-stop-after 200ms\n  close-spread-time 9s", back: "  timeout server 20s", servers: slowHost(t, time.Minute)})
-	conn, err := net.Dial("tcp", r.at[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
+	r.send(0, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	begun := time.Now()
 	r.stopped()
 	if took := time.Since(begun); took > 10*time.Second {
@@ -273,14 +243,7 @@ func claimLimits(t *testing.T) {
 func (r *imported) mustWait(i int) {
 	r.t.Helper()
 	for range 2 { // the first is that of the last answer, perhaps
-		conn, err := net.Dial("tcp", r.at[i])
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		defer conn.Close()
-		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
-			r.t.Fatal(err)
-		}
+		conn := r.send(i, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 		if err := conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond)); err != nil {
 			r.t.Fatal(err)
 		}
@@ -308,14 +271,7 @@ func claimHalfClose(t *testing.T) {
 	answers := map[bool]time.Duration{true: 500 * time.Millisecond, false: 20 * time.Second}
 	for option, served := range map[string]bool{"  option abortonclose": false, "  no option abortonclose": true, "": true} {
 		r := runLines(t, cfgLines{back: option, servers: slowHost(t, answers[served])})
-		conn, err := net.Dial("tcp", r.at[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
+		conn := r.send(0, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
 			t.Fatal(err)
 		}

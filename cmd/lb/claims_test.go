@@ -85,10 +85,10 @@ func TestClaims(t *testing.T) {
 	}
 }
 
-// Lines are put into the haproxy.cfg of a claim, by section.
+// A cfgLines has the lines that a claim puts into its haproxy.cfg, by section.
 type cfgLines struct {
 	global, defaults, front, back string
-	servers                       string // nil for two that answer with their name
+	servers                       string
 }
 
 // An imported edge is a balancer that runs with what an import has written.
@@ -194,15 +194,25 @@ func (r *imported) wait(what string, so func() bool) {
 	}
 }
 
-// raw sends bytes to the i-th listener and returns the answer.
-func (r *imported) raw(i int, text string) *http.Response {
+// send connects to the i-th listener and sends bytes. The connection is closed
+// when the test ends.
+func (r *imported) send(i int, text string) net.Conn {
 	r.t.Helper()
 	conn, err := net.Dial("tcp", r.at[i])
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { conn.Close() })
-	return r.answer(conn, text)
+	if _, err := io.WriteString(conn, text); err != nil {
+		r.t.Fatal(err)
+	}
+	return conn
+}
+
+// raw sends bytes to the i-th listener and returns the answer.
+func (r *imported) raw(i int, text string) *http.Response {
+	r.t.Helper()
+	return r.answer(r.send(i, ""), text)
 }
 
 // answer sends bytes on a connection and returns the answer.
