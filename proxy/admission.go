@@ -87,6 +87,7 @@ func (c *conn) speaksH2() bool {
 type gatedConn struct {
 	net.Conn
 	srv    *server
+	tls    *tls.Conn // above it, once the handshake is over
 	client *clientAddr
 	held   *tlsterm.Gate
 	by     atomic.Int64 // the deadline of writes, in nanoseconds since 1970; not after 0 for none
@@ -118,6 +119,20 @@ func (g *gatedConn) leave() {
 		g.held.Leave()
 		g.held = nil
 	}
+}
+
+// maxHand is how much is kept of a handshake message that comes behind the
+// handshake. crypto/tls would keep a quarter of a megabyte, but the only one that
+// clients send, KeyUpdate, has five bytes.
+const maxHand = 1 << 10
+
+var errHand = errors.New("a handshake message too long to be a KeyUpdate")
+
+func (g *gatedConn) Read(b []byte) (int, error) {
+	if g.tls != nil && handLen(g.tls) > maxHand {
+		return 0, errHand
+	}
+	return g.Conn.Read(b)
 }
 
 func (g *gatedConn) Write(b []byte) (int, error) {
@@ -159,6 +174,7 @@ func (c *conn) handshake(ctx context.Context) bool {
 	}
 	c.srv.p.opt.Metrics.handshakes.Inc()
 	c.srv.help()
+	gated.tls = conn
 	c.use(conn)
 	// An ACME challenge connection has done its duty with the handshake (RFC 8737 §3).
 	return conn.ConnectionState().NegotiatedProtocol != tlsterm.ChallengeProto

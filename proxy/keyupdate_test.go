@@ -190,3 +190,29 @@ func listenWithSmallBuffer(t *testing.T) net.Listener {
 	}
 	return ln
 }
+
+// neverWhole returns the greater part of a handshake message as long as crypto/tls
+// takes them.
+func (k *keyUpdater) neverWhole() []byte {
+	const certificate = "\x0b\x03\xff\xff" // and its length
+	all := k.record(22, certificate+strings.Repeat("x", 16000))
+	for range 14 {
+		all = append(all, k.record(22, strings.Repeat("x", 16000))...)
+	}
+	return all
+}
+
+// TestMessageBehindTheHandshakeIsNotKept: nobody reads it, and its connection would
+// have its quarter of a megabyte for as long as it lives.
+func TestMessageBehindTheHandshakeIsNotKept(t *testing.T) {
+	for _, protocol := range []string{"http/1.1", "h2"} {
+		t.Run(protocol, func(t *testing.T) {
+			l := start(t, speaksH2(t), newHost(t, "a"))
+			k := l.dialKeyUpdater(protocol)
+			_ = k.tls.Handshake()
+			k.take(0)
+			push(k.tls.NetConn(), k.neverWhole())
+			eventually(t, "the connection's end", func() bool { return gaugeValue(l, "lb_connections") == 0 })
+		})
+	}
+}

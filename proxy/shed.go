@@ -49,6 +49,16 @@ func hasRead(tc *tls.Conn) bool {
 	return raw.Len() > 0 || hand.Len() > 0 || input.Len() > 0
 }
 
+// handLen returns how many bytes tc has of a handshake message that isn't whole yet.
+// It must be called by the goroutine that reads.
+func handLen(tc *tls.Conn) int {
+	if !canShed {
+		return 0
+	}
+	_, hand, _ := inputs(tc)
+	return hand.Len()
+}
+
 // inputs returns what tc reads into. It may be called only if canShed is true.
 func inputs(tc *tls.Conn) (raw, hand *bytes.Buffer, input *bytes.Reader) {
 	at := unsafe.Pointer(tc)

@@ -63,13 +63,9 @@ const (
 	maxPieces = 8
 )
 
-// What is kept for an end, and of it: a piece as TLS writes it with some answers
-// to key updates, and the beginning of a post-handshake message. The only one that
-// a client sends, KeyUpdate, has five bytes.
-const (
-	maxUnsent = pieceSize + 4<<10
-	maxHand   = 1 << 10
-)
+// maxUnsent is how much is kept for an end: a piece as TLS writes it, and some
+// answers to key updates.
+const maxUnsent = pieceSize + 4<<10
 
 var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
@@ -172,15 +168,6 @@ func (t *tunnel) Tick(now time.Time) {
 // smallRecord is what tls.Conn needs to read a terminal's small messages.
 const smallRecord = 2 << 10
 
-// hand returns how many bytes of a TLS message are there that isn't whole yet.
-func (e *end) hand() int {
-	if tc, ok := e.nc.(*tls.Conn); ok && canShed {
-		_, hand, _ := inputs(tc)
-		return hand.Len()
-	}
-	return 0
-}
-
 // rest keeps no more than spare bytes in buffers of an end that has been read.
 func (e *end) rest(spare int) {
 	if tc, ok := e.nc.(*tls.Conn); ok {
@@ -238,7 +225,7 @@ func (t *tunnel) step(from, to *end, piece []byte) bool {
 	switch {
 	case err == nil:
 		from.ready = !from.empty()
-	case errors.Is(err, errAgain) && from.hand() <= maxHand:
+	case errors.Is(err, errAgain):
 		from.ready = false
 	case errors.Is(err, io.EOF):
 		from.closed = true
