@@ -87,8 +87,8 @@ func (c *conn) speaksH2() bool {
 type gatedConn struct {
 	net.Conn
 	srv    *server
-	tls    *tls.Conn // above it, once the handshake is over
-	client *clientAddr
+	tls    *tls.Conn   // above it, once the handshake is over
+	client *clientAddr // until the handshake is over
 	held   *tlsterm.Gate
 	by     atomic.Int64 // the deadline of writes, in nanoseconds since 1970; not after 0 for none
 }
@@ -174,7 +174,7 @@ func (c *conn) handshake(ctx context.Context) bool {
 	}
 	c.srv.p.opt.Metrics.handshakes.Inc()
 	c.srv.help()
-	gated.tls = conn
+	gated.tls, gated.client = conn, nil // or a terminal would keep all of c
 	c.use(conn)
 	// An ACME challenge connection has done its duty with the handshake (RFC 8737 §3).
 	return conn.ConnectionState().NegotiatedProtocol != tlsterm.ChallengeProto
