@@ -221,7 +221,9 @@ func TestRequestsWaitForAHostThatIsMoving(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fresh, b := newHost(t, "a"), newHost(t, "b")
 			l := start(t, func(l *lab) {
-				l.bound, l.cfg.Timeouts.Connect = row.bound, 300*time.Millisecond
+				if l.bound = row.bound; row.verdict == pool.Unchecked {
+					l.cfg.Timeouts.Connect = 100 * time.Millisecond
+				}
 			}, newHost(t, "a"), b)
 			token := l.token("a")
 			l.ask(get("/page?token="+token), 200)
