@@ -175,7 +175,7 @@ func (w *hostWait) look() (until time.Time, err error) {
 	default:
 		until = w.limit
 	}
-	return w.judge(until)
+	return w.checkHost(until)
 }
 
 // watchClient has what happens to the client's connection noted. What is of
@@ -192,10 +192,10 @@ func (w *hostWait) watchClient() {
 	w.unwatch = w.x.side.watch(w, reading)
 }
 
-// judge takes into account what operators and checks say of the host, while its
+// checkHost takes into account what operators and checks say of the host, while its
 // answer hasn't begun. A host in maint gets no terminal. A request that can be sent again doesn't wait for a host that is
 // down; any other does for Config.DownGrace, for the host may still answer it.
-func (w *hostWait) judge(until time.Time) (time.Time, error) {
+func (w *hostWait) checkHost(until time.Time) (time.Time, error) {
 	x := w.x
 	s := x.srv.p.routes.Load().snapshot
 	if x.req.WebSocket && x.answered == 0 && inMaint(s, x.host.Name) {

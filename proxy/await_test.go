@@ -119,6 +119,7 @@ func TestRequestThatCantBeRepeatedIsGivenUp(t *testing.T) {
 		"an interim answer":        {"GET /x?token=%s HTTP/1.0\r\n\r\n", "HTTP/1.1 103 Early Hints\r\n\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			asked := make(chan bool, 1)
 			b := newHost(t, "b")
 			l := start(t, shortly, newHost(t, "a").on("/x", silent(tt.says, asked, make(chan bool, 1))), b)
@@ -142,6 +143,7 @@ func TestRequestThatCantBeRepeatedIsGivenUp(t *testing.T) {
 func TestAnswerOfAHostThatIsDownStillCounts(t *testing.T) {
 	for name, back := range map[string]bool{"in time": false, "when it is up again": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			asked, letGo := make(chan bool), make(chan bool)
 			l := start(t, shortly, newHost(t, "a").on("/hold", hold(asked, letGo)), newHost(t, "b"))
 			w := l.dial().send("POST /hold?token=" + l.token("a") + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
@@ -178,9 +180,9 @@ func TestAnswerThatIsUnderWayGoesOn(t *testing.T) {
 	}
 }
 
-// TestRequestDoesntWanderForEver has each host be found down as soon as it has the
+// TestRequestGoesOnThreeTimesAtMost has each host be found down as soon as it has the
 // request.
-func TestRequestDoesntWanderForEver(t *testing.T) {
+func TestRequestGoesOnThreeTimesAtMost(t *testing.T) {
 	const many = maxMoves + 3
 	asked := make(chan string, many)
 	var hosts []*host

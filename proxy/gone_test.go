@@ -152,6 +152,7 @@ func TestAbandonedRequestsHoldNoPlaces(t *testing.T) {
 	const many = 60
 	for _, d := range departures {
 		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
 			asked, gone := make(chan bool, many), make(chan bool, many)
 			h := newHost(t, "a").on("/x", silent("", asked, gone))
 			l, dial := d.lab(t, h, func(l *lab) { l.cfg.Limits.Connections = many })
@@ -218,6 +219,7 @@ func TestClientThatLeavesWhileItsHostIsConnectedToIsNoticed(t *testing.T) {
 				continue // it is noticed when there is a connection
 			}
 			t.Run(name+", "+d.name, func(t *testing.T) {
+				t.Parallel()
 				slow := newSlowListener(t)
 				l, dial := d.lab(t, newHost(t, "a"), func(l *lab) { l.cfg.Timeouts.Connect = 20 * time.Second })
 				l.hosts[0].Address = slow.address()

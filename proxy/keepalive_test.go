@@ -54,11 +54,11 @@ func TestTrustFollowsWhatIsSeen(t *testing.T) {
 	}{
 		{want: 100 * ms},                     // unknown
 		{open: 150 * ms, want: 100 * ms},     // nothing new
-		{open: 2000 * ms, want: 1000 * ms},   // it is patient
+		{open: 2000 * ms, want: 1000 * ms},   // it keeps them
 		{closed: 2500 * ms, want: 1000 * ms}, // as was known
 		{closed: 300 * ms, want: 150 * ms},   // or not
 		{closed: 20 * ms, want: 10 * ms},     // a restart
-		{open: 290 * ms, want: 145 * ms},     // patient again
+		{open: 290 * ms, want: 145 * ms},     // it keeps them again
 		{open: 200 * ms, want: 145 * ms},
 	} {
 		if step.open > 0 {
@@ -141,9 +141,9 @@ func TestIdleLinksAreForWhatTheyAreGoodFor(t *testing.T) {
 	}
 }
 
-// TestHostThatIsPatientIsTrusted has a connection be closed for its age that was
+// TestHostThatKeepsConnectionsIsTrusted has a connection be closed for its age that was
 // still open.
-func TestHostThatIsPatientIsTrusted(t *testing.T) {
+func TestHostThatKeepsConnectionsIsTrusted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u, far := idleUpstream(t, "")
 		defer far.Close()
@@ -177,6 +177,7 @@ func TestPostsInARowShareAConnection(t *testing.T) {
 // TestNoPostIsLostToAHostThatClosesIdleConnections has requests come when a host is
 // just closing the only idle connection to it.
 func TestNoPostIsLostToAHostThatClosesIdleConnections(t *testing.T) {
+	t.Parallel()
 	const idle = 300 * time.Millisecond
 	var clients sync.WaitGroup
 	for i := range 8 {
@@ -198,6 +199,7 @@ func TestNoPostIsLostToAHostThatClosesIdleConnections(t *testing.T) {
 // TestHostThatSaysHowLongItWaitsIsHeeded has one that closes after a second, and says
 // so.
 func TestHostThatSaysHowLongItWaitsIsHeeded(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "a").on("/x", func(w *wire, _ *http.Request) bool {
 		w.send("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 0\r\n\r\n")
 		return true
