@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
@@ -12,8 +13,8 @@ import (
 )
 
 // How many connections there may be, in all and from one source (see sourceOf).
-// Beyond that, the one that has waited longest without a request is closed for
-// the newcomer, and the newcomer itself if all are answering one.
+// Beyond that, one that waits is closed for the newcomer, and the newcomer itself if
+// none waits.
 const (
 	maxConns       = 256
 	maxSourceConns = 64
@@ -29,13 +30,18 @@ type connections struct {
 	bySource map[netip.Prefix]int
 }
 
-// A connection is what is known of an open one. It waits until it has sent the
-// head of a request, and again when that has been answered.
+// A connection is what is known of an open one. It waits until a request on it has
+// shown the token or the cookie of a sign-in, and again when that request has been
+// answered. Other requests leave it waiting: anybody can send the head of one and
+// then nothing.
 type connection struct {
 	source  netip.Prefix
 	waiting bool
 	since   time.Time // when it began to wait
 }
+
+// connKey is the key of a request's connection in the request's context.
+type connKey struct{}
 
 func newConnections() *connections {
 	return &connections{
@@ -91,9 +97,9 @@ func (c *connections) admit(conn net.Conn) (superfluous net.Conn) {
 	defer c.mu.Unlock()
 	switch {
 	case c.bySource[source] >= maxSourceConns:
-		superfluous = c.longestWaitingLocked(func(o *connection) bool { return o.source == source })
+		superfluous = c.firstToGoLocked(func(o *connection) bool { return o.source == source })
 	case len(c.all) >= maxConns:
-		superfluous = c.longestWaitingLocked(func(*connection) bool { return true })
+		superfluous = c.firstToGoLocked(func(*connection) bool { return true })
 	default:
 		c.addLocked(conn, source)
 		return nil
@@ -106,13 +112,23 @@ func (c *connections) admit(conn net.Conn) (superfluous net.Conn) {
 	return superfluous
 }
 
-func (c *connections) longestWaitingLocked(among func(*connection) bool) (longest net.Conn) {
+// firstToGoLocked returns the connection that gives way: of those that wait, one of
+// the source with the most connections, and of these the one that has waited
+// longest. It returns nil if none among them waits.
+func (c *connections) firstToGoLocked(among func(*connection) bool) (first net.Conn) {
 	for conn, is := range c.all {
-		if is.waiting && among(is) && (longest == nil || is.since.Before(c.all[longest].since)) {
-			longest = conn
+		if is.waiting && among(is) && (first == nil || c.goesBeforeLocked(is, c.all[first])) {
+			first = conn
 		}
 	}
-	return longest
+	return first
+}
+
+func (c *connections) goesBeforeLocked(a, b *connection) bool {
+	if n, m := c.bySource[a.source], c.bySource[b.source]; n != m {
+		return n > m
+	}
+	return a.since.Before(b.since)
 }
 
 func (c *connections) addLocked(conn net.Conn, source netip.Prefix) {
@@ -131,12 +147,26 @@ func (c *connections) removeLocked(conn net.Conn) {
 	}
 }
 
+// withConn is http.Server.ConnContext.
+func withConn(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, accepted(conn))
+}
+
+// entitled notes that the request with this context has shown that it may ask: its
+// connection isn't closed for others until it has been answered.
+func (c *connections) entitled(ctx context.Context) {
+	conn, _ := ctx.Value(connKey{}).(net.Conn)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if is := c.all[conn]; is != nil {
+		is.waiting = false
+	}
+}
+
 // changed is http.Server.ConnState. net/http reports a new connection before it
 // starts its goroutine, and a closed one when its handler is done.
 func (c *connections) changed(conn net.Conn, state http.ConnState) {
-	if t, ok := conn.(*tls.Conn); ok {
-		conn = t.NetConn()
-	}
+	conn = accepted(conn)
 	switch state {
 	case http.StateNew:
 		c.open.Add(1)
@@ -145,11 +175,20 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 		c.removeLocked(conn)
 		c.mu.Unlock()
 		c.open.Done()
-	default:
+	case http.StateIdle:
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if is := c.all[conn]; is != nil {
-			is.waiting, is.since = state == http.StateIdle, time.Now()
+			is.waiting, is.since = true, time.Now()
 		}
 	}
+}
+
+// accepted returns the connection that Accept has returned for conn, which may be
+// TLS on it.
+func accepted(conn net.Conn) net.Conn {
+	if t, ok := conn.(*tls.Conn); ok {
+		return t.NetConn()
+	}
+	return conn
 }

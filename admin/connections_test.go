@@ -153,7 +153,7 @@ func TestSilentConnectionsOfManySourcesKeepNobodyOut(t *testing.T) {
 	})
 }
 
-// A connection with a request isn't closed for a newcomer: the newcomer is.
+// A connection that answers an operator isn't closed for a newcomer: the newcomer is.
 func TestAConnectionThatAnswersIsLeftAlone(t *testing.T) {
 	c := newConnections()
 	source := &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 1}
@@ -164,6 +164,7 @@ func TestAConnectionThatAnswersIsLeftAlone(t *testing.T) {
 			t.Fatal("there is room")
 		}
 		c.changed(conn, http.StateActive)
+		c.entitled(withConn(t.Context(), conn))
 		if first == nil {
 			first = conn
 		}
@@ -176,6 +177,57 @@ func TestAConnectionThatAnswersIsLeftAlone(t *testing.T) {
 	if c.admit(late) != first || c.all[late] == nil || c.all[first] != nil {
 		t.Error("the one that waits didn't give way")
 	}
+}
+
+// Anybody can send the head of a request, and keep its body for as long as there is
+// time for one.
+func TestRequestsWithoutATokenKeepNobodyOut(t *testing.T) {
+	for name, head := range map[string]string{
+		"a sign-in":     "POST /signin HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://127.0.0.1\r\nX-Lb-Dashboard: 1\r\nContent-Length: 40\r\n\r\n{",
+		"a wrong token": "POST /v1/explain HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer wrong\r\nContent-Length: 40\r\n\r\n{",
+		"health":        "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 40\r\n\r\n{",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(t, newRegion(), io.Discard)
+				serving(t, s, func(ln *memListener) {
+					var all []net.Conn
+					for range maxSourceConns {
+						conn := ln.dial("10.0.0.7")
+						go func() { _, _ = io.Copy(io.Discard, conn) }()
+						_, _ = io.WriteString(conn, head)
+						all = append(all, conn)
+					}
+					synctest.Wait()
+					if !answers(ln.dial("10.0.0.7")) {
+						t.Error("an operator of the same source gets no answer")
+					}
+					for _, conn := range all {
+						_ = conn.Close()
+					}
+				})
+			})
+		})
+	}
+}
+
+// Whoever opens one connection after the other loses his own by it.
+func TestTheSourceWithTheMostConnectionsGivesWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newConnections()
+		from := func(last byte) net.Conn {
+			return &fromConn{nil, &net.TCPAddr{IP: net.IPv4(10, 0, 0, last), Port: 1}}
+		}
+		operator := from(1)
+		c.admit(operator)
+		for i := range 3 * maxConns {
+			time.Sleep(time.Millisecond)
+			c.admit(from(byte(2 + i%5)))
+		}
+		if c.all[operator] == nil || len(c.all) != maxConns {
+			t.Errorf("the only connection of its source has given way; there are %d", len(c.all))
+		}
+	})
 }
 
 // A stream whose visitor doesn't read must not be kept.

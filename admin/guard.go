@@ -65,7 +65,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 				unauthorized(w, "the bearer token is wrong")
 				return
 			}
-			next.ServeHTTP(w, as(r, &visitor{by: "api", remote: r.RemoteAddr}))
+			next.ServeHTTP(w, s.as(r, &visitor{by: "api", remote: r.RemoteAddr}))
 			return
 		}
 		// A page of a foreign name that its owner has pointed at our address
@@ -88,7 +88,7 @@ func (s *Server) guardBrowser(w http.ResponseWriter, r *http.Request, next http.
 	sess := s.sessions.find(cookieOf(r))
 	switch {
 	case sess != nil && !foreign(r):
-		next.ServeHTTP(w, as(r, &visitor{by: "dashboard", remote: r.RemoteAddr, session: sess}))
+		next.ServeHTTP(w, s.as(r, &visitor{by: "dashboard", remote: r.RemoteAddr, session: sess}))
 	case isPublic(r.URL.Path):
 		next.ServeHTTP(w, r)
 	default:
@@ -96,7 +96,9 @@ func (s *Server) guardBrowser(w http.ResponseWriter, r *http.Request, next http.
 	}
 }
 
-func as(r *http.Request, v *visitor) *http.Request {
+// as returns r as the request of a visitor.
+func (s *Server) as(r *http.Request, v *visitor) *http.Request {
+	s.conns.entitled(r.Context())
 	return r.WithContext(context.WithValue(r.Context(), visitorKey{}, v))
 }
 

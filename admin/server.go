@@ -103,6 +103,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHead,
 		BaseContext:       func(net.Listener) context.Context { return ctx }, // ends event streams
+		ConnContext:       withConn,
 		ConnState:         s.conns.changed,
 		ErrorLog:          stdlog.New(newComplaints(s.deps.Logger), "", 0),
 	}
