@@ -37,8 +37,11 @@ type ctlCmd struct {
 func (ctlCmd) Help() string {
 	return `A client of the admin API. On the balancer's machine, -c lb.yaml is all that it
 needs, and of it only admin and state_dir are read. From elsewhere, --address and
---token-file, and --ca if the system doesn't trust the endpoint's certificate. On
-loopback any certificate will do. For example:
+--token-file, and --ca if the system doesn't trust the endpoint's certificate.
+Beyond loopback it speaks TLS unless --address says http://, which sends the token
+in clear. On loopback any certificate will do unless --ca is given: give it with an
+address that a tunnel forwards, and where others may listen while lb run doesn't.
+For example:
 
   lb ctl hosts
   lb ctl explain                  (reads tokens, one a line; arguments can be seen by others)
@@ -69,7 +72,10 @@ func (c *ctlCmd) operator() (*operator, error) {
 		}
 		address, file, ca = cmp.Or(address, urlOf(access)), cmp.Or(file, access.TokenFile), cmp.Or(ca, access.Cert)
 	}
-	base, err := baseURL(address, c.CA)
+	base, err := baseURL(address, ca)
+	if err == nil && c.CA != "" && base.Scheme != "https" {
+		err = fmt.Errorf("--ca: %s is spoken to in clear; write https://… with --address, or leave --ca out", base)
+	}
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -77,10 +83,11 @@ func (c *ctlCmd) operator() (*operator, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
-	trusted, err := newTrust(base, ca)
-	if err != nil && c.CA != "" {
-		return nil, usageError{fmt.Errorf("--ca: %w", err)}
+	trusted := newTrust(base.Hostname(), ca)
+	if c.CA != "" && trusted.missing != nil {
+		return nil, usageError{fmt.Errorf("--ca: %w", trusted.missing)}
 	}
+	trusted.anyCert = c.CA == "" && onLoopback(base.Hostname())
 	return newOperator(base.String(), token, file, trusted), nil
 }
 
@@ -110,17 +117,18 @@ func reachable(address string) string {
 }
 
 // baseURL returns what the paths of the API are appended to. An address without a
-// scheme is one of TLS if a certificate has been named.
+// scheme is one of TLS, unless it is on loopback and no certificate is named: the
+// token crosses no network in clear that nobody has said so of.
 func baseURL(address, ca string) (*url.URL, error) {
 	const want = "write it like https://10.0.0.2:7000 or 10.0.0.2:7000"
-	switch {
-	case strings.Contains(address, "://"):
-	case ca != "":
-		address = "https://" + address
-	default:
-		address = "http://" + address
+	scheme := ""
+	if !strings.Contains(address, "://") {
+		scheme = "https://"
 	}
-	u, err := url.Parse(strings.TrimRight(address, "/"))
+	u, err := url.Parse(scheme + strings.TrimRight(address, "/"))
+	if err == nil && scheme != "" && ca == "" && onLoopback(u.Hostname()) {
+		u.Scheme = "http"
+	}
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 		return nil, fmt.Errorf("--address: this is no address of an admin endpoint; %s", want)
@@ -128,6 +136,13 @@ func baseURL(address, ca string) (*url.URL, error) {
 		return nil, fmt.Errorf("--address: an address has no user, query or fragment, and the token belongs in --token-file; %s", want)
 	}
 	return u, nil
+}
+
+// onLoopback reports whether a host of a URL is this machine, reached without a
+// network.
+func onLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
 // readAdminToken reads the operators' token. Errors don't show what is in the

@@ -110,7 +110,7 @@ func (o *operator) unreached(err error, limit time.Duration) error {
 	case errors.As(err, &stranger):
 		return fmt.Errorf("%s: %w; name the certificate, or the one of its authority, with --ca", o.base, stranger)
 	case errors.Is(err, http.ErrSchemeMismatch):
-		return fmt.Errorf("%s speaks no TLS; write http://… with --address, and no --ca", o.base)
+		return fmt.Errorf("%s speaks no TLS; write http://… with --address if the token may cross the network in clear", o.base)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("nobody listens at %s; %s", o.base, look)
 	case errors.As(err, &dial) && dial.Op == "dial":

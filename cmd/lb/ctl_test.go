@@ -299,7 +299,13 @@ func TestExplainEchoesNoToken(t *testing.T) {
 
 func TestAddressesOfAdminEndpoints(t *testing.T) {
 	for address, want := range map[string]string{
-		"10.0.0.2:7000":           "http://10.0.0.2:7000",
+		"10.0.0.2:7000":           "https://10.0.0.2:7000",
+		"lb.internal:7000":        "https://lb.internal:7000",
+		"127.0.0.1:7000":          "http://127.0.0.1:7000",
+		"[::1]:7000":              "http://[::1]:7000",
+		"localhost:7000":          "http://localhost:7000",
+		"localhost.evil.com:7000": "https://localhost.evil.com:7000",
+		"127.0.0.1.evil.com:7000": "https://127.0.0.1.evil.com:7000",
 		"http://10.0.0.2:7000/":   "http://10.0.0.2:7000",
 		"https://lb.internal/api": "https://lb.internal/api",
 		"ftp://lb.internal":       "no address of an admin endpoint",
@@ -318,8 +324,8 @@ func TestAddressesOfAdminEndpoints(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", address, got, want)
 		}
 	}
-	if u, err := baseURL("10.0.0.2:7000", "ca.crt"); err != nil || u.String() != "https://10.0.0.2:7000" {
-		t.Errorf("with --ca: got %v, %v; want TLS", u, err)
+	if u, err := baseURL("127.0.0.1:7000", "ca.crt"); err != nil || u.String() != "https://127.0.0.1:7000" {
+		t.Errorf("with a certificate: got %v, %v; want TLS", u, err)
 	}
 	for address, want := range map[string]string{
 		":7000": "127.0.0.1:7000", "0.0.0.0:7000": "127.0.0.1:7000", "[::]:7000": "[::1]:7000",

@@ -5,30 +5,25 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"net/netip"
-	"net/url"
 	"os"
 )
 
 // A trust says by what a balancer's admin endpoint is known.
 type trust struct {
-	host     string // that a certificate has to be for
-	loopback bool
-	named    []*x509.Certificate // by the operator
-	missing  error               // why none is
+	host    string              // that a certificate has to be for
+	anyCert bool                // any certificate is taken
+	named   []*x509.Certificate // by the operator
+	missing error               // why none is
 }
 
-// newTrust returns how an endpoint is known: by the certificates in the PEM file
-// ca, unless ca is "", and by those that the system trusts. The error is about the
-// file; what is returned is of use without it.
-func newTrust(base *url.URL, ca string) (*trust, error) {
-	host := base.Hostname()
-	ip, err := netip.ParseAddr(host)
-	t := &trust{host: host, loopback: host == "localhost" || err == nil && ip.Unmap().IsLoopback()}
+// newTrust returns how an endpoint at host is known: by the certificates in the PEM
+// file ca, unless ca is "", and by those that the system trusts.
+func newTrust(host, ca string) *trust {
+	t := &trust{host: host}
 	if ca != "" {
 		t.named, t.missing = readCertificates(ca)
 	}
-	return t, t.missing
+	return t
 }
 
 func readCertificates(file string) (all []*x509.Certificate, _ error) {
@@ -47,12 +42,12 @@ func readCertificates(file string) (all []*x509.Certificate, _ error) {
 	return all, nil
 }
 
-// config returns how to speak TLS to the endpoint. On loopback any certificate is
-// taken, as plain HTTP is there: it is often for another name, and an operator has
-// to get through when the file of a certificate has been lost or has expired.
+// config returns how to speak TLS to the endpoint. On loopback an operator who names
+// no certificate takes any, as plain HTTP is taken there: it is often for another
+// name, and somebody has to get through when its file has been lost or replaced.
 func (t *trust) config() *tls.Config {
 	return &tls.Config{InsecureSkipVerify: true, VerifyConnection: func(state tls.ConnectionState) error {
-		if t.loopback {
+		if t.anyCert {
 			return nil
 		}
 		return t.verify(state.PeerCertificates)

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,16 +96,44 @@ func TestAnEndpointIsKnownByItsCertificateOrItsAuthority(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		trusted, _ := newTrust(u, row.ca)
-		err = trusted.verify([]*x509.Certificate{row.leaf.Certificate, authority.Certificate})
+		err = newTrust(u.Hostname(), row.ca).verify([]*x509.Certificate{row.leaf.Certificate, authority.Certificate})
 		if (err == nil) != (row.want == "") || err != nil && !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: got %v, want %q", row.name, err, row.want)
 		}
 	}
-	for host, want := range map[string]bool{"127.0.0.1": true, "[::1]": true, "localhost": true, "10.0.0.2": false, "lb-1.internal": false} {
-		u := &url.URL{Scheme: "https", Host: host + ":7000"}
-		if trusted, _ := newTrust(u, ""); trusted.loopback != want {
-			t.Errorf("%s: on loopback is %v", host, trusted.loopback)
+}
+
+// TestWhoIsntTheNamedOneGetsNoToken: on loopback, too, where a tunnel may end that
+// somebody else has taken the port of.
+func TestWhoIsntTheNamedOneGetsNoToken(t *testing.T) {
+	var asked atomic.Int32
+	other := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { asked.Add(1) }))
+	other.Config.ErrorLog = log.New(io.Discard, "", 0)
+	other.StartTLS()
+	defer other.Close()
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte(adminSecret), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	named := sign(t, nil, time.Now().Add(time.Hour), "lb-1.internal").file(t)
+	_, port, _ := net.SplitHostPort(other.Listener.Addr().String())
+	for _, row := range []struct {
+		address string
+		more    []string
+		code    int
+		want    string
+		asked   int32
+	}{
+		{"https://127.0.0.1:" + port, []string{"--ca", named}, exitFailed, "name the certificate", 0},
+		{"localhost:" + port, []string{"--ca", named}, exitFailed, "name the certificate", 0},
+		{"http://127.0.0.1:" + port, []string{"--ca", named}, exitUsage, "is spoken to in clear", 0},
+		{"https://127.0.0.1:" + port, nil, exitFailed, "not as an admin endpoint", 1}, // as in clear
+	} {
+		asked.Store(0)
+		args := append([]string{"ctl", "--address", row.address, "--token-file", token}, row.more...)
+		got := runProgram(t.Context(), t, append(args, "status")...)
+		if got.code != row.code || !strings.Contains(got.errOut, row.want) || asked.Load() != row.asked {
+			t.Errorf("%s %v: exit %d, asked %d times, %s; want %d, %d, %q", row.address, row.more, got.code, asked.Load(), got.errOut, row.code, row.asked, row.want)
 		}
 	}
 }
