@@ -94,6 +94,46 @@ func TestAnExpiredCertificateGivesWayToWhateverIsThere(t *testing.T) {
 	})
 }
 
+// A certificate that browsers refuse isn't shown where another one will do, whatever
+// its place and kind of key.
+func TestAValidCertificateGoesBeforeOneThatIsnt(t *testing.T) {
+	const name = "ide.example.com"
+	for _, row := range []struct {
+		what               string
+		first, second      string // what the pairs are for
+		from, to           time.Duration
+		before, afterwards string // which pair is shown, before and after two hours
+	}{
+		{"the first expires", name, name, -time.Hour, time.Hour, "a", "b"},
+		{"the first has expired", name, name, -2 * time.Hour, -time.Hour, "b", "b"},
+		{"the first isn't valid yet", name, name, time.Hour, 90 * day, "b", "a"},
+		{"the one with the name expires, and a wildcard is valid", name, "*.example.com", -time.Hour, time.Hour, "a", "b"},
+		{"the wildcard expires", "*.example.com", "*.example.com", -time.Hour, time.Hour, "a", "b"},
+		{"there is no other", name, "www.example.org", -time.Hour, time.Hour, "a", "a"},
+	} {
+		t.Run(row.what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dir := t.TempDir()
+				a, b := newPair(t, dir, "a", "ecdsa", row.first), newPair(t, dir, "b", "rsa", row.second)
+				dated(t, a, row.from, row.to, row.first)
+				running(t, Config{Certificates: []Pair{a, b}}, func(s *Source, _ *logBook) {
+					for _, want := range []string{row.before, row.afterwards} {
+						for _, asked := range []string{name, "unknown.example.net"} {
+							if asked != name && row.first != row.second {
+								continue // the second pair isn't for the first's names
+							}
+							if got := seenBy(t, s, asked); !got.Equal(leafOf(t, filepath.Join(dir, want+".crt"))) {
+								t.Errorf("at %v, %s: got the certificate for %v until %v, want %s", time.Now(), asked, got.DNSNames, got.NotAfter, want)
+							}
+						}
+						time.Sleep(2 * time.Hour)
+					}
+				})
+			})
+		})
+	}
+}
+
 func TestTheEndOfACertificateIsToldAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, t.TempDir(), "a", "ecdsa", "ide.example.com")

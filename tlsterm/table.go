@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A table finds the certificate for a client. It is immutable.
@@ -15,15 +16,20 @@ type table struct {
 	wild     map[string][]*certificate // by what follows "*."
 	standard []*certificate            // for all other names
 	expiries []Expiry
+	until    time.Time // when a certificate begins or ends to be valid next; zero: never
 }
 
 // newTable makes a table in which, for one name, the earlier of certificates
 // with the same kind of key comes first, and standard serves where no name
-// matches.
-func newTable(all []*certificate, standard *certificate) *table {
-	t := &table{exact: map[string][]*certificate{}, wild: map[string][]*certificate{}}
+// matches. A certificate that isn't valid at now serves only names that no valid
+// one is for.
+func newTable(all []*certificate, standard *certificate, now time.Time) *table {
+	t := &table{exact: map[string][]*certificate{}, wild: map[string][]*certificate{}, until: nextChange(all, now)}
 	for _, c := range all {
 		for _, name := range c.names {
+			if c.invalid(now) != "" && covered(all, name, now) {
+				continue
+			}
 			if parent, ok := strings.CutPrefix(name, "*."); ok {
 				t.wild[parent] = append(t.wild[parent], c)
 			} else {
@@ -34,13 +40,37 @@ func newTable(all []*certificate, standard *certificate) *table {
 			t.standard = append(t.standard, c)
 		}
 	}
+	unusable := func(c *certificate) int { return min(1, len(c.invalid(now))) }
 	for _, lists := range []map[string][]*certificate{t.exact, t.wild, {"": t.standard}} {
 		for _, list := range lists {
-			slices.SortStableFunc(list, func(a, b *certificate) int { return cmp.Compare(a.rank(), b.rank()) })
+			slices.SortStableFunc(list, func(a, b *certificate) int {
+				return cmp.Or(cmp.Compare(unusable(a), unusable(b)), cmp.Compare(a.rank(), b.rank()))
+			})
 		}
 	}
 	return t
 }
+
+// covered reports whether one of all that is valid at now is for a name.
+func covered(all []*certificate, name string, now time.Time) bool {
+	return slices.ContainsFunc(all, func(c *certificate) bool { return c.invalid(now) == "" && c.covers(name) })
+}
+
+// nextChange returns when the next of all begins or ends to be valid, the zero time
+// if none does.
+func nextChange(all []*certificate, now time.Time) (next time.Time) {
+	for _, c := range all {
+		for _, at := range []time.Time{c.Leaf.NotBefore, c.Leaf.NotAfter} {
+			if at.After(now) && (next.IsZero() || at.Before(next)) {
+				next = at
+			}
+		}
+	}
+	return next
+}
+
+// outdated reports whether another table may have to take the place of t at now.
+func (t *table) outdated(now time.Time) bool { return !t.until.IsZero() && !now.Before(t.until) }
 
 // sharesName tells whether b is for the same site as a, with another key.
 func sharesName(a, b *certificate) bool {

@@ -181,11 +181,12 @@ func (s *Source) getCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, e
 	return nil, errNoCertificate
 }
 
-// look reloads the pairs whose files changed.
+// look reloads the pairs whose files changed, and lets those serve that have become
+// valid while others have ended.
 func (s *Source) look() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	changed := false
+	changed := s.table.Load().outdated(time.Now())
 	for i, p := range s.pairs {
 		changed = p.refresh(s.log, func(name string) bool { return s.othersCoverLocked(i, name) }) || changed
 		p.warn(s.log)
@@ -198,14 +199,18 @@ func (s *Source) look() {
 // othersCoverLocked reports whether a client that asks for name would get a valid
 // certificate for it without the pair that has this index.
 func (s *Source) othersCoverLocked(pair int, name string) bool {
-	now := time.Now()
-	covers := func(c *certificate) bool { return c != nil && c.invalid(now) == "" && c.covers(name) }
+	var others []*certificate
 	for i, p := range s.pairs {
-		if i != pair && covers(p.cert) {
-			return true
+		if i != pair {
+			others = append(others, p.cert)
 		}
 	}
-	return slices.ContainsFunc(s.acme, func(d *domainState) bool { return covers(d.cert) })
+	for _, d := range s.acme {
+		if d.cert != nil {
+			others = append(others, d.cert)
+		}
+	}
+	return covered(others, name, time.Now())
 }
 
 // issued hears from the issuer what has become of a domain: a certificate, a
@@ -243,7 +248,7 @@ func (s *Source) rebuildLocked() {
 		all = append(all, p.cert)
 		expiries = append(expiries, p.expiry())
 	}
-	t := newTable(all, standard)
+	t := newTable(all, standard, time.Now())
 	t.expiries = expiries
 	s.table.Store(t)
 }
