@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -55,6 +58,18 @@ func (c Config) TokenFileIn(stateDir string) string {
 	return cmp.Or(c.TokenFile, filepath.Join(stateDir, "admin.token"))
 }
 
+// CheckToken says why no request could carry text as its bearer token (RFC 9110
+// §5.5). The error doesn't show it.
+func CheckToken(text string) error {
+	switch {
+	case text == "":
+		return errors.New("the token is empty")
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return errors.New("the token must be one line of text, without control characters")
+	}
+	return nil
+}
+
 // Region is what operators look at and steer: the hosts and balancers that
 // this balancer knows. *pool.Pool is one.
 type Region interface {
@@ -96,8 +111,9 @@ func (d Deps) check() error {
 		return errors.New("admin: no region")
 	case d.Metrics == nil:
 		return errors.New("admin: no metrics")
-	case d.Token == "":
-		return errors.New("admin: the token is empty")
+	}
+	if err := CheckToken(d.Token); err != nil {
+		return fmt.Errorf("admin: %w", err)
 	}
 	return nil
 }

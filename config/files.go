@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"tokenring/admin"
 	"tokenring/pool"
 	"tokenring/statefile"
 )
@@ -62,7 +64,13 @@ func (d *document) checkAdminToken(path string, file *string) {
 	if !d.checkFile(path, file) {
 		return
 	}
-	if _, err := statefile.ReadSecret(*file); err != nil {
+	text, err := statefile.ReadSecret(*file)
+	if err == nil {
+		if err = admin.CheckToken(string(bytes.TrimSpace(text))); err != nil {
+			err = fmt.Errorf("%s: %w", *file, err)
+		}
+	}
+	if err != nil {
 		d.fail(path, err.Error(), "make one with: head -c 24 /dev/urandom | base64")
 	}
 }

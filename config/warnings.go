@@ -69,7 +69,7 @@ func (c *Config) warnOfReadableSecrets(d *document) {
 		d.warnIfExposed(item("tls.certificates", i)+".key", pair.Key)
 	}
 	if c.TLS.ACME != nil {
-		d.warnIfExposed("tls.acme.cache", c.TLS.ACME.Cache)
+		d.warnOfExposedCache(c.TLS.ACME.Cache)
 	}
 	if c.Hash.Seed != "" {
 		d.warnIfExposed("hash.seed", d.name)
@@ -85,6 +85,7 @@ func (c *Config) warnOfReadableSecrets(d *document) {
 	if c.Admin.TLS != nil {
 		d.warnIfExposed("admin.tls.key", c.Admin.TLS.Key)
 	}
+	d.warnIfWritable("state_dir", c.StateDir)
 	d.warnIfExposed("state_dir", c.DigestKeyFile())
 	d.warnIfExposed("state_dir", c.AffinityKeyFile())
 	if c.Admin.TokenFile == "" {
@@ -98,6 +99,26 @@ func (d *document) warnIfExposed(path, file string) {
 		return
 	}
 	d.warn(path, fmt.Sprintf("everybody on this machine may use the secret in %s (mode %04o)", file, mode), "take that right away: chmod o-rwx "+file)
+}
+
+// warnIfWritable is about a directory: who can put files there makes the secrets.
+func (d *document) warnIfWritable(path, dir string) {
+	if mode, exposed := statefile.Exposed(dir); exposed {
+		d.warn(path, fmt.Sprintf("everybody on this machine may put files in %s (mode %04o), also in place of secrets", dir, mode), "take that right away: chmod o-w "+dir)
+	}
+}
+
+// warnOfExposedCache looks at what ACME has left in its cache: the keys of the
+// account and of the certificates.
+func (d *document) warnOfExposedCache(dir string) {
+	const path = "tls.acme.cache"
+	d.warnIfWritable(path, dir)
+	files, _ := os.ReadDir(dir) // none yet, or not for this user to see
+	for _, file := range files {
+		if file.Type().IsRegular() {
+			d.warnIfExposed(path, filepath.Join(dir, file.Name()))
+		}
+	}
 }
 
 // manyHosts is how many hosts get fairly even shares by the policy consistent: see

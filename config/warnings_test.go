@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,14 +56,34 @@ func TestASeedInAFileThatOthersCanReadIsWarnedOf(t *testing.T) {
 	}
 }
 
-func TestACacheOfKeysThatOthersMayEnterIsWarnedOf(t *testing.T) {
-	dir := folder(t)
-	if err := os.Mkdir(filepath.Join(dir, "acme"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	acme := `tls: {acme: {domains: [ide.example.com], directory: "https://acme.example.com/dir", cache: acme}}`
-	if got := keysWarned(t, dir, quiet+acme); got != "tls.acme.cache" {
-		t.Errorf("got %q", got)
+// TestDirectoriesOfSecretsAreLookedAt: who can write there replaces what is in it. Who
+// can only list a directory can't read the secrets there.
+func TestDirectoriesOfSecretsAreLookedAt(t *testing.T) {
+	for _, row := range []struct {
+		what      string
+		dir, file fs.FileMode
+		want      string // the keys
+	}{
+		{"their owner's alone", 0o700, 0o600, ""},
+		{"others may list them", 0o755, 0o600, ""},
+		{"others may write there", 0o777, 0o600, "state_dir tls.acme.cache"},
+		{"others may read a key", 0o755, 0o644, "tls.acme.cache"},
+	} {
+		dir := folder(t)
+		cache := filepath.Join(dir, "acme")
+		key := filepath.Join(cache, "acme_account+key")
+		for _, made := range []string{"state", "acme"} {
+			if err := errors.Join(os.Mkdir(filepath.Join(dir, made), 0o700), os.Chmod(filepath.Join(dir, made), row.dir)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(os.WriteFile(key, nil, 0o600), os.Chmod(key, row.file)); err != nil {
+			t.Fatal(err)
+		}
+		acme := `tls: {acme: {domains: [ide.example.com], directory: "https://acme.example.com/dir", cache: acme}}`
+		if got := keysWarned(t, dir, quiet+acme); got != row.want {
+			t.Errorf("%s: got %q, want %q", row.what, got, row.want)
+		}
 	}
 }
 

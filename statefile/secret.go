@@ -34,14 +34,15 @@ func ReadSecret(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch n := len(bytes.TrimSpace(data)); {
+	text := bytes.TrimSpace(data)
+	switch n := len(text); {
 	case n == 0:
 		return nil, fmt.Errorf("%s is empty, and a secret has at least %d bytes", path, MinSecret)
 	case n < MinSecret:
 		return nil, fmt.Errorf("%s holds %d bytes, and a secret has at least %d", path, n, MinSecret)
 	case len(data) > maxSecretFile:
 		return nil, fmt.Errorf("%s holds more than %d bytes, which is no secret", path, maxSecretFile)
-	case len(bytes.Trim(data, "\x00")) == 0:
+	case len(bytes.Trim(text, "\x00")) == 0:
 		return nil, fmt.Errorf("%s holds zero bytes only, which is no secret", path)
 	}
 	return data, nil
@@ -70,14 +71,17 @@ func NewSecret() string {
 	return base64.RawURLEncoding.EncodeToString(random[:])
 }
 
-// Exposed reports whether everybody on this machine may read or change what is at
-// path, going by its mode alone. A group may: a service often has its secrets
-// through one.
+// Exposed reports whether everybody on this machine may read or change the file at
+// path or, if it is a directory, put files there; it goes by the mode alone. A group
+// may: a service often has its secrets through one.
 func Exposed(path string) (fs.FileMode, bool) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return 0, false
 	}
 	mode := info.Mode().Perm()
+	if info.IsDir() {
+		return mode, mode&0o002 != 0
+	}
 	return mode, mode&0o007 != 0
 }

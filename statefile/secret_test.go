@@ -13,6 +13,7 @@ func TestWhatIsNoSecretIsRefused(t *testing.T) {
 		{"white space", strings.Repeat(" \n", 20), "is empty"},
 		{"one byte too short", "geheim-geheim-1\n", "holds 15 bytes"},
 		{"zeros, as a crash leaves them", strings.Repeat("\x00", 44), "zero bytes only"},
+		{"zeros in a line", strings.Repeat("\x00", 44) + "\n", "zero bytes only"},
 		{"a whole book", strings.Repeat("geheim-geheim-16", 257), "more than 4096"},
 	} {
 		path := filepath.Join(t.TempDir(), "some.key")
@@ -62,6 +63,15 @@ func TestExposed(t *testing.T) {
 		}
 		if got, exposed := Exposed(path); exposed != want || got != mode {
 			t.Errorf("%v: got %v, %v", mode, got, exposed)
+		}
+	}
+	dir := filepath.Dir(path)
+	for mode, want := range map[os.FileMode]bool{0o700: false, 0o755: false, 0o777: true} {
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		if got, exposed := Exposed(dir); exposed != want || got != mode {
+			t.Errorf("a directory of %v: got %v, %v", mode, got, exposed)
 		}
 	}
 	if _, exposed := Exposed(path + ".none"); exposed {

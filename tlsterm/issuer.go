@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,9 +48,6 @@ func newIssuer(cfg ACME, log zerolog.Logger, found func(string, *tls.Certificate
 	}
 	if err := statefile.MakeDir(cfg.Cache); err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
-	}
-	if info, err := os.Stat(cfg.Cache); err == nil && info.Mode().Perm()&0o077 != 0 {
-		log.Warn().Str("cache", cfg.Cache).Stringer("mode", info.Mode().Perm()).Msg("others on this machine may enter the directory of ACME keys")
 	}
 	i := &issuer{cfg: cfg, log: log, directory: dir, found: found}
 	for _, domain := range cfg.Domains {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -76,7 +78,11 @@ func adminToken(cfg *config.Config, log zerolog.Logger) (string, error) {
 // keptSecret returns the text in file, which is made if it doesn't exist.
 func keptSecret(file string) (string, error) {
 	text, err := statefile.KeepSecret(file)
-	if err != nil {
+	var unread *fs.PathError
+	switch {
+	case errors.As(err, &unread): // what the file holds may be right
+		return "", fmt.Errorf("state_dir: %w", err)
+	case err != nil:
 		return "", fmt.Errorf("state_dir: %w; remove the file, and a new secret is made", err)
 	}
 	return text, nil

@@ -92,6 +92,19 @@ func TestAKeptSecretThatACrashHasCutIsRefused(t *testing.T) {
 	}
 }
 
+// A secret that can't be read may be a good one, which nobody should remove.
+func TestAKeptSecretThatCannotBeReadIsNotSaidToBeBad(t *testing.T) {
+	cfg := parsed(t, t.TempDir(), listedHost+"state_dir: state\nadmin: {address: \"127.0.0.1:0\"}")
+	file := filepath.Join(cfg.StateDir, "digest.key")
+	if err := os.MkdirAll(file, 0o700); err != nil { // root may read every file, but no directory
+		t.Fatal(err)
+	}
+	err := built(cfg)
+	if err == nil || !strings.Contains(err.Error(), file) || strings.Contains(err.Error(), "remove") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestKeptSecretsAreMadeForTheirOwnerAlone(t *testing.T) {
 	dir := t.TempDir()
 	cfg := parsed(t, dir, listedHost+"state_dir: state\nadmin: {address: \"127.0.0.1:0\"}\naffinity: {cookie: {name: lb}}")
