@@ -199,14 +199,18 @@ func TestNoAnswerRepeatsTheToken(t *testing.T) {
 func TestExplainNamesWhoWouldOwnTheToken(t *testing.T) {
 	r := newRegion() // ide-4 drains
 	s := newServer(t, r, io.Discard)
-	named := 0
+	explain := func(key string) explainBody {
+		return decode[explainBody](t, ask(s, "POST", "/v1/explain", `{"token":"`+key+`"}`), http.StatusOK)
+	}
+	drained := map[string]explainBody{}
 	for i := range 200 {
 		key := fmt.Sprintf("key-%d", i)
-		before := decode[explainBody](t, ask(s, "POST", "/v1/explain", `{"token":"`+key+`"}`), http.StatusOK)
-		r.change("ide-4", func(h *pool.Host) { h.State = pool.Ready })
-		after := decode[explainBody](t, ask(s, "POST", "/v1/explain", `{"token":"`+key+`"}`), http.StatusOK)
-		r.change("ide-4", func(h *pool.Host) { h.State = pool.Drain })
-		want := ""
+		drained[key] = explain(key)
+	}
+	r.change("ide-4", func(h *pool.Host) { h.State = pool.Ready })
+	named := 0
+	for key, before := range drained {
+		after, want := explain(key), ""
 		if after.Owner == "ide-4" {
 			want = "ide-4"
 			named++

@@ -77,7 +77,7 @@ func (r *fakeRegion) put(hosts []*pool.Host, how func(*pool.Snapshot)) {
 			placed = append(placed, balancer.Host{Name: h.Name, Weight: h.Weight})
 		}
 	}
-	builder, err := balancer.NewBuilder(balancer.Config{}.WithDefaults())
+	builder, err := balancer.NewForecaster(balancer.Config{}.WithDefaults())
 	if err != nil {
 		panic(err)
 	}
