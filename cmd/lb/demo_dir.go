@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 )
 
@@ -25,6 +26,9 @@ const removeAfter = `trap '' HUP INT QUIT TERM; cat >/dev/null; exec rm -rf -- "
 func newDemoDir() (*demoDir, error) {
 	path, err := os.MkdirTemp("", "lb-demo-")
 	if err != nil {
+		return nil, err
+	}
+	if path, err = filepath.Abs(path); err != nil { // TMPDIR may be relative, and after runs in another folder
 		return nil, err
 	}
 	d := &demoDir{path: path}
