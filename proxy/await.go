@@ -61,9 +61,9 @@ func (x *exchange) nextPiece(l *link, up *upload, body *http1.Body) ([]byte, err
 
 // await blocks until the host has sent something on l, or has closed it: the next
 // read tells which. It returns an error if there is nothing to wait for any more:
-// errDown, errGivenUp, errMaint, a timeout when timeouts.response has passed, or that of a
-// connection which was closed because the exchange was aborted, by await itself if
-// the client has left.
+// errDown, errGivenUp, errMaint, or a timeout when timeouts.response has passed. If
+// the client has left, it aborts the exchange and returns errAborted; if others have
+// aborted it, the error is that of a closed connection.
 func (x *exchange) await(l *link, up *upload) error {
 	if l.raw == nil { // no socket, and nothing to wait with
 		return os.ErrDeadlineExceeded
@@ -167,7 +167,7 @@ func (w *hostWait) look() (until time.Time, err error) {
 	switch {
 	case w.x.side.gone(w.reading):
 		w.x.abort()
-		return time.Time{}, os.ErrClosed
+		return time.Time{}, errAborted
 	case w.up.running(): // an answer can't be expected before the body is there
 		const again = time.Second
 		now := time.Now()
@@ -193,8 +193,9 @@ func (w *hostWait) watchClient() {
 }
 
 // checkHost takes into account what operators and checks say of the host, while its
-// answer hasn't begun. A host in maint gets no terminal. A request that can be sent again doesn't wait for a host that is
-// down; any other does for Config.DownGrace, for the host may still answer it.
+// answer hasn't begun. A host in maint gets no terminal. A request that can be sent
+// again doesn't wait for a host that is down; any other does for Config.DownGrace,
+// because the host may still answer it.
 func (w *hostWait) checkHost(until time.Time) (time.Time, error) {
 	x := w.x
 	s := x.srv.p.routes.Load().snapshot
