@@ -132,16 +132,13 @@ type flooded struct {
 	watched sync.WaitGroup
 }
 
-func newFlooded(t *testing.T, change ...func(*lab)) *flooded {
+func newFlooded(t *testing.T) *flooded {
 	letGo := make(chan bool)
 	h := newHost(t, "a").on("/hold", func(*wire, *http.Request) bool { <-letGo; return false }).on("/big", download(8<<20))
 	g := &flooded{host: h, done: make(chan bool)}
 	g.lab = start(t, func(l *lab) {
 		speaksH2(t)(l)
 		l.cfg.Timeouts = Timeouts{Body: time.Second}
-		for _, f := range change {
-			f(l)
-		}
 	}, h)
 	t.Cleanup(func() { close(letGo) })
 	g.before = live()

@@ -133,9 +133,8 @@ func (c *conn) becomeH2() {
 		h.source = c.srv.p.sources.enter(from, h.began)
 	}
 	h.users.Store(1)
-	h.active = h.began
-	h.idle = time.AfterFunc(h.idlePeriod(), h.checkIdle)
 	c.srv.enter(h)
+	h.watchIdle()
 	select {
 	case c.srv.h2.handed <- h:
 	case <-c.srv.h2.closed:

@@ -15,6 +15,14 @@ import (
 // and a quarter times Timeouts.Idle after its last stream.
 func (h *h2conn) idlePeriod() time.Duration { return h.srv.p.cfg.Timeouts.Idle / 4 }
 
+// watchIdle has the connection looked at until it is closed.
+func (h *h2conn) watchIdle() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.active = h.began
+	h.idle = time.AfterFunc(h.idlePeriod(), h.checkIdle)
+}
+
 // touch notes that a stream has begun or ended. mu is held.
 func (h *h2conn) touch() { h.active = time.Now() }
 

@@ -79,7 +79,6 @@ func (s *stream) serve() {
 	place := s.conn.takePlace(s.r.Context())
 	defer s.conn.givePlace(place)
 	if place == noPlace {
-		x.srv.p.opt.Metrics.streamRefusals.Inc()
 		x.fail(crowded)
 		return
 	}

@@ -59,7 +59,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			"HTTP/2 requests that are with hosts, beyond the first of each connection; they count towards lb_connections_limit like connections."),
 		streamWaits: counter("lb_http2_stream_waits_total",
 			"HTTP/2 requests that had to wait for another of their connection, because limits.streams or the source's share of it was reached."),
-		streamRefusals: counter("lb_http2_streams_refused_total", "HTTP/2 requests that were answered with 503 because they would have had to wait for too long."),
+		streamRefusals: counter("lb_http2_streams_refused_total", "HTTP/2 requests that were answered with 503 because no place for them came free in time, or too many waited."),
 		h2Withheld:     counter("lb_http2_withheld_total", "TLS handshakes that weren't offered HTTP/2, because their source had cancelled too many requests."),
 		panics:         counter("lb_panics_total", "Connections that a fault of this program has ended."),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{

@@ -65,7 +65,7 @@ const (
 
 // takePlace returns a place for a stream. If there is none, it waits for the
 // connection's own for as long as a connection to a host may take, unless many
-// streams wait already. noPlace means that none came free.
+// streams wait already. noPlace means that none came free, or that ctx has ended.
 func (h *h2conn) takePlace(ctx context.Context) streamPlace {
 	l := h.srv.p.streams
 	select {
@@ -79,6 +79,7 @@ func (h *h2conn) takePlace(ctx context.Context) streamPlace {
 	}
 	defer l.waiting.Add(-1)
 	if l.waiting.Add(1) > l.most {
+		h.srv.p.opt.Metrics.streamRefusals.Inc()
 		return noPlace
 	}
 	h.srv.p.opt.Metrics.streamWaits.Inc()
@@ -88,6 +89,7 @@ func (h *h2conn) takePlace(ctx context.Context) streamPlace {
 	case h.own <- struct{}{}:
 		return ownPlace
 	case <-timer.C:
+		h.srv.p.opt.Metrics.streamRefusals.Inc()
 	case <-ctx.Done():
 	}
 	return noPlace
