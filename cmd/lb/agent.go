@@ -53,7 +53,7 @@ func (a *agentCmd) Run(ctx context.Context, s *streams) error {
 		return usageError{fmt.Errorf("lb agent: %w", err)}
 	}
 	log := newLogger(config.LogConfig{Level: a.LogLevel}, s.err)
-	ctx, done := untilTold(ctx, logHaste(log))
+	ctx, done := untilTold(ctx, log)
 	defer done()
 	log.Info().Str("version", version()).Str("name", a.Name).Str("address", a.Address).Strs("join", a.Join).Msg("starting")
 	if mode, exposed := statefile.Exposed(a.SecretFile); exposed {

@@ -31,24 +31,24 @@ import (
 //	proxy ──suspicions──▶ monitor
 //	admin ──decisions──▶ pool
 type edge struct {
-	digester balancer.Digester
-	cfg      *config.Config
-	log      zerolog.Logger
-	metrics  *prometheus.Registry
-	pool     *pool.Pool
-	monitor  *health.Monitor
-	proxy    *proxy.Proxy
-	certs    *tlsterm.Source // nil without a TLS listener
-	admin    *admin.Server
-	adminTLS *tlsterm.Source // nil if the admin endpoint is in clear
-	adminLn  net.Listener
-	fronts   []front
-	stopping atomic.Bool
-	ran      bool // Run has begun
-	readiness
-	changes prometheus.Counter // of the ring's table
-	table   string             // the digest of the last one; use alone touches it
-	flush   func()             // the access log
+	digester  balancer.Digester
+	cfg       *config.Config
+	log       zerolog.Logger
+	metrics   *prometheus.Registry
+	pool      *pool.Pool
+	monitor   *health.Monitor
+	proxy     *proxy.Proxy
+	certs     *tlsterm.Source // nil without a TLS listener
+	admin     *admin.Server
+	adminTLS  *tlsterm.Source // nil if the admin endpoint is in clear
+	adminLn   net.Listener
+	fronts    []front
+	stopping  atomic.Bool
+	ran       bool // Run has begun
+	readiness readiness
+	changes   prometheus.Counter // of the ring's table
+	table     string             // the digest of the last one; use alone touches it
+	flush     func()             // the access log
 }
 
 // A front is a listening socket for clients.

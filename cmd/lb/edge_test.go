@@ -8,7 +8,7 @@ import (
 )
 
 // TestABalancerWithoutARingIsntReady: until the first table is there, tokens get
-// 503, whatever checks the hosts pass. One of 1,000 hosts takes ten seconds.
+// 503, whatever checks the hosts pass.
 func TestABalancerWithoutARingIsntReady(t *testing.T) {
 	builder, err := balancer.NewBuilder(balancer.Config{})
 	if err != nil {

@@ -34,7 +34,7 @@ func (c *runCmd) Run(ctx context.Context, s *streams) error {
 		return usageError{err}
 	}
 	log := newLogger(cfg.Log, s.err)
-	ctx, done := untilTold(ctx, logHaste(log))
+	ctx, done := untilTold(ctx, log)
 	defer done()
 	logStart(log, c.Config, cfg)
 	logWarnings(cfg, log)

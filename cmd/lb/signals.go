@@ -11,10 +11,9 @@ import (
 
 // untilTold returns a context that ends with the first SIGINT or SIGTERM, for a
 // command that runs until then and needs some time to stop. The second one ends the
-// process at once, after last, which must not block; it may be nil. done gives the
-// signals back. Other commands end by the signal itself, even while they wait for
-// standard input.
-func untilTold(ctx context.Context, last func(os.Signal)) (told context.Context, done context.CancelFunc) {
+// process at once, and is logged. done gives the signals back. Other commands end by
+// the signal itself, even while they wait for standard input.
+func untilTold(ctx context.Context, log zerolog.Logger) (told context.Context, done context.CancelFunc) {
 	told, stop := context.WithCancel(ctx)
 	signals, ended := make(chan os.Signal, 2), make(chan struct{})
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
@@ -29,9 +28,7 @@ func untilTold(ctx context.Context, last func(os.Signal)) (told context.Context,
 		}
 		select {
 		case second := <-signals:
-			if last != nil {
-				last(second)
-			}
+			log.Warn().Stringer("signal", second).Msg("a second signal: ending at once")
 			dieBy(second)
 		case <-ended:
 		}
@@ -60,11 +57,6 @@ func untilEnded(ctx context.Context) (context.Context, context.CancelFunc) {
 		signal.Stop(pipes)
 		done()
 	}
-}
-
-// logHaste returns what says that a second signal has come.
-func logHaste(log zerolog.Logger) func(os.Signal) {
-	return func(s os.Signal) { log.Warn().Stringer("signal", s).Msg("a second signal: ending at once") }
 }
 
 // dieBy ends the process by a signal, as if nobody had caught it, so that whoever
