@@ -179,6 +179,35 @@ func TestAConnectionThatAnswersIsLeftAlone(t *testing.T) {
 	}
 }
 
+// TestAnOperatorsStreamIsKeptFromNewcomers: the server notes on which connection a
+// token has been shown.
+func TestAnOperatorsStreamIsKeptFromNewcomers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, newRegion(), io.Discard)
+		serving(t, s, func(ln *memListener) {
+			stream := ln.dial("10.0.0.7")
+			_, _ = io.WriteString(stream, "GET /events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer "+adminToken+"\r\n\r\n")
+			ended := make(chan struct{})
+			go func() { defer close(ended); _, _ = io.Copy(io.Discard, stream) }()
+			synctest.Wait()
+			var silent []net.Conn
+			for range 2 * maxSourceConns {
+				silent = append(silent, ln.dial("10.0.0.7"))
+				synctest.Wait()
+			}
+			select {
+			case <-ended:
+				t.Error("the stream gave way to connections that show no token")
+			default:
+			}
+			for _, conn := range append(silent, stream) {
+				_ = conn.Close()
+			}
+			synctest.Wait()
+		})
+	})
+}
+
 // Anybody can send the head of a request, and keep its body for as long as there is
 // time for one.
 func TestRequestsWithoutATokenKeepNobodyOut(t *testing.T) {
@@ -303,5 +332,8 @@ func TestTheEndpointSpeaksTLS(t *testing.T) {
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
+	}
+	if n := len(s.conns.all); n != 0 {
+		t.Errorf("%d connections are still known", n)
 	}
 }

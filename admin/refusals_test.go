@@ -102,8 +102,15 @@ func TestManySourcesOfWrongTokensCostLittle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		r := newRefusals(zerolog.New(&log))
+		const again = "10.2.0.1:1" // comes again and again among the others
 		for i := range 5 * maxSources {
 			r.note(viaBearer, fmt.Sprintf("10.1.%d.%d:1", i/256, i%256))
+			if i%(maxSources/2) == 0 {
+				r.note(viaSignIn, again)
+			}
+		}
+		if r.note(viaSignIn, again) {
+			t.Error("a source that comes again and again has been forgotten")
 		}
 		if len(r.known) != maxSources || r.recent.Len() != maxSources {
 			t.Errorf("%d sources are known, %d in order; want %d", len(r.known), r.recent.Len(), maxSources)

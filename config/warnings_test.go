@@ -50,6 +50,39 @@ func TestSecretsThatLBHasMadeAreLookedAtToo(t *testing.T) {
 	}
 }
 
+// TestEachSecretThatIsNamedIsLookedAt: one after the other, so that none is left out.
+func TestEachSecretThatIsNamedIsLookedAt(t *testing.T) {
+	const all = quiet + `tls: {certificates: [{cert: ide.crt, key: ide.key}]}
+affinity: {cookie: {name: lb, secret_file: cookie.key}}
+peers: {bind: "127.0.0.1:7947", secret_file: peers.key}
+admin: {address: "127.0.0.1:7000", token_file: admin.token, tls: {cert: other.crt, key: other.key}}
+`
+	for file, want := range map[string]string{
+		"ide.key": "tls.certificates[0].key", "ide.crt": "", "cookie.key": "affinity.cookie.secret_file[0]",
+		"peers.key": "peers.secret_file", "admin.token": "admin.token_file", "other.key": "admin.tls.key",
+	} {
+		dir := folder(t)
+		if err := os.Chmod(filepath.Join(dir, file), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := keysWarned(t, dir, all); got != want {
+			t.Errorf("%s: got %q, want %q", file, got, want)
+		}
+	}
+}
+
+func TestOnLoopbackNothingIsInClear(t *testing.T) {
+	for address, want := range map[string]string{
+		"127.0.0.1:7000": "", "[::1]:7000": "", "LocalHost:7000": "", "[::ffff:127.0.0.1]:7000": "",
+		"10.0.0.2:7000": "admin.insecure", ":7000": "admin.insecure", "127.0.0.1.example.com:7000": "admin.insecure",
+	} {
+		text := quiet + fmt.Sprintf("admin: {address: %q, token_file: admin.token, insecure: true}\n", address)
+		if got := keysWarned(t, folder(t), text); got != want {
+			t.Errorf("%s: got %q, want %q", address, got, want)
+		}
+	}
+}
+
 func TestASeedInAFileThatOthersCanReadIsWarnedOf(t *testing.T) {
 	if got := keysWarned(t, folder(t), quiet+`hash: {seed: "a seed of 16 bytes"}`); got != "hash.seed" {
 		t.Errorf("got %q", got)

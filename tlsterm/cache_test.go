@@ -14,6 +14,10 @@ func TestKeysAreCachedForTheirOwnerAlone(t *testing.T) {
 	dir := t.TempDir()
 	c := newKeyCache(dir)
 	key := []byte(strings.Repeat("a key ", 10))
+	open := filepath.Join(dir, "acme_account+key") // of a version that wrote it for everybody
+	if err := errors.Join(os.WriteFile(open, []byte("old"), 0o600), os.Chmod(open, 0o644)); err != nil {
+		t.Fatal(err)
+	}
 	if err := c.Put(t.Context(), "acme_account+key", key); err != nil {
 		t.Fatal(err)
 	}

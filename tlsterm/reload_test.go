@@ -212,3 +212,20 @@ func TestReadPairTellsWhenItEnds(t *testing.T) {
 		t.Errorf("got %+v, %v", e, err)
 	}
 }
+
+// ACME renews weeks ahead, so that its certificates are an alarm later than files are.
+func TestACertificateOfACMEIsAnAlarmAWeekAhead(t *testing.T) {
+	p := newPair(t, t.TempDir(), "a", "ecdsa", "ide.example.com")
+	dated(t, p, -80*day, 10*day, "ide.example.com")
+	c, err := loadPair(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := domainState{domain: "ide.example.com"}
+	d.hear(c.Certificate, "", "cache/ide.example.com")
+	for days, want := range map[time.Duration]bool{0: false, 2: false, 4: true} {
+		if got := d.expiry("cache/ide.example.com").Alarm(time.Now().Add(days * day)); (got != "") != want {
+			t.Errorf("%d days from now: got %q", days, got)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log"
 	"math/big"
@@ -159,6 +160,18 @@ func TestOperatorsReachAnEndpointThatSpeaksTLS(t *testing.T) {
 	status := func() output { return runProgram(t.Context(), t, "ctl", "-c", file, "status") }
 	if got := status(); got.code != exitOK || !strings.Contains(got.out, "certificate  lb-1.internal: until ") {
 		t.Errorf("exit %d, %s%s", got.code, got.out, got.errOut)
+	}
+	renewed, renewedKey, err := tlsterm.SelfSigned("lb-1.internal", "lb-1.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "admin.crt"), renewed, 0o600), os.WriteFile(filepath.Join(dir, "admin.key"), renewedKey, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for wait := time.Now().Add(10 * time.Second); !strings.Contains(status().out, "lb-1.example.com"); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(wait) {
+			t.Fatal("the endpoint's certificate isn't read again")
+		}
 	}
 	if err := os.Remove(filepath.Join(dir, "admin.crt")); err != nil {
 		t.Fatal(err)
