@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -65,6 +66,11 @@ pool:
 		}
 	})
 	<-b.pool.Settled()
+	for end := time.Now().Add(30 * time.Second); len(b.pool.Snapshot().Table.Hosts()) < 2; <-time.After(10 * time.Millisecond) {
+		if time.Now().After(end) { // on a busy machine a host may miss its first checks
+			t.Fatalf("the ring has %d of 2 hosts", len(b.pool.Snapshot().Table.Hosts()))
+		}
+	}
 	return b
 }
 

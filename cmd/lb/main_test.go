@@ -10,7 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	_ = flag.Set("test.parallel", "16") // the default: parallel tests wait for the demo's timers, not for a processor
+	_ = flag.Set("test.parallel", "6") // the default: parallel tests wait for the demo's timers, not for a processor
 	testscript.Main(m, map[string]func(){
 		"lb":   main,
 		"curl": curl,
