@@ -3,7 +3,6 @@ package admin
 import (
 	"container/list"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
@@ -113,23 +112,4 @@ func sourceOf(remote string) netip.Prefix {
 	}
 	source, _ := ip.Prefix(bits) // bits are within the address
 	return source
-}
-
-// complaints are what net/http says of connections, such as a handshake that has
-// failed. Anybody can cause them, so that only some are logged.
-type complaints struct {
-	log   zerolog.Logger
-	lines *rate.Limiter
-}
-
-func newComplaints(log zerolog.Logger) complaints {
-	return complaints{log, rate.NewLimiter(rate.Every(logEvery), logBurst)}
-}
-
-// Write implements io.Writer for log.Logger, which hands over a line at a time.
-func (c complaints) Write(line []byte) (int, error) {
-	if c.lines.Allow() {
-		c.log.Warn().Str("error", strings.TrimSpace(string(line))).Msg("connection to the admin endpoint failed")
-	}
-	return len(line), nil
 }

@@ -132,7 +132,7 @@ func TestManySourcesOfWrongTokensCostLittle(t *testing.T) {
 func TestFailedConnectionsDontFloodTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		c := newComplaints(zerolog.New(&log))
+		c := newErrorLog(zerolog.New(&log))
 		for range 1000 {
 			fmt.Fprintln(c, "http: TLS handshake error from 10.0.0.7:1: EOF")
 		}

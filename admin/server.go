@@ -105,7 +105,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		BaseContext:       func(net.Listener) context.Context { return ctx }, // ends event streams
 		ConnContext:       withConn,
 		ConnState:         s.conns.changed,
-		ErrorLog:          stdlog.New(newComplaints(s.deps.Logger), "", 0),
+		ErrorLog:          stdlog.New(newErrorLog(s.deps.Logger), "", 0),
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(bounded) }()

@@ -33,7 +33,7 @@ type document struct {
 	failed map[string]bool // paths about which something has been said
 	broken bool            // no YAML at all: there is nothing more to check
 	found  []Error
-	doubts []Error // warnings
+	warned []Error
 }
 
 func newDocument(name string, data []byte) *document {
@@ -153,7 +153,7 @@ func (d *document) finding(at spot, key, message, hint string) Error {
 // warn notes a warning about the value at path or, if there is none, where it
 // would belong.
 func (d *document) warn(path, message, hint string) {
-	d.doubts = append(d.doubts, d.finding(d.placeOf(path), path, message, hint))
+	d.warned = append(d.warned, d.finding(d.placeOf(path), path, message, hint))
 }
 
 // fail reports an error about the value at path or, if there is none, where it
@@ -221,11 +221,11 @@ func (d *document) mask(at spot) {
 // errors returns what was found to be wrong, in the order of lines, each thing once.
 func (d *document) errors() Errors { return d.sorted(d.found) }
 
-// warnings returns what is doubtful, in the order of lines, each thing once.
+// warnings returns the warnings, in the order of lines, each thing once.
 func (d *document) warnings() []Warning {
 	var all []Warning
-	for _, doubt := range d.sorted(d.doubts) {
-		all = append(all, Warning(doubt))
+	for _, w := range d.sorted(d.warned) {
+		all = append(all, Warning(w))
 	}
 	return all
 }

@@ -98,13 +98,13 @@ func (d *document) warnIfExposed(path, file string) {
 	if !exposed {
 		return
 	}
-	d.warn(path, fmt.Sprintf("everybody on this machine may use the secret in %s (mode %04o)", file, mode), "take that right away: chmod o-rwx "+file)
+	d.warn(path, fmt.Sprintf("everybody on this machine may use the secret in %s (mode %04o)", file, mode), "remove the right of others: chmod o-rwx "+file)
 }
 
 // warnIfWritable is about a directory: who can put files there makes the secrets.
 func (d *document) warnIfWritable(path, dir string) {
 	if mode, exposed := statefile.Exposed(dir); exposed {
-		d.warn(path, fmt.Sprintf("everybody on this machine may put files in %s (mode %04o), also in place of secrets", dir, mode), "take that right away: chmod o-w "+dir)
+		d.warn(path, fmt.Sprintf("everybody on this machine may put files in %s (mode %04o), also in place of secrets", dir, mode), "remove the right of others: chmod o-w "+dir)
 	}
 }
 

@@ -57,7 +57,7 @@ func (a *agentCmd) Run(ctx context.Context, s *streams) error {
 	defer done()
 	log.Info().Str("version", version()).Str("name", a.Name).Str("address", a.Address).Strs("join", a.Join).Msg("starting")
 	if mode, exposed := statefile.Exposed(a.SecretFile); exposed {
-		log.Warn().Str("file", a.SecretFile).Stringer("mode", mode).Msg("everybody on this machine may use the pool's secret; take that right away with chmod o-rwx")
+		log.Warn().Str("file", a.SecretFile).Stringer("mode", mode).Msg("everybody on this machine may use the pool's secret; remove the right of others with chmod o-rwx")
 	}
 	cfg := pool.AgentConfig{
 		Name: a.Name, ID: a.ID, Address: a.Address, Weight: &a.Weight, Zone: a.Zone, Version: version(),
