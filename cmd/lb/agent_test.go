@@ -17,7 +17,7 @@ func TestADemoHostListensOnItsAddressOnly(t *testing.T) {
 	if err := os.WriteFile(key, []byte(strings.Repeat("ab", 32)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(0)
+	port := testPort()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan output)
 	go func() {

@@ -55,7 +55,7 @@ func startChild(t *testing.T, files int, extra string) *child {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.admin = loopback(freePort(0))
+	c.admin = loopback(testPort())
 	config := fmt.Sprintf(`
 name: lb-1
 listen: [{address: "127.0.0.1:0"}, {address: "127.0.0.1:0", tls: true}]

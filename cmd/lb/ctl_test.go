@@ -38,7 +38,7 @@ func TestOperatorsCommands(t *testing.T) {
 // serveRegion runs a balancer with three hosts, whose files are in dir, until
 // stop; more is for its section admin keys of its section admin.
 func serveRegion(dir, more string) (admin string, stop func(), err error) {
-	admin = loopback(freePort(0))
+	admin = loopback(testPort())
 	text := fmt.Sprintf(`
 name: lb-1
 listen: [{address: "127.0.0.1:0"}]

@@ -79,8 +79,7 @@ func (d *demoCmd) play(ctx context.Context, dir string, s *streams) error {
 // builds the balancer and the hosts from it.
 func (d *demoCmd) setUp(dir string, s *streams) (*stage, error) {
 	token := randomText()
-	listen, admin := freePort(d.Port), freePort(d.AdminPort)
-	if err := writeDemoFiles(dir, listen, admin, token); err != nil {
+	if err := writeDemoFiles(dir, portOr0(d.Port), portOr0(d.AdminPort), token); err != nil {
 		return nil, err
 	}
 	cfg, err := config.Load(filepath.Join(dir, "lb.yaml"))
@@ -97,7 +96,7 @@ func (d *demoCmd) setUp(dir string, s *streams) (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &stage{edge: e, out: s.out, listen: listen, admin: admin, token: token}
+	st := &stage{edge: e, out: s.out, listen: portOf(e.fronts[0].ln), admin: portOf(e.adminLn), token: token}
 	for i := range d.Hosts {
 		h, err := newDemoHost(fmt.Sprintf("ide-%d", i+1), uint32(i+1), d.Shell, e.pool.GossipAddr(), cfg.Pool.SecretFile, log)
 		if err != nil {
@@ -151,22 +150,30 @@ func randomText() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// freePort returns port if it can be listened on, and otherwise one that can,
-// from below the range in which Linux picks ports for connections and for port
-// 0 (32768 to 60999): there, any connection might take it before we do.
-func freePort(port int) int {
+// portOr0 returns port if it can be listened on, and otherwise 0, which stands for
+// a free one.
+func portOr0(port int) int {
+	ln, err := net.Listen("tcp", loopback(port))
+	if err != nil {
+		return 0
+	}
+	ln.Close()
+	return port
+}
+
+func portOf(ln net.Listener) int { return ln.Addr().(*net.TCPAddr).Port }
+
+// listenBelow listens on a port of loopback below the range in which Linux picks
+// ports for connections and for port 0 (32768 to 60999). There, any connection might
+// take the port while nobody listens on it.
+func listenBelow() (ln net.Listener, err error) {
 	const from, to = 20000, 32000
 	for range 100 {
-		if port != 0 {
-			ln, err := net.Listen("tcp", loopback(port))
-			if err == nil {
-				ln.Close()
-				return port
-			}
+		if ln, err = net.Listen("tcp", loopback(from+mathrand.IntN(to-from))); err == nil {
+			return ln, nil
 		}
-		port = from + mathrand.IntN(to-from)
 	}
-	return port // whoever listens on it will say what is wrong
+	return nil, err
 }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

@@ -112,7 +112,7 @@ func newHalfBuilt(t *testing.T) *halfBuilt {
 	t.Helper()
 	h := &halfBuilt{t: t, dir: t.TempDir()}
 	for range 5 {
-		h.ports = append(h.ports, freePort(0))
+		h.ports = append(h.ports, testPort())
 	}
 	cert, key, err := tlsterm.SelfSigned("localhost")
 	if err != nil {

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"flag"
+	"net"
 	"os"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -22,6 +24,25 @@ var update = flag.Bool("update", false, "rewrite what the stories expect")
 // TestCommandLine runs the stories of the command line.
 func TestCommandLine(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "../../testdata/lb", UpdateScripts: *update, Setup: hostsWithAnswers})
+}
+
+// lastPort is the port that testPort has returned last.
+var lastPort atomic.Int64
+
+// testPort returns a port of loopback on which nobody listens, for a configuration that
+// has to name one. No two calls return the same: between the call and the time
+// when the port is listened on, another test may ask for one. It is from neither the
+// range in which Linux picks ports nor that of the demo's hosts.
+func testPort() int {
+	const from, to = 10000, 20000
+	lastPort.CompareAndSwap(0, int64(os.Getpid())*97) // another process of this test begins elsewhere
+	for {
+		port := from + int(lastPort.Add(1))%(to-from)
+		if ln, err := net.Listen("tcp", loopback(port)); err == nil {
+			ln.Close()
+			return port
+		}
+	}
 }
 
 // output is what a run of the program wrote.

@@ -15,7 +15,7 @@ func TestTheRunbookCanBeFollowed(t *testing.T) {
 	text := readFile(t, "../../docs/migrating.md")
 	ports := map[string]string{}
 	for _, port := range []string{"8080", "8099", "7000", "7951", "7952", "7953", "4001", "4002", "4003"} {
-		ports[port] = strconv.Itoa(freePort(0))
+		ports[port] = strconv.Itoa(testPort())
 	}
 	rewrite := func(s string) string {
 		for from, to := range ports {

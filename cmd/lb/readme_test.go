@@ -52,7 +52,7 @@ func TestReadmesCommandsWork(t *testing.T) {
 	t.Parallel()
 	r, ports := readReadme(t), map[string]string{}
 	for _, port := range []string{"8443", "8080", "7000", "7946", "7951", "4001"} {
-		ports[port] = strconv.Itoa(freePort(0))
+		ports[port] = strconv.Itoa(testPort())
 	}
 	rewrite := func(s string) string {
 		for from, to := range ports {

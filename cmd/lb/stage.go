@@ -140,7 +140,7 @@ const (
 )
 
 func newDemoHost(name string, id uint32, shell bool, seed, secretFile string, log zerolog.Logger) (*demoHost, error) {
-	ln, err := net.Listen("tcp", loopback(freePort(0))) // a port that will still be free after a stop
+	ln, err := listenBelow() // so that the port is still free after a stop
 	if err != nil {
 		return nil, err
 	}

@@ -118,10 +118,10 @@ func TestTheTokenAppearsNowhere(t *testing.T) {
 func TestPlainListenerNeverRedirectsWithTheToken(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := writeDemoFiles(dir, freePort(0), freePort(0), "0123456789abcdef"); err != nil {
+	if err := writeDemoFiles(dir, testPort(), testPort(), "0123456789abcdef"); err != nil {
 		t.Fatal(err)
 	}
-	plain := freePort(0)
+	plain := testPort()
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(plain))
 	file := filepath.Join(dir, "lb.yaml")
 	b, err := os.ReadFile(file)
@@ -130,7 +130,7 @@ func TestPlainListenerNeverRedirectsWithTheToken(t *testing.T) {
 	}
 	text := strings.Replace(string(b), "tls: true}\n", "tls: true}\n  - {address: \""+addr+"\", redirect_https: true}\n", 1) +
 		"log: {level: info}\n"
-	text = strings.Replace(text, "  secret_file: pool.key\n", "  secret_file: pool.key\n  hosts: [{name: ide-1, address: \"127.0.0.1:"+strconv.Itoa(freePort(0))+"\"}]\n", 1)
+	text = strings.Replace(text, "  secret_file: pool.key\n", "  secret_file: pool.key\n  hosts: [{name: ide-1, address: \"127.0.0.1:"+strconv.Itoa(testPort())+"\"}]\n", 1)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
