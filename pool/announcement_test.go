@@ -31,6 +31,12 @@ func (l *logBuffer) Write(p []byte) (int, error) {
 
 func (l *logBuffer) logger() zerolog.Logger { return zerolog.New(l) }
 
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 // lines returns the lines in which all of parts are.
 func (l *logBuffer) lines(parts ...string) (found []string) {
 	l.mu.Lock()

@@ -25,7 +25,7 @@ func (l *life) tells(decided []Decision, warming ...warmUp) {
 
 func TestDecisionOfAWrongClockBlocksNoLaterOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log strings.Builder
+		var log logBuffer
 		o := quiet()
 		o.Logger = zerolog.New(&log)
 		o.StateDir = t.TempDir()
@@ -172,7 +172,7 @@ func TestBalancersConvergeWhateverTheirClocks(t *testing.T) {
 
 func TestWarmUpsOfWrongClocksAndCountsBlockNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log strings.Builder
+		var log logBuffer
 		cfg := statics("a", "b")
 		cfg.SlowStart = 10 * time.Second
 		l := live(t, cfg, Options{Logger: zerolog.New(&log)})

@@ -86,7 +86,7 @@ func (l *life) another(name, digest string, lost bool) {
 
 func TestBalancersThatDisagreeForLongRaiseAnAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var logged strings.Builder
+		var logged logBuffer
 		l := live(t, statics("a", "b"), Options{Logger: zerolog.New(&logged)})
 		defer l.stop()
 		l.see(Up, "a", "b")

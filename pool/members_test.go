@@ -269,7 +269,7 @@ func forge(t *testing.T, dir, name, gossip string) {
 }
 
 func TestAMemberThatCannotBeWrittenDownIsLoggedOnce(t *testing.T) {
-	var logged strings.Builder
+	var logged logBuffer
 	o := Options{Name: "lb-1", StateDir: filepath.Join(t.TempDir(), "nowhere"), Hash: small, Logger: zerolog.New(&logged)}
 	p, err := New(Config{Bind: "127.0.0.1:0", SecretFile: secretFile(t, 1)}, PeersConfig{}, o)
 	if err != nil {

@@ -121,7 +121,7 @@ func TestSettledDoesNotWaitForHostsThatOperatorsTookOut(t *testing.T) {
 func TestHostsOfLongAgoAreNotMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old := defaultPatience.forgetLost
-		var logged strings.Builder
+		var logged logBuffer
 		l := relive(t, Options{Logger: zerolog.New(&logged)}, in("a", old), in("b", old), in("c", old))
 		defer l.stop()
 		l.comes("a")
@@ -169,7 +169,7 @@ func amidstAPartition(t *testing.T, o Options) *life {
 
 func TestMostOfTheRingIsMissingAtTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var logged strings.Builder
+		var logged logBuffer
 		l := amidstAPartition(t, Options{Logger: zerolog.New(&logged)})
 		defer l.stop()
 		l.wantRing("a b c", "frozen")

@@ -193,7 +193,7 @@ func TestCrashedAgentTakesNoHealthyHostAway(t *testing.T) {
 
 func TestMostOfTheRingVanishes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var logged strings.Builder
+		var logged logBuffer
 		l := live(t, Config{}, Options{Logger: zerolog.New(&logged)})
 		defer l.stop()
 		for _, name := range []string{"a", "b", "c"} {

@@ -204,7 +204,7 @@ func TestOneNameIsLookedUpOnceARound(t *testing.T) {
 
 func TestFailingLookupsAreLoggedOnceAndSoIsTheirEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log strings.Builder
+		var log logBuffer
 		dns := newFakeDNS()
 		dns.set("a.internal", "10.0.0.1")
 		l := live(t, named("a"), Options{Logger: zerolog.New(&log), Lookup: dns.lookup})

@@ -72,7 +72,7 @@ func TestDowngradedBalancerKeepsWhatItDoesntUnderstand(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, decisionsName, later)
 	synctest.Test(t, func(t *testing.T) {
-		var log strings.Builder
+		var log logBuffer
 		l := live(t, statics("a", "b", "c"), Options{Logger: zerolog.New(&log), StateDir: dir})
 		defer l.stop()
 		l.see(Up, "a", "b", "c")
@@ -170,7 +170,7 @@ func TestFileThatCantBeBelievedIsKept(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			dir := t.TempDir()
 			put(t, dir, row.name, row.content)
-			var log strings.Builder
+			var log logBuffer
 			o := Options{Name: "lb-1", StateDir: dir, Hash: small, Logger: zerolog.New(&log)}
 			for range 2 { // the second start puts nothing aside again
 				p, err := New(Config{Bind: "127.0.0.1:0", SecretFile: secretFile(t, 1)}, PeersConfig{}, o)
@@ -298,7 +298,7 @@ func TestUnreadableMembersAreNotWrittenOver(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, membersName), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	var log strings.Builder
+	var log logBuffer
 	p, err := New(Config{Bind: "127.0.0.1:0", SecretFile: secretFile(t, 1)}, PeersConfig{}, Options{Name: "lb-1", StateDir: dir, Hash: small, Logger: zerolog.New(&log)})
 	if err != nil {
 		t.Fatal(err)
@@ -316,7 +316,7 @@ func TestDecisionThatCantBeWrittenIsAnAlarmAndWrittenLater(t *testing.T) {
 	dir := t.TempDir()
 	obstacle := filepath.Join(dir, decisionsName)
 	synctest.Test(t, func(t *testing.T) {
-		var log strings.Builder
+		var log logBuffer
 		l := live(t, statics("a", "b"), Options{Logger: zerolog.New(&log), StateDir: dir})
 		l.see(Up, "a", "b")
 		if err := os.MkdirAll(filepath.Join(obstacle, "full"), 0o700); err != nil {
