@@ -95,9 +95,10 @@ func TestCutAnswerOverTLSNeverLooksWhole(t *testing.T) {
 }
 
 func TestFailedHandshakesEndAndAreCounted(t *testing.T) {
+	t.Parallel()
 	l := start(t, func(l *lab) {
 		withTLS(t, nil)(l)
-		l.cfg.Timeouts.Handshake = 300 * time.Millisecond
+		l.cfg.Timeouts.Handshake = 500 * time.Millisecond
 	}, newHost(t, "a"))
 	l.dial().expectEnd()                      // says nothing
 	l.dial().send("\x16\x03\x01").expectEnd() // stops half way

@@ -30,6 +30,7 @@ func hangs(asked chan<- bool) script { return silent("", asked, make(chan bool, 
 func shortly(l *lab) { l.cfg.DownGrace = 300 * time.Millisecond }
 
 func TestRequestLeavesAHostThatIsFoundDown(t *testing.T) {
+	t.Parallel()
 	for _, wait := range []time.Duration{0, 2 * soon} {
 		asked := make(chan bool, 1)
 		l := start(t, nil, newHost(t, "a").on("/x", hangs(asked)), newHost(t, "b"))
@@ -52,6 +53,7 @@ func TestRequestLeavesAHostThatIsFoundDown(t *testing.T) {
 }
 
 func TestStreamLeavesAHostThatIsFoundDown(t *testing.T) {
+	t.Parallel()
 	asked := make(chan bool, 1)
 	l := start(t, speaksH2(t), newHost(t, "a").on("/x", hangs(asked)), newHost(t, "b"))
 	token := l.token("a")
@@ -65,6 +67,7 @@ func TestStreamLeavesAHostThatIsFoundDown(t *testing.T) {
 }
 
 func TestNewTerminalLeavesAHostThatIsFoundDown(t *testing.T) {
+	t.Parallel()
 	asked := make(chan bool, 1)
 	a := newHost(t, "a").on("/hang", hangs(asked)).on("/ws", accept(echo))
 	l := start(t, nil, a, newHost(t, "b").on("/hang", accept(echo)))
@@ -82,6 +85,7 @@ func TestNewTerminalLeavesAHostThatIsFoundDown(t *testing.T) {
 }
 
 func TestHandshakeWithAHostInMaintEnds(t *testing.T) {
+	t.Parallel()
 	asked := make(chan bool, 1)
 	l := start(t, nil, newHost(t, "a").on("/hang", hangs(asked)))
 	w := l.dial().send(upgrade("/hang", mark))
@@ -97,6 +101,7 @@ func TestHandshakeWithAHostInMaintEnds(t *testing.T) {
 }
 
 func TestFrozenRingHasNoSuccessor(t *testing.T) {
+	t.Parallel()
 	asked := make(chan bool, 1)
 	b := newHost(t, "b")
 	l := start(t, nil, newHost(t, "a").on("/x", hangs(asked)), b)
@@ -112,6 +117,7 @@ func TestFrozenRingHasNoSuccessor(t *testing.T) {
 // TestRequestThatCantBeRepeatedIsGivenUp has a host be found down that has all of a
 // request, or has begun to answer it.
 func TestRequestThatCantBeRepeatedIsGivenUp(t *testing.T) {
+	t.Parallel()
 	const post = "POST /x?token=%s HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"
 	for name, tt := range map[string]struct{ request, says string }{
 		"a POST":                   {post, ""},
@@ -141,6 +147,7 @@ func TestRequestThatCantBeRepeatedIsGivenUp(t *testing.T) {
 // TestAnswerOfAHostThatIsDownStillCounts has the host answer a POST when it has been
 // found down, and one when it has come back since.
 func TestAnswerOfAHostThatIsDownStillCounts(t *testing.T) {
+	t.Parallel()
 	for name, back := range map[string]bool{"in time": false, "when it is up again": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -162,6 +169,7 @@ func TestAnswerOfAHostThatIsDownStillCounts(t *testing.T) {
 
 // TestAnswerThatIsUnderWayGoesOn has a host be found down amid a body.
 func TestAnswerThatIsUnderWayGoesOn(t *testing.T) {
+	t.Parallel()
 	asked, letGo := make(chan bool), make(chan bool)
 	l := start(t, shortly, newHost(t, "a").on("/events", func(w *wire, _ *http.Request) bool {
 		w.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
@@ -183,6 +191,7 @@ func TestAnswerThatIsUnderWayGoesOn(t *testing.T) {
 // TestRequestGoesOnThreeTimesAtMost has each host be found down as soon as it has the
 // request.
 func TestRequestGoesOnThreeTimesAtMost(t *testing.T) {
+	t.Parallel()
 	const many = maxMoves + 3
 	asked := make(chan string, many)
 	var hosts []*host
@@ -210,6 +219,7 @@ func TestRequestGoesOnThreeTimesAtMost(t *testing.T) {
 
 // TestSlowHostIsStillGivenUpInTime has a host that is up be silent.
 func TestSlowHostIsStillGivenUpInTime(t *testing.T) {
+	t.Parallel()
 	asked := make(chan bool, 1)
 	l := start(t, func(l *lab) { l.cfg.Timeouts.Response = 400 * time.Millisecond }, newHost(t, "a").on("/x", hangs(asked)))
 	begin := time.Now()

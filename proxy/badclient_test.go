@@ -68,8 +68,9 @@ func TestRefusalHasNothingOfTheRequestBefore(t *testing.T) {
 }
 
 func TestSlowClientsAreToldSo(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "a")
-	l := start(t, func(l *lab) { l.cfg.Timeouts.Head, l.cfg.Timeouts.Body = 40*time.Millisecond, 40*time.Millisecond }, h)
+	l := start(t, func(l *lab) { l.cfg.Timeouts.Head, l.cfg.Timeouts.Body = 150*time.Millisecond, 150*time.Millisecond }, h)
 	l.ask("GET /?token="+mark+" HTTP/1.1\r\nHo", 408)
 	l.ask("POST /?token="+mark+" HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc", 408)
 	l.ask("POST /?token="+mark+" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab", 408)

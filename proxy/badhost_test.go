@@ -102,6 +102,7 @@ func TestUntilCloseThatIsResetNeverLooksWhole(t *testing.T) {
 }
 
 func TestSlowHostsAreGivenUp(t *testing.T) {
+	t.Parallel()
 	hang := func(raw string) script {
 		return func(w *wire, r *http.Request) bool {
 			w.send(raw)
@@ -111,7 +112,7 @@ func TestSlowHostsAreGivenUp(t *testing.T) {
 	}
 	h := newHost(t, "a").on("/head", hang("HTTP/1.1 200")).on("/none", hang("")).
 		on("/body", hang("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"))
-	l := start(t, func(l *lab) { l.cfg.Timeouts.Response = 60 * time.Millisecond }, h)
+	l := start(t, func(l *lab) { l.cfg.Timeouts.Response = 200 * time.Millisecond }, h)
 	w := l.dial()
 	for _, path := range []string{"/none", "/head"} {
 		w.send(get(path)).want(504)
@@ -127,10 +128,11 @@ func TestSlowHostsAreGivenUp(t *testing.T) {
 }
 
 func TestSlowClientIsNotTheHostsFault(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "a")
-	l := start(t, func(l *lab) { l.cfg.Timeouts.Response = 30 * time.Millisecond }, h)
+	l := start(t, func(l *lab) { l.cfg.Timeouts.Response = 200 * time.Millisecond }, h)
 	w := l.dial().send("POST /up HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab")
-	passed := time.After(100 * time.Millisecond)
+	passed := time.After(500 * time.Millisecond)
 	<-passed
 	w.send("cd").want(200)
 	if l.suspects.Load() != 0 {

@@ -72,6 +72,7 @@ func silent(says string, asked, gone chan<- bool) script {
 // TestClientThatLeavesIsNoticedWhileItsHostIsAwaited has a host be silent in each
 // phase of an exchange.
 func TestClientThatLeavesIsNoticedWhileItsHostIsAwaited(t *testing.T) {
+	t.Parallel()
 	const upload = "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
 	for _, phase := range []struct {
 		name, request, says string
@@ -111,6 +112,7 @@ func TestClientThatLeavesIsNoticedWhileItsHostIsAwaited(t *testing.T) {
 // TestClientThatHalfClosedIsServed has it end its direction before the answer is
 // there, which it still reads.
 func TestClientThatHalfClosedIsServed(t *testing.T) {
+	t.Parallel()
 	asked, letGo := make(chan bool), make(chan bool)
 	l := start(t, nil, newHost(t, "a").on("/hold", hold(asked, letGo)))
 	w := l.dial().send(get("/hold"))
@@ -128,6 +130,7 @@ func TestClientThatHalfClosedIsServed(t *testing.T) {
 // TestBytesReadAheadAreTheNextRequest has a client over TLS send its next request
 // while its host is awaited, in two parts.
 func TestBytesReadAheadAreTheNextRequest(t *testing.T) {
+	t.Parallel()
 	asked, letGo := make(chan bool), make(chan bool)
 	l := start(t, withTLS(t, nil), newHost(t, "a").on("/hold", hold(asked, letGo)))
 	w := l.dialTLS().send(get("/hold"))
@@ -184,6 +187,7 @@ func TestAbandonedRequestsHoldNoPlaces(t *testing.T) {
 // TestClientThatLeavesAHostWhichTakesNothingIsNoticed has a body that the host
 // doesn't read.
 func TestClientThatLeavesAHostWhichTakesNothingIsNoticed(t *testing.T) {
+	t.Parallel()
 	release := make(chan bool)
 	defer close(release)
 	h := newHost(t, "a").on("/x", func(w *wire, _ *http.Request) bool {
@@ -213,6 +217,7 @@ func (zeros) Read(p []byte) (int, error) {
 // TestClientThatLeavesWhileItsHostIsConnectedToIsNoticed has a host that doesn't
 // accept the connection.
 func TestClientThatLeavesWhileItsHostIsConnectedToIsNoticed(t *testing.T) {
+	t.Parallel()
 	for name, request := range map[string]string{"a request": get("/x"), "a handshake": upgrade("/x", mark)} {
 		for _, d := range departures {
 			if strings.HasPrefix(d.name, "close_notify") && !strings.HasSuffix(d.name, "FIN") {

@@ -311,6 +311,7 @@ func TestHTTP2RedirectLeavesTheTokenOut(t *testing.T) {
 }
 
 func TestHTTP2FaultsAreAnswered(t *testing.T) {
+	t.Parallel()
 	silent := make(chan bool)
 	h := newHost(t, "a").
 		on("/nonsense", says("nonsense\r\n\r\n", false)).
@@ -335,6 +336,7 @@ func TestHTTP2FaultsAreAnswered(t *testing.T) {
 }
 
 func TestHTTP2UploadThatStallsIsGivenUp(t *testing.T) {
+	t.Parallel()
 	l := start(t, func(l *lab) {
 		speaksH2(t)(l)
 		l.cfg.Timeouts.Body = 200 * time.Millisecond

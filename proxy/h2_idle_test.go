@@ -11,10 +11,11 @@ import (
 // TestHTTP2ConnectionThatIsLeavingServesNoMore: a request that comes behind the
 // GOAWAY is one that its client sends again elsewhere.
 func TestHTTP2ConnectionThatIsLeavingServesNoMore(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "a")
 	l := start(t, func(l *lab) {
 		speaksH2(t)(l)
-		l.cfg.Timeouts.Idle = 100 * time.Millisecond
+		l.cfg.Timeouts.Idle = 300 * time.Millisecond
 	}, h)
 	w := l.dialH2()
 	w.wantGet("/first")
@@ -45,16 +46,17 @@ func TestHTTP2ConnectionThatIsLeavingServesNoMore(t *testing.T) {
 
 // TestHTTP2ConnectionWithAStreamIsNotIdle, however long that takes.
 func TestHTTP2ConnectionWithAStreamIsNotIdle(t *testing.T) {
+	t.Parallel()
 	asked, letGo := make(chan bool), make(chan bool)
 	l := start(t, func(l *lab) {
 		speaksH2(t)(l)
-		l.cfg.Timeouts.Idle = 50 * time.Millisecond
+		l.cfg.Timeouts.Idle = 200 * time.Millisecond
 	}, newHost(t, "a").on("/hold", hold(asked, letGo)))
 	w := l.dialH2()
 	id := w.get("/hold")
 	w.send(atOnce)
 	<-asked
-	time.Sleep(200 * time.Millisecond)
+	time.Sleep(600 * time.Millisecond)
 	close(letGo)
 	if r := w.reply(id); r.status() != "200" || r.end != "" {
 		t.Errorf("got %s", r)

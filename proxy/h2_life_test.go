@@ -55,6 +55,7 @@ func (w *h2wire) readEnd() (code h2.ErrCode) {
 }
 
 func TestStopCutsHTTP2StreamsThatTakeTooLong(t *testing.T) {
+	t.Parallel()
 	asked, letGo := make(chan bool), make(chan bool)
 	defer close(letGo)
 	l := start(t, func(l *lab) {
@@ -112,9 +113,10 @@ func TestHTTP2AndHTTP1ShareAListener(t *testing.T) {
 }
 
 func TestHTTP2ConnectionThatIsIdleEnds(t *testing.T) {
+	t.Parallel()
 	l := start(t, func(l *lab) {
 		speaksH2(t)(l)
-		l.cfg.Timeouts.Idle = 100 * time.Millisecond
+		l.cfg.Timeouts.Idle = 300 * time.Millisecond
 	}, newHost(t, "a"))
 	w := l.dialH2()
 	w.wantGet("/once")

@@ -45,6 +45,7 @@ var slownesses = []slowness{
 // TestHTTP2ClientsThatAreSlowAreGivenUp: no connection is kept beyond its time,
 // whatever its client leaves unsaid.
 func TestHTTP2ClientsThatAreSlowAreGivenUp(t *testing.T) {
+	t.Parallel()
 	for _, s := range slownesses {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
@@ -80,6 +81,7 @@ func TestHTTP2ClientsThatAreSlowAreGivenUp(t *testing.T) {
 // TestHTTP2ShortAnswerThatIsNotTakenIsReset: its request is over by then, and its
 // connection goes on.
 func TestHTTP2ShortAnswerThatIsNotTakenIsReset(t *testing.T) {
+	t.Parallel()
 	l := start(t, func(l *lab) {
 		speaksH2(t)(l)
 		l.cfg.Timeouts.Body = 100 * time.Millisecond
@@ -97,6 +99,7 @@ func TestHTTP2ShortAnswerThatIsNotTakenIsReset(t *testing.T) {
 // TestHTTP2DeadlineOfThePrefaceEndsWithIt: a connection may live for longer than
 // its beginning may take.
 func TestHTTP2DeadlineOfThePrefaceEndsWithIt(t *testing.T) {
+	t.Parallel()
 	const head = 500 * time.Millisecond
 	l := start(t, func(l *lab) {
 		speaksH2(t)(l)

@@ -47,6 +47,7 @@ func TestIdleConnectionIsParkedAndServedAgain(t *testing.T) {
 }
 
 func TestParkedConnectionStaysParked(t *testing.T) {
+	t.Parallel()
 	both(t, parks, func(t *testing.T, l *lab, dial func() *wire) {
 		dial().send(get("/")).want(200)
 		l.waitParked(1)
@@ -71,6 +72,7 @@ func TestParkedConnectionThatIsClosedIsForgotten(t *testing.T) {
 }
 
 func TestParkedConnectionEndsWhenItsTimeHasPassed(t *testing.T) {
+	t.Parallel()
 	const idle = 200 * time.Millisecond
 	short := func(l *lab) { parks(l); l.cfg.Timeouts.Idle = idle }
 	both(t, short, func(t *testing.T, l *lab, dial func() *wire) {

@@ -148,6 +148,7 @@ func TestKeyUpdateAfterALongPauseIsAnswered(t *testing.T) {
 // TestClientThatTakesNoAnswersToKeyUpdatesIsGivenUp, although it sends, before
 // there is a request that could be answered.
 func TestClientThatTakesNoAnswersToKeyUpdatesIsGivenUp(t *testing.T) {
+	t.Parallel()
 	const begins = "\x00\x00\x00\x04\x00\x00\x00\x00\x00" + // SETTINGS
 		"\x00\x3e\x80\x01\x04\x00\x00\x00\x01" // HEADERS of 16000 bytes
 	for _, tt := range []struct {

@@ -137,13 +137,14 @@ func TestMalformedAnswersOfOneHostAreLoggedOnceAMinute(t *testing.T) {
 
 // Each refusal has its reason in the access log: the one in the client's body.
 func TestAccessLogHasTheReasonOfEachRefusal(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "a").on("/silent", func(w *wire, _ *http.Request) bool {
 		_, _ = w.in.ReadByte()
 		return false
 	})
 	l := start(t, func(l *lab) {
 		l.cfg.Limits.Body = 1000
-		l.cfg.Timeouts = Timeouts{Head: 50 * time.Millisecond, Body: 50 * time.Millisecond, Response: 50 * time.Millisecond}
+		l.cfg.Timeouts = Timeouts{Head: 200 * time.Millisecond, Body: 200 * time.Millisecond, Response: 200 * time.Millisecond}
 	}, h)
 	for name, tt := range map[string]struct {
 		request string

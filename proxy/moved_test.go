@@ -207,6 +207,7 @@ func TestTerminalOfAnOldAddressCutsNoneOfTheNew(t *testing.T) {
 // TestRequestsWaitForAHostThatIsMoving: until the first check of its new address, and
 // for no longer than a connection may take. No other host gets them.
 func TestRequestsWaitForAHostThatIsMoving(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct {
 		verdict pool.Verdict // of the check; Unchecked: none comes
 		bound   float64

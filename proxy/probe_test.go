@@ -11,6 +11,7 @@ import (
 )
 
 func TestProbeSaysWhatBecomesOfAnswers(t *testing.T) {
+	t.Parallel()
 	h := newHost(t, "a").
 		on("/fold", says("HTTP/1.1 103 x\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nX: a\r\n b\r\nTransfer-Encoding: chunked\r\n\r\n3 \r\nabc\r\n0\r\n\r\n", true)).
 		on("/lengths", says("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", false)).
@@ -43,7 +44,7 @@ func TestProbeSaysWhatBecomesOfAnswers(t *testing.T) {
 	} {
 		p := p
 		if path == "/stream" || path == "/silent" {
-			p.Timeout = 100 * time.Millisecond
+			p.Timeout = 300 * time.Millisecond
 		}
 		got := p.Ask(t.Context(), h.ln.Addr().String(), path+"?token="+mark)
 		if got.Status != want.Status || got.Refused != want.Refused || !slices.Equal(got.Repairs, want.Repairs) {

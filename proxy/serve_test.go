@@ -132,6 +132,7 @@ func (f *flaky) Accept() (net.Conn, error) {
 }
 
 func TestFailedAcceptsArePassedOver(t *testing.T) {
+	t.Parallel()
 	p := New(Config{}, Options{Metrics: NewMetrics(prometheus.NewRegistry())})
 	ln := &flaky{listen(t), 2}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -99,11 +99,12 @@ func TestClientsOfHTTP2LeaveConnectionsForOthers(t *testing.T) {
 
 // TestStreamWaitsForItsTurn when there is no place, and isn't made to wait for long.
 func TestStreamWaitsForItsTurn(t *testing.T) {
+	t.Parallel()
 	asked, letGo := make(chan bool), make(chan bool)
 	l := start(t, func(l *lab) {
 		speaksH2(t)(l)
 		l.cfg.Limits = Limits{Connections: 100, Streams: 1}
-		l.cfg.Timeouts.Connect = 300 * time.Millisecond
+		l.cfg.Timeouts.Connect = 500 * time.Millisecond
 	}, newHost(t, "a").on("/hold", hold(asked, letGo)))
 	w := l.dialH2()
 	var held []uint32

@@ -71,6 +71,7 @@ func sink(w *wire) { _, _ = io.Copy(io.Discard, w.in) }
 // TestWhatATunnelKeepsIsBounded has clients and hosts that send without end to
 // somebody who takes nothing, be it the other side or themselves.
 func TestWhatATunnelKeepsIsBounded(t *testing.T) {
+	t.Parallel()
 	const bound = maxUnsent + 4<<10 // of what one side doesn't take
 	much := []byte(strings.Repeat("x", 8<<20))
 	for _, tt := range []struct {
@@ -140,6 +141,7 @@ func TestClientThatTakesItsKeyUpdatesAgainGoesOn(t *testing.T) {
 // TestConnectionThatHasFailedEndsItsTunnel has a side be reset while the other
 // takes nothing, so that nothing is read or written that would show it.
 func TestConnectionThatHasFailedEndsItsTunnel(t *testing.T) {
+	t.Parallel()
 	much := []byte(strings.Repeat("x", 8<<20))
 	for _, secure := range []bool{false, true} {
 		dial, change := (*lab).dial, func(*lab) {}
