@@ -60,6 +60,7 @@ var claims = map[string]func(*testing.T){
 
 // TestClaims runs what claims.txt names, and wants it to name all there are.
 func TestClaims(t *testing.T) {
+	t.Parallel()
 	data, err := os.ReadFile("../../testdata/haproxycfg/claims.txt")
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ import (
 // own that has three hosts. lb.yaml is in the story's directory; $ADMIN is where
 // the admin endpoint is.
 func TestOperatorsCommands(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{Dir: "../../testdata/lb/ctl", UpdateScripts: *update, Setup: func(env *testscript.Env) error {
 		admin, stop, err := serveRegion(env.WorkDir, "")
 		if err != nil {

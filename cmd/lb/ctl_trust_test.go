@@ -141,6 +141,7 @@ func TestWhoIsntTheNamedOneGetsNoToken(t *testing.T) {
 
 // TestOperatorsReachAnEndpointThatSpeaksTLS: also when its certificate has gone.
 func TestOperatorsReachAnEndpointThatSpeaksTLS(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	certPEM, keyPEM, err := tlsterm.SelfSigned("lb-1.internal")
 	if err != nil {

@@ -86,6 +86,7 @@ func (d *demoProcess) end() error {
 }
 
 func TestTheDemoLeavesNothingBehindHoweverItEnds(t *testing.T) {
+	t.Parallel()
 	signals := func(all ...os.Signal) func(*demoProcess) {
 		return func(d *demoProcess) {
 			for _, s := range all {

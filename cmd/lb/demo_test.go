@@ -183,6 +183,7 @@ func (d *runningDemo) tokensOf() map[string]string {
 }
 
 func TestTerminalsSurviveTheDeathOfAnotherHost(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ name, stop, start string }{
 		{"which leaves", "2", "2"},
 		{"which crashes", "k2", "2"},

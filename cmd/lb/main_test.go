@@ -23,6 +23,7 @@ var update = flag.Bool("update", false, "rewrite what the stories expect")
 
 // TestCommandLine runs the stories of the command line.
 func TestCommandLine(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{Dir: "../../testdata/lb", UpdateScripts: *update, Setup: hostsWithAnswers})
 }
 
