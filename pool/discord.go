@@ -62,7 +62,7 @@ func discordAlarm(late []Peer) string {
 	for _, p := range late {
 		names = append(names, fmt.Sprintf("%s (since %s)", p.Name, p.Since.UTC().Format(time.RFC3339)))
 	}
-	return "other balancers place tokens by another ring than this one, so that a user may be sent to two hosts: " + someOf(names) +
+	return "other balancers place tokens by another ring than this one, so that a user may be sent to two hosts: " + few(names) +
 		". Compare GET /v1/ring of both: policy and parameters must be the same (hash in lb.yaml, its seed too), and so must hosts, ids and weights"
 }
 

@@ -2,6 +2,8 @@ package pool
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -79,6 +81,33 @@ func TestAnEndlessLossIsServedAfterTheFreeze(t *testing.T) {
 		l.wantAlarm("nearly a quarter of an hour later", "4 hosts of the ring vanished")
 		l.pass(time.Second)
 		l.wantAlarm("a quarter of an hour later")
+	})
+}
+
+// TestAFreezeThatBeginsAnewIsTold: the log and the alarm name the hosts for which it
+// does, and no longer those of the freeze that has ended.
+func TestAFreezeThatBeginsAnewIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var all []string
+		for i := range 14 {
+			all = append(all, fmt.Sprintf("h%02d", i))
+		}
+		logged := new(logBuffer)
+		l := gossiped(t, byDefault(), Options{Logger: logged.logger()}, all...)
+		defer l.stop()
+		l.dies(all[:8]...)
+		l.pass(118 * time.Second)
+		l.dies(all[8:12]...)
+		l.pass(2 * time.Second)
+		l.wantFrozen(true, "four of the six that were left vanished just now")
+		l.wantAlarm("frozen anew", "4 of the 6 hosts", "(h08, h09, h10, h11)")
+		var told []string
+		for _, line := range logged.lines(`"level":"error"`) {
+			told = append(told, regexp.MustCompile(`"vanished":\d+,"ring":\d+`).FindString(line))
+		}
+		if want := []string{`"vanished":8,"ring":14`, `"vanished":8,"ring":14`, `"vanished":4,"ring":6`}; !slices.Equal(told, want) {
+			t.Errorf("the errors in the log are about %q, want %q: frozen, ended by itself, frozen anew", told, want)
+		}
 	})
 }
 

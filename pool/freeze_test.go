@@ -123,6 +123,18 @@ func TestAHostThatLeavesAndReturnsReplacesNobody(t *testing.T) {
 	r.want(t, at(2000), "abcdef-*", "and starts again")
 }
 
+// TestAHostThatFailedLongBeforeReplacesOne when it passes its checks again: its keys
+// have gone to others long ago, so that it is one more that serves.
+func TestAHostThatFailedLongBeforeReplacesOne(t *testing.T) {
+	r := newRegion(8)
+	r.ws[7].static, r.ws[7].contact, r.ws[7].verdict = true, NoGossip, Down
+	r.want(t, at(0), "abcdefgh", "one fails")
+	r.vanish(at(60_000), 0, 1, 2, 3)
+	r.want(t, at(60_000), "abcdefgh*", "four of the seven others")
+	r.ws[7].verdict = Up
+	r.want(t, at(61_000), "abcdefgh", "it is back: four of eight")
+}
+
 func TestAFreezeEndsByItself(t *testing.T) {
 	r := newRegion(7)
 	r.p = defaultPatience
