@@ -17,6 +17,7 @@ type known struct {
 	static  bool
 	said    meta      // by the config file or in its metadata
 	address string    // ip:port of its machine; "" as long as its name hasn't resolved
+	several bool      // its name has several addresses
 	moved   time.Time // when that became its address; older verdicts aren't about it
 	moving  bool      // it served at the address before, and no check of this one has counted yet
 	contact Contact
@@ -215,8 +216,11 @@ const unresolvedWhy = "its name doesn't resolve"
 func (k *keeper) resolve(found map[string]resolution, now time.Time) {
 	for host, r := range found {
 		i, ok := k.find(host)
+		if !ok {
+			continue
+		}
+		k.hosts[i].several = r.several
 		switch {
-		case !ok:
 		case r.address != "":
 			k.move(k.hosts[i], r.address, now)
 		case r.failing && k.hosts[i].heard.Verdict == Unchecked:

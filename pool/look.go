@@ -271,9 +271,19 @@ func (k *keeper) alarm(now time.Time) string {
 	if len(k.discord) > 0 {
 		alarms = append(alarms, discordAlarm(k.discord))
 	}
-	alarms = append(alarms, clockAlarm(k.decided.ahead(now)), k.saved.alarm(), k.p.scribe.rest.alarm(decisionsName), k.decided.unknownAlarm(), k.p.asides.alarm())
+	alarms = append(alarms, severalAlarm(k.withSeveral()), clockAlarm(k.decided.ahead(now)), k.saved.alarm(), k.p.scribe.rest.alarm(decisionsName), k.decided.unknownAlarm(), k.p.asides.alarm())
 	alarms = slices.DeleteFunc(alarms, func(alarm string) bool { return alarm == "" })
 	return strings.Join(alarms, ". Also: ")
+}
+
+// withSeveral returns the names of the hosts whose address is a name that has several.
+func (k *keeper) withSeveral() (hosts []string) {
+	for _, h := range k.hosts {
+		if h.several {
+			hosts = append(hosts, h.name)
+		}
+	}
+	return hosts
 }
 
 // equal reports whether s tells the same as t, but for the time.

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net"
@@ -52,6 +53,7 @@ type resolution struct {
 	left    netip.Addr // the one before current
 	leftAt  time.Time
 	failing bool   // the last lookup found none
+	several bool   // the last one that found any found several of one family
 	address string // current with the host's port; "" for none
 }
 
@@ -133,6 +135,9 @@ func (r *resolver) resolve(ctx context.Context, n dnsName) {
 // logChange says what an operator should know of a lookup's result. That the host
 // has moved is logged where it takes effect.
 func (n dnsName) logChange(log zerolog.Logger, before, after resolution, err error) {
+	if after.several && !before.several {
+		log.Warn().Str("host", n.host).Str("name", n.name).Str("address", after.address).Msg("the name of a host has several addresses: it must be that of one machine")
+	}
 	switch {
 	case after.failing && !before.failing:
 		log.Warn().Err(err).Str("host", n.host).Str("name", n.name).Str("stays", after.address).Msg("the name of a host doesn't resolve")
@@ -146,14 +151,11 @@ func (n dnsName) logChange(log zerolog.Logger, before, after resolution, err err
 // gets the lowest one, IPv4 first, whatever the order of the answers; but not the
 // one that it has just left, see returnAfter.
 func (r resolution) next(answers []netip.Addr, now time.Time) resolution {
-	usable := make([]netip.Addr, 0, len(answers))
-	for _, ip := range answers {
-		if ip = ip.Unmap(); ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast() {
-			usable = append(usable, ip)
-		}
+	usable := usableOf(answers)
+	if r.failing = len(usable) == 0; r.failing {
+		return r
 	}
-	r.failing = len(usable) == 0
-	if r.failing || slices.Contains(usable, r.current) {
+	if r.several = severalOfOneFamily(usable); slices.Contains(usable, r.current) {
 		return r
 	}
 	usable = slices.DeleteFunc(usable, func(ip netip.Addr) bool { return ip == r.left && now.Sub(r.leftAt) < returnAfter })
@@ -163,8 +165,42 @@ func (r resolution) next(answers []netip.Addr, now time.Time) resolution {
 	if r.current.IsValid() {
 		r.left, r.leftAt = r.current, now
 	}
-	r.current = slices.MinFunc(usable, netip.Addr.Compare)
+	r.current = usable[0]
 	return r
+}
+
+// usableOf returns the addresses among answers where a host may be, each once, the
+// lowest first, IPv4 before IPv6.
+func usableOf(answers []netip.Addr) []netip.Addr {
+	usable := make([]netip.Addr, 0, len(answers))
+	for _, ip := range answers {
+		if ip = ip.Unmap(); ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast() {
+			usable = append(usable, ip)
+		}
+	}
+	slices.SortFunc(usable, netip.Addr.Compare)
+	return slices.Compact(usable)
+}
+
+// severalOfOneFamily reports whether sorted addresses look like those of several
+// machines: one machine has an address of IPv4 and one of IPv6.
+func severalOfOneFamily(sorted []netip.Addr) bool {
+	for i := 1; i < len(sorted); i++ {
+		if sorted[i-1].Is4() == sorted[i].Is4() {
+			return true
+		}
+	}
+	return false
+}
+
+// severalAlarm says what to do about names that lead to several addresses; "" if no
+// host has such a name.
+func severalAlarm(hosts []string) string {
+	if len(hosts) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the address of %s is a name that leads to several machines, as it seems, and another balancer may choose another one, so that a user may be on two: "+
+		"give each machine a name of its own, or write its IP address in pool.hosts", few(hosts))
 }
 
 // list returns a copy of what is known, by host.

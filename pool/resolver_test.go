@@ -159,6 +159,41 @@ func TestNamedHostIsWhereItsNameLeads(t *testing.T) {
 	})
 }
 
+// TestNameOfSeveralMachinesIsAnAlarm: another balancer may be at another of them.
+func TestNameOfSeveralMachinesIsAnAlarm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, dns := new(logBuffer), newFakeDNS()
+		l := live(t, named("a"), Options{Logger: log.logger(), Lookup: dns.lookup})
+		defer l.stop()
+		const line = "the name of a host has several addresses"
+		for _, row := range []struct {
+			answers string
+			several bool
+			lines   int
+		}{
+			{"10.0.0.2", false, 0},
+			{"10.0.0.2 2001:db8::1 ::ffff:10.0.0.2", false, 0},
+			{"10.0.0.2 10.0.0.1", true, 1},
+			{"10.0.0.1 10.0.0.2", true, 1},
+			{"", true, 1},
+			{"10.0.0.2", false, 1},
+			{"10.0.0.2 2001:db8::1 2001:db8::2", true, 2},
+		} {
+			dns.set("a.internal", row.answers)
+			l.pass(2 * lookupEvery)
+			if got := strings.Contains(l.Snapshot().Alarm, "the address of a is a name that leads to several machines"); got != row.several {
+				t.Errorf("answers %q: the alarm is %q", row.answers, l.Snapshot().Alarm)
+			}
+			if got := log.lines(line); len(got) != row.lines {
+				t.Errorf("answers %q: %d lines in the log, want %d", row.answers, len(got), row.lines)
+			}
+		}
+		if h := l.Snapshot().Host("a"); h.Address != "10.0.0.2:4000" {
+			t.Errorf("it is at %s, want it where it was first", h.Address)
+		}
+	})
+}
+
 func TestHostWhoseNameNeverResolvedIsDownAndHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dns := newFakeDNS()
