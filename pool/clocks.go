@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -45,6 +46,15 @@ func (d Decision) successor(now time.Time) Decision {
 		return Decision{Epoch: d.Epoch + 1, At: now}
 	}
 	return Decision{Epoch: d.Epoch, At: d.At.Add(time.Nanosecond)}
+}
+
+// checkOverrulable refuses a decision after which none could count. Only a mistake can
+// make one: an epoch begins where a wrong clock is overruled, and there are 2^32.
+func (d Decision) checkOverrulable(now time.Time) error {
+	if d.Epoch == math.MaxUint32 && d.ahead(now) {
+		return errors.New("no later decision could count after it")
+	}
+	return nil
 }
 
 // ahead reports whether d is of a clock that is wrong, if now is right.

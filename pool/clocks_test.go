@@ -2,6 +2,7 @@ package pool
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -63,6 +64,36 @@ func TestDecisionOfAWrongClockBlocksNoLaterOne(t *testing.T) {
 		again.tells([]Decision{wrong})
 		if h := again.Snapshot().Host("a"); h.State != Ready || h.Weight != 3 {
 			t.Errorf("after a restart: got %+v", h)
+		}
+	})
+}
+
+// TestDecisionOfTheLastEpochBlocksNoLaterOne: one that could isn't taken.
+func TestDecisionOfTheLastEpochBlocksNoLaterOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := new(logBuffer)
+		l := live(t, statics("a", "b", "c"), Options{Logger: log.logger()})
+		defer l.stop()
+		l.see(Up, "a", "b", "c")
+		last := Decision{Host: "a", State: Drain, Epoch: math.MaxUint32, Origin: "lb-2"}
+		for _, at := range []time.Time{maxAt, time.Now().Add(maxSkew + time.Second)} {
+			last.At = at
+			l.tells([]Decision{last})
+			l.wantRing("a b c", "no decision could ever count after it")
+		}
+		if len(log.lines("isn't taken", "no later decision could count after it")) == 0 {
+			t.Error("it was left out without a word")
+		}
+		last.At = time.Now().Add(maxSkew)
+		l.tells([]Decision{last})
+		l.wantRing("b c", "a later one can count after it")
+		for _, state := range []State{Ready, Drain} {
+			if err := l.decide("a", state); err != nil {
+				t.Fatal(err)
+			}
+			if got := l.Snapshot().Host("a").State; got != state {
+				t.Errorf("a is %s, want what was decided last: %s", got, state)
+			}
 		}
 	})
 }

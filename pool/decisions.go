@@ -51,8 +51,8 @@ func (d Decision) MarshalJSON() ([]byte, error) {
 // announces or has in the config file.
 const OwnWeight = -1
 
-// Bounds of a decision. One fits into a gossip packet, all fit into a state
-// exchange.
+// Bounds of a decision. One fits into a gossip packet, all fit into a state exchange.
+// One with many unknown fields may not fit, and waits for the next state exchange.
 const (
 	maxReason    = 200
 	maxBy        = 64

@@ -136,8 +136,9 @@ func (p *peers) NotifyMsg(b []byte) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	now := time.Now()
 	for _, d := range decided {
-		if p.takes(d.Host, d.check(), len(p.inbox.decided), maxDecisions) {
+		if p.takes(d.Host, cmp.Or(d.check(), d.checkOverrulable(now)), len(p.inbox.decided), maxDecisions) {
 			p.inbox.decided.merge(d)
 		}
 	}
