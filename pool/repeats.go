@@ -56,6 +56,16 @@ func (r *repeats) over(what string) (times int) {
 	return times
 }
 
+// lapse ends a failure that hasn't come for firstRepeat. What fails and works in turn
+// is logged no more often for it, as it would be with over.
+func (r *repeats) lapse(what string, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if one := r.all[what]; one != nil && now.Sub(one.last) >= firstRepeat {
+		delete(r.all, what)
+	}
+}
+
 func (r *repeats) findLocked(what string, now time.Time) *repeat {
 	stale := func(f *repeat) bool { return now.Sub(f.last) > 2*lastRepeat }
 	if one := r.all[what]; one != nil && !stale(one) {

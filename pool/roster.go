@@ -162,12 +162,13 @@ func (r *roster) NotifyAlive(n *memberlist.Node) error {
 	if n.Name == r.self {
 		return nil
 	}
+	now := time.Now()
 	err := r.admit(n)
 	if err == nil {
-		r.told.over(clip(n.Name))
+		r.told.lapse(clip(n.Name), now)
 		return nil
 	}
-	if f, tell := r.told.again(clip(n.Name), time.Now()); tell {
+	if f, tell := r.told.again(clip(n.Name), now); tell {
 		f.on(r.log.Warn()).Str("node", clip(n.Name)).Stringer("from", addrOf(n)).Err(err).Msg("member refused")
 	}
 	return err

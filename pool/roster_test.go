@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -130,6 +131,32 @@ func TestRefusalsDoNotFloodTheLog(t *testing.T) {
 	if lines := strings.Count(logged.String(), "\n"); lines == 0 || lines > 10 {
 		t.Errorf("%d lines for 2000 refusals", lines)
 	}
+}
+
+// TestMemberThatIsRefusedNowAndThenDoesNotFloodTheLog: two machines may go by one
+// name, or a host may change what it announces all the time.
+func TestMemberThatIsRefusedNowAndThenDoesNotFloodTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, logged := testRoster(doorman{networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+		good, bad := hostMeta("ide-1"), hostMeta("ide-1")
+		bad.Address = "192.168.0.1:1"
+		for range 300 { // a minute
+			if r.NotifyAlive(nodeOf(t, good)) != nil || r.NotifyAlive(nodeOf(t, bad)) == nil {
+				t.Fatal("want the one taken and the other refused")
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
+		if n := strings.Count(logged.String(), "member refused"); n != 1 {
+			t.Errorf("%d lines, want one", n)
+		}
+		time.Sleep(firstRepeat)
+		if r.NotifyAlive(nodeOf(t, good)) != nil || r.NotifyAlive(nodeOf(t, bad)) == nil {
+			t.Fatal("want the one taken and the other refused")
+		}
+		if n := strings.Count(logged.String(), "member refused"); n != 2 {
+			t.Errorf("a minute after all was well: %d lines, want a second one", n)
+		}
+	})
 }
 
 func TestMergeRefusesOnlyStrangers(t *testing.T) {
