@@ -240,7 +240,9 @@ func (g *gossip) leave(last meta, pause time.Duration) {
 		g.cfg.log.Debug().Err(err).Msg("departure not announced")
 	}
 	g.leaving.Store(true)
-	g.callAll(context.Background(), whomToTell(g.roster.list()))
+	telling, cancel := context.WithTimeout(context.Background(), g.cfg.pace.stream) // for the calls to begin
+	g.callAll(telling, whomToTell(g.roster.list()))
+	cancel()
 	g.leaving.Store(false)
 	if len(living(g.roster.list())) > 0 {
 		<-time.After(pause)

@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,20 +10,6 @@ import (
 
 	"tokenring/balancer"
 )
-
-// keyOf returns a key that the named host owns.
-func (l *life) keyOf(name string) []byte {
-	l.t.Helper()
-	table := l.Snapshot().Table
-	for i := range 100000 {
-		key := fmt.Appendf(nil, "key-%d", i)
-		if owner := table.Owner(key); owner >= 0 && table.Hosts()[owner].Name == name {
-			return key
-		}
-	}
-	l.t.Fatalf("no key of %s", name)
-	return nil
-}
 
 // moves has the host of the gossip announce another address, and nobody check it.
 func (l *life) moves(m meta) meta {
@@ -65,7 +50,7 @@ func TestKeysOfAHostThatMovesWaitForItsFirstCheck(t *testing.T) {
 				l.gossips(m, false)
 				l.see(Up, "s1", "s2", "ide-1")
 				l.pass(time.Minute)
-				key := l.keyOf("ide-1")
+				key := keyOf(t, l.Snapshot(), "ide-1")
 				l.wantChoice(key, "ide-1", "before")
 				m = l.moves(m)
 				l.wantChoice(key, string(RuleMoving), "it has moved")
@@ -101,7 +86,7 @@ func TestHostThatDidNotServeDoesNotKeepKeysWaiting(t *testing.T) {
 		m := hostMeta("ide-1")
 		l.gossips(m, false)
 		l.see(Up, "s1", "s2", "ide-1")
-		key := l.keyOf("ide-1")
+		key := keyOf(t, l.Snapshot(), "ide-1")
 		l.see(Down, "ide-1")
 		heir, _ := l.Snapshot().Choose(key, nil)
 		m = l.moves(m)
