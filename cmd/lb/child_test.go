@@ -34,6 +34,7 @@ type child struct {
 	plain, tls string // addresses
 	admin      string
 	config     string // file
+	before     string // a line of shell that runs before lb
 	ending     *sync.Once
 	errOut     *syncBuffer
 	operator   *http.Client // keeps one connection, opened before anything else
@@ -46,6 +47,14 @@ const adminSecret = "the operators' token, for tests alone"
 // startChild runs lb with extra lines of configuration. With files, that is how
 // many files it may open.
 func startChild(t *testing.T, files int, extra string) *child {
+	t.Helper()
+	c := newChild(t, extra)
+	c.run(files)
+	return c
+}
+
+// newChild returns a child that run starts.
+func newChild(t *testing.T, extra string) *child {
 	t.Helper()
 	c := &child{t: t, ending: new(sync.Once), errOut: new(syncBuffer), exited: make(chan error, 1), operator: &http.Client{Timeout: 30 * time.Second}}
 	c.host = httptest.NewServer(ideHost())
@@ -74,14 +83,13 @@ state_dir: state
 		}
 	}
 	c.config = filepath.Join(dir, "lb.yaml")
-	c.run(files)
 	return c
 }
 
 // run starts the process, and waits until it serves.
 func (c *child) run(files int) {
 	c.t.Helper()
-	command := "exec lb run -c " + c.config
+	command := c.before + "exec lb run -c " + c.config
 	if files > 0 {
 		command = fmt.Sprintf("ulimit -n %d && %s", files, command)
 	}

@@ -89,6 +89,21 @@ func TestASecondSignalEndsItAtOnce(t *testing.T) {
 	}
 }
 
+// TestASecondSignalEndsWhatWasToIgnoreIt: scripts of a shell run what is in their
+// background so, and lb catches the signal all the same.
+func TestASecondSignalEndsWhatWasToIgnoreIt(t *testing.T) {
+	t.Parallel()
+	c := newChild(t, "timeouts: {shutdown: 60s}")
+	c.before = "trap '' INT; "
+	c.run(0)
+	c.terminal(c.plain)
+	_ = c.cmd.Process.Signal(syscall.SIGINT)
+	c.wait("the first signal to be heard", func() bool { return len(c.said("stopping")) == 1 })
+	if err := c.end(syscall.SIGINT); err == nil || err.Error() != "exit status 130" {
+		t.Errorf("ended with %v, want exit status 130", err)
+	}
+}
+
 // TestItSaysWhenNobodyCanBeServed: that is a change of state like any other.
 func TestItSaysWhenNobodyCanBeServed(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/rs/zerolog"
 )
@@ -60,9 +61,13 @@ func untilEnded(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // dieBy ends the process by a signal, as if nobody had caught it, so that whoever
-// waits for the process sees what ended it.
+// waits for the process sees what ended it. A process that was started with the signal
+// ignored survives that, as those do that a shell's script runs in the background; it
+// exits with the code that shells give to the signal.
 func dieBy(s os.Signal) {
+	number := s.(syscall.Signal)
 	signal.Reset(s)
-	_ = syscall.Kill(os.Getpid(), s.(syscall.Signal))
-	select {}
+	_ = syscall.Kill(os.Getpid(), number)
+	time.Sleep(100 * time.Millisecond) // until the signal has come
+	os.Exit(128 + int(number))
 }
