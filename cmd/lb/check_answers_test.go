@@ -21,25 +21,21 @@ var answers = map[string]string{
 // hostsWithAnswers gives a story the addresses of a host that serves them, and of
 // one that isn't there.
 func hostsWithAnswers(env *testscript.Env) error {
-	for _, name := range []string{"HOST", "NOBODY"} {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		env.Setenv(name, ln.Addr().String())
-		if name == "NOBODY" {
-			return ln.Close()
-		}
-		ended := make(chan bool)
-		go func() {
-			defer close(ended)
-			serveAnswers(ln)
-		}()
-		env.Defer(func() {
-			ln.Close()
-			<-ended
-		})
+	env.Setenv("NOBODY", loopback(testPort()))
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
 	}
+	env.Setenv("HOST", ln.Addr().String())
+	ended := make(chan bool)
+	go func() {
+		defer close(ended)
+		serveAnswers(ln)
+	}()
+	env.Defer(func() {
+		ln.Close()
+		<-ended
+	})
 	return nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"tokenring/config"
 	"tokenring/haproxycfg"
+	"tokenring/pool"
 )
 
 // claimRedirects: a plain listener of a frontend that redirects leads to https,
@@ -152,11 +154,21 @@ func claimLogs(t *testing.T) {
 	})
 }
 
-// claimState: what operators decide is kept in state_dir.
+// claimState: what operators decide is kept in state_dir, and holds after a restart.
 func claimState(t *testing.T) {
-	r := runLines(t, cfgLines{global: "  server-state-file /var/lib/haproxy/state", servers: hostsNamed(t, "one")})
+	r := runLines(t, cfgLines{global: "  server-state-file /var/lib/haproxy/state", servers: hostsNamed(t, "one", "two")})
 	if !strings.Contains(r.yaml, "\nstate_dir: /var/lib/lb\n") {
 		t.Errorf("lb.yaml names no state_dir:\n%s", r.yaml)
+	}
+	if err := r.edge.pool.Decide(t.Context(), pool.Decision{Host: "one", State: pool.Drain, By: "eva"}); err != nil {
+		t.Fatal(err)
+	}
+	r.stopped()
+	r.run()
+	for i := range 20 {
+		if name := r.name(fmt.Sprintf("/?token=t%d", i), ""); name != "two" {
+			t.Errorf("after a restart a token went to %q, and one is drained", name)
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -99,7 +98,7 @@ type imported struct {
 	yaml    string
 	edge    *edge
 	at      []string // the listeners' addresses
-	access  *lockedBuffer
+	access  *syncBuffer
 	stopped func() // stops it and waits
 }
 
@@ -150,7 +149,7 @@ func runLines(t *testing.T, l cfgLines) *imported {
 		t.Fatal(err)
 	}
 	l.front = strings.ReplaceAll(l.front, "/ide.pem", filepath.Join(dir, "ide.pem"))
-	r := &imported{t: t, yaml: string(importLines(t, l, os.DirFS("/")).YAML), access: &lockedBuffer{}}
+	r := &imported{t: t, yaml: string(importLines(t, l, os.DirFS("/")).YAML), access: new(syncBuffer)}
 	text := strings.NewReplacer("/var/lib/lb", filepath.Join(dir, "state"), "127.0.0.1:7000", "127.0.0.1:0").Replace(r.yaml)
 	if r.cfg, err = config.Parse(filepath.Join(dir, "lb.yaml"), []byte(text)); err != nil {
 		t.Fatalf("%v\n%s", err, text)
@@ -158,19 +157,21 @@ func runLines(t *testing.T, l cfgLines) *imported {
 	for i := range r.cfg.Listen {
 		r.cfg.Listen[i].Address = "127.0.0.1:0"
 	}
-	if r.edge, err = newEdge(r.cfg, zerolog.Nop(), r.access); err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range r.edge.fronts {
-		r.at = append(r.at, f.ln.Addr().String())
-	}
 	r.run()
 	return r
 }
 
-// run starts the edge and waits for its hosts.
+// run starts a balancer and waits for its hosts.
 func (r *imported) run() {
 	r.t.Helper()
+	var err error
+	if r.edge, err = newEdge(r.cfg, zerolog.Nop(), r.access); err != nil {
+		r.t.Fatal(err)
+	}
+	r.at = nil
+	for _, f := range r.edge.fronts {
+		r.at = append(r.at, f.ln.Addr().String())
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.edge.Run(ctx) }()
@@ -245,24 +246,6 @@ func (r *imported) name(target, fields string) string {
 	resp := r.get(target, fields)
 	resp.Body.Close()
 	return resp.Header.Get("X-Name")
-}
-
-// A lockedBuffer may be written to and read at the same time.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	data bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.data.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.data.String()
 }
 
 // A recorder is a host that keeps the bytes of the requests that it gets, but for

@@ -51,10 +51,10 @@ func TestAChangedWeightIsSaidOnceAndABadOneLeavesTheLast(t *testing.T) {
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		var log strings.Builder
-		file := weightFile{path: path, weight: 1, log: zerolog.New(&log)}
+		log := new(syncBuffer)
+		file := weightFile{path: path, weight: 1, log: zerolog.New(log)}
 		if file.look() || file.weight != 1 || !strings.Contains(log.String(), path) {
-			t.Errorf("without a file: weight %d, log %q", file.weight, &log)
+			t.Errorf("without a file: weight %d, log %q", file.weight, log)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		weights, ended := make(chan int, 1), make(chan struct{})
