@@ -56,7 +56,7 @@ func fullScale(rounds int, window time.Duration) scale {
 // smokeScale is just enough to see whether everything works.
 func smokeScale() scale {
 	return scale{
-		rounds: 1, warmUp: 300 * time.Millisecond, window: 400 * time.Millisecond, settle: 300 * time.Millisecond,
+		rounds: 1, warmUp: 300 * time.Millisecond, window: time.Second, settle: 300 * time.Millisecond,
 		idle: []int{200}, talking: 100, wave: 100, every: 100 * time.Millisecond,
 	}
 }
