@@ -36,13 +36,13 @@ func (c *runCmd) Run(ctx context.Context, s *streams) error {
 	log := newLogger(cfg.Log, s.err)
 	ctx, done := untilTold(ctx, log)
 	defer done()
+	defer ignoreHangup(log)()
 	logStart(log, c.Config, cfg)
 	logWarnings(cfg, log)
 	e, err := newEdge(cfg, log, s.out)
 	if err != nil {
 		return err
 	}
-	defer ignoreHangup(log)()
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var heap sync.WaitGroup
 	heap.Go(func() { keepHeap(background) })
