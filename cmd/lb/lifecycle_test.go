@@ -104,6 +104,18 @@ func TestASecondSignalEndsWhatWasToIgnoreIt(t *testing.T) {
 	}
 }
 
+// TestAHangupEndsNothing: operators send it to have a configuration read again.
+func TestAHangupEndsNothing(t *testing.T) {
+	t.Parallel()
+	c := startChild(t, 0, "")
+	ws := c.terminal(c.plain)
+	_ = c.cmd.Process.Signal(syscall.SIGHUP)
+	c.wait("a word about it", func() bool { return len(c.said("SIGHUP does nothing")) == 1 })
+	if err := c.echoes(ws); err != nil {
+		t.Errorf("a terminal after SIGHUP: %v", err)
+	}
+}
+
 // TestItSaysWhenNobodyCanBeServed: that is a change of state like any other.
 func TestItSaysWhenNobodyCanBeServed(t *testing.T) {
 	t.Parallel()
