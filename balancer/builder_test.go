@@ -125,6 +125,7 @@ func collide(name string) string {
 // histories of joins, leaves and changes of weight at small parameters, and two
 // at full size, and compares what comes out with a table built at once.
 func TestSameHostsGiveTheSameTableWhateverTheHistory(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(11, 12))
 	for i := range 2000 {
 		cfg := Config{Consistent: ConsistentConfig{

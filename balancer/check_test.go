@@ -41,6 +41,7 @@ func odd(rng *rand.Rand) []Host {
 }
 
 func TestCheckForetellsWhetherATableCanBeBuilt(t *testing.T) {
+	t.Parallel()
 	for _, p := range narrow {
 		t.Run(p.name, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(7, 8))

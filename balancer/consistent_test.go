@@ -135,6 +135,7 @@ func TestOneFailureMovesAKeyOnce(t *testing.T) {
 // beyond maxBounded, and up to there few. README.md and docs/hashing.md say so. The
 // host's own go to many heirs.
 func TestLeavingHostMovesOnlyItsOwnKeys(t *testing.T) {
+	t.Parallel()
 	forecaster, err := NewForecaster(Config{})
 	if err != nil {
 		t.Fatal(err)
@@ -189,6 +190,7 @@ func movedWithout(before, after *Table, gone int) (others float64, heirs int) {
 // TestTheLibraryAgreesWhereTheBoundEnds: its instance has one bound for all its
 // life, so that another is made when the sum of the weights crosses maxBounded.
 func TestTheLibraryAgreesWhereTheBoundEnds(t *testing.T) {
+	t.Parallel()
 	if racing {
 		t.Skip("one goroutine computes: there is no race to find, and it takes ten times as long")
 	}

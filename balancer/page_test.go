@@ -129,6 +129,7 @@ func sizeTable(made []trial) string {
 // TestHashingPageIsCurrent computes the page's tables and its plot again. With
 // -update it writes them. Under the race detector the largest are left out.
 func TestHashingPageIsCurrent(t *testing.T) {
+	t.Parallel()
 	page, err := os.ReadFile(pageFile)
 	if err != nil {
 		t.Fatal(err)
