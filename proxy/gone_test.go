@@ -152,6 +152,7 @@ func TestBytesReadAheadAreTheNextRequest(t *testing.T) {
 // TestAbandonedRequestsHoldNoPlaces has clients take all the connections that are
 // allowed, and leave.
 func TestAbandonedRequestsHoldNoPlaces(t *testing.T) {
+	t.Parallel()
 	const many = 60
 	for _, d := range departures {
 		t.Run(d.name, func(t *testing.T) {

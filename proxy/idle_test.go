@@ -126,6 +126,7 @@ func TestStopEndsParkedConnectionsAtOnce(t *testing.T) {
 // TestConnectionsParkAndWakeAtAnyMoment has clients pause around the moment at
 // which their connections are parked, end at any, and the proxy stop meanwhile.
 func TestConnectionsParkAndWakeAtAnyMoment(t *testing.T) {
+	t.Parallel()
 	both(t, func(l *lab) { l.cfg.lingering = time.Millisecond }, func(t *testing.T, l *lab, dial func() *wire) {
 		var wg sync.WaitGroup
 		for range 16 {

@@ -20,6 +20,7 @@ var talkSeed = flag.Uint64("talk.seed", 0, "have the talks of that seed once mor
 // at once, in random cuts with random pauses, to readers of whom some are slow,
 // and end in all the ways there are.
 func TestWhateverIsSaidArrivesAsItWas(t *testing.T) {
+	t.Parallel()
 	seed := *talkSeed
 	if seed == 0 {
 		seed = rand.Uint64()
