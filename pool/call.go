@@ -196,6 +196,11 @@ func living(members map[string]member) []member {
 	return slices.DeleteFunc(slices.Collect(maps.Values(members)), func(m member) bool { return m.lost })
 }
 
+// anyoneStays reports whether a member is alive that isn't leaving.
+func anyoneStays(members map[string]member) bool {
+	return slices.ContainsFunc(living(members), func(m member) bool { return !m.meta.Leaving })
+}
+
 // seeds looks the seeds up. We do it ourselves, because memberlist would try a
 // slow TCP query first.
 func (g *gossip) seeds(ctx context.Context) []seed {

@@ -231,7 +231,8 @@ func (g *gossip) announce(m meta) error {
 // leave tells the others that we are going, first in the metadata, so that they
 // can tell it from a crash, then after a pause by departing, and ends the gossip.
 // Balancers are told over TCP as well: the news that gossip spreads may be lost, and
-// whoever takes us for dead at that moment doesn't believe them.
+// whoever takes us for dead at that moment doesn't believe them. It doesn't wait for
+// members that are leaving themselves: the news matters to them no more.
 // It must not run beside announce. memberlist's own goroutines end by themselves
 // soon after.
 func (g *gossip) leave(last meta, pause time.Duration) {
@@ -244,11 +245,13 @@ func (g *gossip) leave(last meta, pause time.Duration) {
 	g.callAll(telling, whomToTell(g.roster.list()))
 	cancel()
 	g.leaving.Store(false)
-	if len(living(g.roster.list())) > 0 {
+	if anyoneStays(g.roster.list()) {
 		<-time.After(pause)
 	}
-	if err := g.list.Leave(g.cfg.pace.farewell); err != nil {
-		g.cfg.log.Debug().Err(err).Msg("departure not confirmed")
+	if anyoneStays(g.roster.list()) {
+		if err := g.list.Leave(g.cfg.pace.farewell); err != nil {
+			g.cfg.log.Debug().Err(err).Msg("departure not confirmed")
+		}
 	}
 	g.shutdown()
 }

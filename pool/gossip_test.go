@@ -225,6 +225,33 @@ func TestADepartureIsHeardThoughNoPacketArrives(t *testing.T) {
 	})
 }
 
+// TestADepartureWaitsForNobodyWhoLeavesToo: when all are stopped at once, nobody
+// is there any more who could confirm it.
+func TestADepartureWaitsForNobodyWhoLeavesToo(t *testing.T) {
+	t.Parallel()
+	cfg := gossipConfig{secretFile: secretFile(t, 8), pace: fastPace}
+	host, other := localHost("ide-1", "127.0.0.1:1"), localHost("ide-2", "127.0.0.1:2")
+	first, _ := startGossip(t, host, cfg)
+	cfg.join = []string{first.addr()}
+	second, _ := startGossip(t, other, cfg)
+	eventually(t, "they meet", func() bool { return first.sees("host/ide-2") && second.sees("host/ide-1") })
+	other.Leaving = true
+	if err := second.announce(other); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is known to leave", func() bool { return first.roster.list()["host/ide-2"].meta.Leaving })
+	left := make(chan bool)
+	go func() {
+		defer close(left)
+		first.leave(host, time.Hour)
+	}()
+	select {
+	case <-left:
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits for a member that is leaving")
+	}
+}
+
 func TestHostReturnsFromAnotherAddress(t *testing.T) {
 	t.Parallel()
 	key := secretFile(t, 3)
