@@ -169,7 +169,7 @@ var (
 // The first line of a head is parsed as soon as it has ended: who doesn't speak
 // HTTP/1 waits for an answer to it, and not behind an empty line.
 func (r *Reader) section(s section, first func(line []byte) *Error) (int, error) {
-	line, fields, skipped := 0, 0, 0
+	line, fields, field, skipped := 0, 0, 0, 0
 	r.eol = len("\r\n")
 	for {
 		next, err := r.line(s, line)
@@ -185,6 +185,11 @@ func (r *Reader) section(s section, first func(line []byte) *Error) (int, error)
 		case next-line > r.eol:
 			if r.response && line > fields && blanks(r.unread()[line:next]) > 0 {
 				r.mendFold(line)
+			} else {
+				field = line
+			}
+			if next-field > r.lim.Line+len("\r\n") { // of a folded line the parts together
+				return 0, errLineLength
 			}
 			line = next
 		case line > 0 || s == trailerSection:
@@ -236,7 +241,7 @@ func (r *Reader) noteEnd(s section, begin int, end ending) error {
 		return nil
 	case s == responseHead && begin > 0:
 		return errMixedLF
-	case s == responseHead && r.unread()[0] != '\n' && r.mends(RepairedLF):
+	case s == responseHead && r.mends(RepairedLF):
 		r.eol = len("\n")
 		return nil
 	}

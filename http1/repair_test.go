@@ -1,6 +1,9 @@
 package http1
 
 import (
+	"errors"
+	"io"
+	"os"
 	"strings"
 	"testing"
 )
@@ -84,6 +87,24 @@ EOF
 `
 	if got := readResponses(t, raw, "GET"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// How long a folded line may be doesn't depend on how it came.
+func TestFoldedLineIsAsLongAsItsPartsTogether(t *testing.T) {
+	const long = len("X: ") + 50 + len("\r\n ") + 50
+	raw := "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("y", 50) + "\r\n " + strings.Repeat("y", 50) + "\r\nContent-Length: 0\r\n\r\n"
+	for limit, refused := range map[int]bool{long: false, long - 1: true} {
+		for name, src := range map[string]io.Reader{"at once": strings.NewReader(raw), "with pauses": &pauses{left: raw}} {
+			r, resp := NewReader(src, Limits{Line: limit}), new(Response)
+			err := r.ReadResponse(resp, []byte("GET"))
+			for errors.Is(err, os.ErrDeadlineExceeded) {
+				err = r.ReadResponse(resp, []byte("GET"))
+			}
+			if got := err != nil; got != refused || refused && err.(*Error).Reason != errLineLength.Reason {
+				t.Errorf("%s, up to %d bytes: got %v, want it refused: %t", name, limit, err, refused)
+			}
+		}
 	}
 }
 
