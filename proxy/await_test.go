@@ -167,24 +167,65 @@ func TestAnswerOfAHostThatIsDownStillCounts(t *testing.T) {
 	}
 }
 
-// TestAnswerThatIsUnderWayGoesOn has a host be found down amid a body.
+// TestAnswerThatIsUnderWayGoesOn has a host be found down, or be taken out, amid a
+// body.
 func TestAnswerThatIsUnderWayGoesOn(t *testing.T) {
+	down := func(h *pool.Host) { h.Verdict = pool.Down }
+	maint := func(h *pool.Host) { h.State, h.InRing = pool.Maint, false }
+	for name, tt := range map[string]struct {
+		request string
+		status  int
+		change  func(*pool.Host)
+	}{
+		"a request, down":             {get("/events"), 200, down},
+		"a request, maint":            {get("/events"), 200, maint},
+		"a handshake, refused, down":  {upgrade("/events", mark), 403, down},
+		"a handshake, refused, maint": {upgrade("/events", mark), 403, maint},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked, letGo := make(chan bool), make(chan bool)
+			l := start(t, shortly, newHost(t, "a").on("/events", func(w *wire, _ *http.Request) bool {
+				w.send(fmt.Sprintf("HTTP/1.1 %d x\r\nContent-Length: 10\r\n\r\nhello", tt.status))
+				asked <- true
+				<-letGo
+				w.send("world")
+				return true
+			}))
+			w := l.dial().send(tt.request)
+			<-asked
+			_, _ = w.in.Peek(1)
+			tt.change(l.hosts[0])
+			l.use()
+			time.Sleep(2*l.cfg.DownGrace + 2*soon)
+			letGo <- true
+			if a := w.want(tt.status); a.body != "helloworld" {
+				t.Errorf("got %q", a.body)
+			}
+			if e := l.logged("/events"); e["end"] != "done" || e["answer_ms"] == 0.0 || l.suspects.Load() != 0 {
+				t.Errorf("the log says %v, %d suspicions", e, l.suspects.Load())
+			}
+		})
+	}
+}
+
+// TestHostThatIsGivenUpHasClosedNothing: its silence says nothing about how long its
+// connections may be idle.
+func TestHostThatIsGivenUpHasClosedNothing(t *testing.T) {
 	t.Parallel()
-	asked, letGo := make(chan bool), make(chan bool)
-	l := start(t, shortly, newHost(t, "a").on("/events", func(w *wire, _ *http.Request) bool {
-		w.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
-		asked <- true
-		<-letGo
-		w.send("world")
-		return true
-	}), newHost(t, "b"))
-	w := l.dial().send(get("/events?token=" + l.token("a")))
+	asked := make(chan bool, 1)
+	l := start(t, shortly, newHost(t, "a").on("/x", hangs(asked)))
+	l.ask(get("/"), 200)
+	l.settled()
+	u := l.p.routes.Load().upstreams["a"]
+	u.trusted.open(time.Hour) // so that the POST goes out on the connection of the GET
+	before := u.trusted.idle()
+	w := l.dial().send("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
 	<-asked
 	l.found("a", pool.Down)
-	time.Sleep(2*l.cfg.DownGrace + 2*soon)
-	letGo <- true
-	if a := w.want(200); a.body != "helloworld" {
-		t.Errorf("got %q", a.body)
+	w.want(504)
+	if after := u.trusted.idle(); after != before {
+		t.Errorf("connections are trusted for %v now, and were for %v", after, before)
 	}
 }
 

@@ -225,5 +225,5 @@ func clientFault(err error) fault {
 // that came over it, or nothing at all.
 func cut(err error) bool {
 	var bad *http1.Error
-	return !timedOut(err) && !errors.As(err, &bad)
+	return !timedOut(err) && !errors.Is(err, errGivenUp) && !errors.As(err, &bad)
 }

@@ -118,16 +118,17 @@ func (c *conn) upgrade(l *link) (bool, error) {
 		if err := c.x.nextHead(l, nil); err != nil {
 			return false, c.x.hostFailed(l, nil, err)
 		}
-		switch {
-		case l.resp.Status == 101:
-			if !c.accepted(&l.resp) {
-				return false, c.x.hostFailed(l, nil, errBadUpgrade)
-			}
-			return true, nil
-		case l.resp.Status < 200:
+		if l.resp.Status < 200 && l.resp.Status != 101 {
 			continue
 		}
-		return false, nil
+		c.x.answered = time.Since(c.x.started)
+		switch {
+		case l.resp.Status != 101:
+			return false, nil
+		case !c.accepted(&l.resp):
+			return false, c.x.hostFailed(l, nil, errBadUpgrade)
+		}
+		return true, nil
 	}
 }
 
@@ -156,7 +157,6 @@ func (c *conn) accepted(resp *http1.Response) bool {
 // sent behind its head already.
 func (c *conn) becomeTunnel(t *tunnel, l *link, u *upstream) bool {
 	c.x.status, c.x.last = 101, true
-	c.x.answered = time.Since(c.x.started)
 	c.x.keep(&l.resp)
 	early, head := c.in.Unread(), appendUpgrade(c.x.out[:0], &l.resp, c.x.id)
 	c.x.received, c.x.sent = int64(len(early)), int64(l.in.Buffered())
