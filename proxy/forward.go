@@ -32,14 +32,20 @@ func (x *exchange) attempt(l *link, u *upstream) (again bool) {
 	u.gauges.Requests.Add(1)
 	u.gauges.InFlight.Add(1)
 	defer u.gauges.InFlight.Add(-1)
+	kept := false
+	defer func() { // even if a fault of ours ends the exchange
+		if !kept {
+			l.close()
+		}
+	}()
 	err := x.roundTrip(l)
 	x.link.Store(nil)
 	x.srv.p.countRepairs(l)
 	if err == nil && !x.spoils(l) {
+		kept = true
 		u.put(l)
 		return false
 	}
-	l.close()
 	return errors.Is(err, errStale) || errors.Is(err, errDown)
 }
 

@@ -170,7 +170,13 @@ func (l *lab) stop() {
 		case <-time.After(20 * time.Second):
 			l.t.Fatal("Serve doesn't return")
 		}
+		upstreams := l.p.routes.Load().upstreams
 		l.p.Use(pool.NewSnapshot(nil, nil)) // closes what is idle
+		for name, u := range upstreams {
+			if n, m := len(u.links), len(u.waits); n != 0 || m != 0 {
+				l.t.Errorf("%s is left with %d connections and %d waits", name, n, m)
+			}
+		}
 		l.checkRest()
 	})
 }
