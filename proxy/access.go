@@ -43,8 +43,8 @@ func (x *exchange) record() {
 	}
 	m.answered(x.status)
 	m.seconds.Observe(time.Since(x.started).Seconds())
-	if x.srv.p.opt.Access == nil || (x.status == 0 && x.end == endClientGone && x.host == nil) {
-		return // a client that went away between two requests is no event
+	if x.srv.p.opt.Access == nil || (x.end == endClientGone && len(x.req.Method) == 0) {
+		return // a client that goes away between two requests, or amid a head, is no event
 	}
 	e := x.entry()
 	x.srv.p.log(&e, x.reason)

@@ -78,11 +78,14 @@ func (s *stream) serve() {
 	}
 	place := s.conn.takePlace(s.r.Context())
 	defer s.conn.givePlace(place)
-	if place == noPlace {
+	switch {
+	case place != noPlace:
+		x.forward()
+	case s.r.Context().Err() != nil: // it has left while it waited
+		_ = x.leave(errAborted)
+	default:
 		x.fail(crowded)
-		return
 	}
-	x.forward()
 }
 
 // settle ends the exchange, and counts it against a client that leaves too many

@@ -250,6 +250,21 @@ func TestRequestsWaitForAHostThatIsMoving(t *testing.T) {
 	}
 }
 
+// TestClientThatLeavesAHostThatIsMovingIsLogged: its request has come, though no host
+// has seen it.
+func TestClientThatLeavesAHostThatIsMovingIsLogged(t *testing.T) {
+	l := start(t, func(l *lab) {
+		l.cfg.Timeouts.Connect = 20 * time.Second
+		l.listener.HalfCloseAborts = true
+	}, newHost(t, "a"))
+	l.hosts[0].Verdict, l.hosts[0].Moving = pool.Unchecked, true
+	l.use()
+	fin(l.dial().send(get("/left?token=" + mark)))
+	if e := l.logged("/left"); e["end"] != endClientGone || e["host"] != nil {
+		t.Errorf("the log says %v", e)
+	}
+}
+
 // TestHostThatReturnsElsewhereTakesNothingWithIt: one that was forgotten while a
 // terminal was open on it.
 func TestHostThatReturnsElsewhereTakesNothingWithIt(t *testing.T) {

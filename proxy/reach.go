@@ -132,8 +132,8 @@ func (x *exchange) dial(u *upstream) (*link, error) {
 }
 
 // A dialing is a connection to a host that is being opened, or the wait for a host to
-// which one may be. After soon it also
-// looks at whether the client has left, and aborts the exchange then.
+// which one may be. After soon it also looks at whether the client has left, and
+// aborts the exchange then.
 type dialing struct {
 	x      *exchange
 	ctx    context.Context

@@ -71,7 +71,6 @@ func TestClientsOfHTTP2LeaveConnectionsForOthers(t *testing.T) {
 				speaksH2(t)(l)
 				l.cfg.TrustedNetworks = tt.trust
 				l.cfg.Limits.Connections = connections
-				l.cfg.Timeouts = Timeouts{Connect: 100 * time.Millisecond}
 			}, newHost(t, "a").on("/big", download(8<<20)))
 			for range clients {
 				w := l.dialH2(h2.Setting{ID: h2.SettingInitialWindowSize, Val: 0})
@@ -125,6 +124,31 @@ func TestStreamWaitsForItsTurn(t *testing.T) {
 	letGo <- true
 	if got := w.statuses(append(held, next)); got["200"] != 3 {
 		t.Errorf("got %v", got)
+	}
+}
+
+// TestStreamThatLeavesWhileItWaitsForItsTurn isn't one that was refused.
+func TestStreamThatLeavesWhileItWaitsForItsTurn(t *testing.T) {
+	asked, letGo := make(chan bool), make(chan bool)
+	defer close(letGo)
+	l := start(t, func(l *lab) {
+		speaksH2(t)(l)
+		l.cfg.Limits = Limits{Connections: 100, Streams: 1}
+		l.cfg.Timeouts.Connect = 20 * time.Second
+	}, newHost(t, "a").on("/hold", hold(asked, letGo)))
+	w := l.dialH2()
+	for range 2 {
+		w.get("/hold")
+		w.send(atOnce)
+		<-asked
+	}
+	left := w.get("/left")
+	w.send(atOnce)
+	eventually(t, "a stream that waits", func() bool { return l.p.streams.waiting.Load() == 1 })
+	w.check(w.WriteRSTStream(left, h2.ErrCodeCancel))
+	w.send(atOnce)
+	if e := l.logged("/left"); e["end"] != endClientGone || e["status"] != 0.0 {
+		t.Errorf("the log says %v", e)
 	}
 }
 
