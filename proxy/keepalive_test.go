@@ -206,7 +206,7 @@ func TestHostThatSaysHowLongItWaitsIsHeeded(t *testing.T) {
 	})
 	h.closesAfter(time.Second)
 	l := start(t, nil, h)
-	for _, pause := range []time.Duration{0, 300, 700, 990} {
+	for _, pause := range []time.Duration{0, 50, 700, 990} {
 		time.Sleep(pause * time.Millisecond)
 		l.ask(get("/x"), 200)
 	}

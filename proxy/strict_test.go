@@ -96,6 +96,7 @@ func (r *trial) deliver(cuts func([]byte) [][]byte) string {
 	if why := r.canary(); why != "" {
 		return "the canary before: " + why
 	}
+	r.settled() // the client has its answer before the host's connection is back
 	mark := r.rec.mark()
 	w := r.dial()
 	defer w.Close()
@@ -117,7 +118,7 @@ func (r *trial) deliver(cuts func([]byte) [][]byte) string {
 			return "the canary on the same connection: " + why
 		}
 	}
-	r.settled() // the client has its answer before the host's connection is back
+	r.settled()
 	if why := r.canary(); why != "" {
 		return "the canary behind: " + why
 	}
