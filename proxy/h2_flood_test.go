@@ -150,12 +150,19 @@ func newFlooded(t *testing.T) *flooded {
 
 // live returns the bytes of the heap that a collection finds in use. What is
 // allocated once it has ended doesn't count: on a busy machine that is a lot of
-// garbage by the time anybody looks.
-func live() uint64 {
-	runtime.GC()
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(sample)
-	return sample[0].Value.Uint64()
+// garbage by the time anybody looks. What is allocated while it marks does, and a
+// flood allocates much meanwhile, so the least of some collections in a row is taken:
+// what is kept is in all of them.
+func live() (least uint64) {
+	for i := range 3 {
+		runtime.GC()
+		sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		metrics.Read(sample)
+		if n := sample[0].Value.Uint64(); i == 0 || n < least {
+			least = n
+		}
+	}
+	return least
 }
 
 func (g *flooded) neighbour() {
