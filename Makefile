@@ -4,10 +4,14 @@ IMAGE  ?= tokenring/lb:integration
 TOOLS  := bin/tools
 BENCH  ?= # such as --smoke or --rounds 9
 VERSION ?= # such as v1.2.3, for lb version to say
+COMMIT ?= $(shell git describe --always --dirty=-modified --abbrev=12 --exclude='*' 2>/dev/null)
 # The same commit and toolchain give the same bytes, wherever the repository is.
-RELEASE := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -buildid= $(if $(VERSION),-X main.stamped=$(strip $(VERSION)))'
+RELEASE := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -buildid= $(if $(VERSION),-X main.stamped=$(strip $(VERSION))) $(if $(COMMIT),-X main.stampedCommit=$(strip $(COMMIT)))'
 
-.PHONY: help build test race lint fuzz acme h2spec hashing answers browser integration ci demo bench image release
+# A program under the race detector sleeps a second at its end, unless it is told otherwise.
+RACE := GORACE=atexit_sleep_ms=50
+
+.PHONY: help build test race lint fuzz acme h2spec hashing answers browser alerts hostile generations chaos mutants schedules cuts integration ci demo bench image release deb package
 
 help: ## Say what there is to do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -19,8 +23,13 @@ build: ## Build bin/lb, as it is released: static, stripped and reproducible
 test: ## Run the tests, which need neither network nor containers
 	go test ./...
 
+# These run balancers in real time, whose checks and gossip have deadlines: beside the compiler and each
+# other they are starved under the race detector. They run last, one after the other.
+ALONE = ./edge ./pool ./proxy ./cmd/lb ./gossip
+
 race: ## Run them in any order under the race detector
-	go test -race -shuffle=on ./...
+	$(RACE) go test -race -shuffle=on $(filter-out $(ALONE:./%=tokenring/%),$(shell go list ./...))
+	$(RACE) go test -race -shuffle=on -p 1 $(ALONE)
 
 lint: ## Check format, go vet and staticcheck
 	.ci/lint
@@ -34,7 +43,7 @@ acme: ## Test ACME against a real server, pebble
 h2spec: ## Test HTTP/2 against h2spec
 	cd proxy/h2spec && go test -count=1 ./...
 
-hashing: ## Compare the policy haproxy with the haproxy that is installed
+hashing: ## Compare the policies haproxy and ketama with the haproxy and the nginx that are installed
 	go test -tags integration -count=1 -v ./integration/hashing
 
 answers: ## Compare what becomes of malformed answers with the haproxy that is installed
@@ -43,11 +52,42 @@ answers: ## Compare what becomes of malformed answers with the haproxy that is i
 browser: ## Look at the demo's page and the dashboard with Chromium
 	cd browser && go test ./...
 
+alerts: ## Have promtool check the alert rules, and try them on made-up troubles
+	promtool check rules deploy/prometheus/lb.rules.yml
+	promtool test rules deploy/prometheus/lb.rules_test.yml
+
 image: build ## Build the container image from the binary
 	docker build -t $(IMAGE) .
 
+deb: build ## Build the Debian package bin/tokenring_*.deb from the binary
+	packaging/build-deb bin $(VERSION)
+
+package: ## Check the Debian package, and install, upgrade and purge it on a Debian 12
+	packaging/test
+
 release: ## Check that a release is reproducible, and has its licences and an image
 	.ci/release
+
+hostile: ## Run the tests in which a member of the pool wants other hosts' users, or harm, and change its secret
+	go test -tags integration -count=1 -v ./integration/hostile
+	go test -tags integration -count=1 -v ./cmd/lb -run TheSecretsChange
+
+generations: ## Run the tests of reloads and upgrades with thousands of terminals, and HAProxy's reload beside them
+	go test -tags integration -count=1 -v ./integration/generations
+
+chaos: ## Break a region of three balancers and five hosts with 300 users, and look for broken promises (SEED=7 DURATION=2m MUTANT=no-linger)
+	CGO_ENABLED=0 go build $(if $(MUTANT),-tags mutants) -o bin/chaos/ ./chaos ./cmd/lb
+	bin/chaos/chaos -lb bin/chaos/lb $(if $(SEED),-seed $(SEED)) $(if $(DURATION),-duration $(DURATION)) $(if $(MUTANT),-mutant $(MUTANT))
+
+mutants: ## Break five promises of the balancer on purpose, one after the other: make chaos must find each
+	for mutant in no-claim minority forget-generations no-linger closed-stays; do $(MAKE) --no-print-directory chaos MUTANT=$$mutant SEED=$(or $(SEED),1) || exit 1; done
+
+schedules: ## Run random schedules over the machines of several balancers, and find five mutants with them (SCHEDULES=5000)
+	SCHEDULES=$(or $(SCHEDULES),600) go test -count=1 -timeout 60m ./pool -run 'TestSchedules$$'
+	go test -count=1 -tags mutants ./pool -run TestSchedulesFindMutants
+
+cuts: ## Cut the network between a balancer and a host, and look that nothing typed arrives later
+	go test -tags integration -count=1 -v ./proxy -run 'NothingTyped|Cut(Host|Balancer)$$'
 
 integration: ## Run the tests that drive two balancers and four hosts in containers
 	integration/run

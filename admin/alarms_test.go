@@ -7,11 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"tokenring/pool"
+	"tokenring/route"
 	"tokenring/tlsterm"
 )
 
-// TestStatusListsAllAlarms: the ring's, and each certificate's that needs somebody.
+// TestStatusListsAllAlarms: the ring's, and that of each certificate that needs an operator.
 func TestStatusListsAllAlarms(t *testing.T) {
 	now := time.Now()
 	region := newRegion()
@@ -37,7 +37,7 @@ func TestStatusListsAllAlarms(t *testing.T) {
 			{Names: []string{"b"}, File: "acme/b", Problem: "not issued yet"},
 		}
 	}
-	region.put(region.Snapshot().Hosts, func(s *pool.Snapshot) { s.Alarm = "the ring is frozen" })
+	region.put(region.Snapshot().Hosts, func(s *route.Snapshot) { s.Alarm = "the ring is frozen" })
 	want := []string{
 		"the ring is frozen",
 		"certificate a.crt for a: it expires on " + end.UTC().Format("2006-01-02 15:04 UTC"),

@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tokenring/pool"
+	"tokenring/route"
 )
 
 // decode reads an answer that has to have that status.
@@ -57,9 +57,9 @@ func TestStatusSumsUp(t *testing.T) {
 	}
 }
 
-func TestStatusTellsOfAFrozenRing(t *testing.T) {
+func TestStatusShowsAFrozenRing(t *testing.T) {
 	r := newRegion()
-	r.put(r.Snapshot().Hosts, func(s *pool.Snapshot) {
+	r.put(r.Snapshot().Hosts, func(s *route.Snapshot) {
 		s.Frozen, s.FrozenSince, s.FrozenUntil, s.Alarm = true, aDay, aDay.Add(time.Minute), "3 of 4 hosts vanished"
 	})
 	got := decode[statusBody](t, ask(newServer(t, r, io.Discard), "GET", "/v1/status", ""), http.StatusOK)
@@ -69,15 +69,15 @@ func TestStatusTellsOfAFrozenRing(t *testing.T) {
 }
 
 func TestLostBalancersDontCountAsDisagreeing(t *testing.T) {
-	yes, no, lost := pool.Peer{Alive: true, Agrees: true}, pool.Peer{Alive: true}, pool.Peer{}
+	yes, no, lost := route.Peer{Alive: true, Agrees: true}, route.Peer{Alive: true}, route.Peer{}
 	for _, c := range []struct {
-		peers []pool.Peer
+		peers []route.Peer
 		want  bool
 	}{
 		{nil, true},
-		{[]pool.Peer{yes, yes}, true},
-		{[]pool.Peer{yes, lost}, true},
-		{[]pool.Peer{yes, no}, false},
+		{[]route.Peer{yes, yes}, true},
+		{[]route.Peer{yes, lost}, true},
+		{[]route.Peer{yes, no}, false},
 	} {
 		if got := agree(c.peers); got != c.want {
 			t.Errorf("agree(%+v): got %t, want %t", c.peers, got, c.want)
@@ -100,9 +100,9 @@ func TestHostsAreListed(t *testing.T) {
 		t.Errorf("the host alone and in the list differ:\n%s", diff)
 	}
 	want := hostBody{
-		Name: "ide-4", ID: 4, Address: "10.0.0.14:4000", Weight: 1, AnnouncedWeight: 1, Zone: "fsn1", Contact: "alive",
+		Name: "ide-4", ID: 4, Address: "10.0.0.14:4000", Weight: 1, AnnouncedWeight: 1, Zone: "fsn1", Origin: "gossip", Contact: "alive",
 		State: "drain", Reason: "new kernel", By: "eva", Since: &aDay, Verdict: "up", CheckedAt: &aDay,
-		WhyNot: pool.WhyDrain, Sessions: 40, InFlight: 4, Requests: 4000,
+		WhyNot: route.WhyDrain, Sessions: 40, InFlight: 4, Requests: 4000,
 	}
 	if diff := cmp.Diff(want, one); diff != "" {
 		t.Errorf("want, got:\n%s", diff)
@@ -111,9 +111,9 @@ func TestHostsAreListed(t *testing.T) {
 
 func TestNoHostsIsAnEmptyList(t *testing.T) {
 	r := new(fakeRegion)
-	r.put(nil, func(*pool.Snapshot) {})
+	r.put(nil, func(*route.Snapshot) {})
 	s := newServer(t, r, io.Discard)
-	for path, want := range map[string]string{"/v1/hosts": `"hosts":[]`, "/v1/ring": `"shares":[]`, "/v1/status": `"peers":[]`} {
+	for path, want := range map[string]string{"/v1/hosts": `"hosts":[]`, "/v1/ring": `"shares":[]`, "/v1/status": `"peers":[]`, "/v1/pool-key": `"gossips":[]`} {
 		if w := ask(s, "GET", path, ""); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), want) {
 			t.Errorf("GET %s: got %d %s, want %s in it", path, w.Code, w.Body, want)
 		}
@@ -128,14 +128,14 @@ func TestPatchHasEffectAtOnce(t *testing.T) {
 		if got.State != state || got.Reason != "a test" || got.By != "eva" || got.Since == nil || got.InRing != (state == "ready") {
 			t.Errorf("%s: got %+v", state, got)
 		}
-		d := r.decided.Load()
-		if d.Host != "ide-2" || string(d.State) != state || d.Origin != "lb-1" || d.At.IsZero() {
-			t.Errorf("%s: decided %+v", state, d)
+		d := r.override.Load()
+		if d.Host != "ide-2" || string(d.State) != state {
+			t.Errorf("%s: got the override %+v", state, d)
 		}
 	}
 }
 
-func TestEachDecisionIsAudited(t *testing.T) {
+func TestEachOverrideIsAudited(t *testing.T) {
 	for _, c := range []struct {
 		name, body string
 		send       func(s *Server, body string) int
@@ -215,7 +215,7 @@ func TestRefusedRequestsSayWhatWouldBeRight(t *testing.T) {
 		{"PATCH", "/v1/hosts/ide-1", ``, 400, "body"},
 		{"PATCH", "/v1/hosts/ide-1", `{"state":`, 400, "body"},
 		{"PATCH", "/v1/hosts/ide-1", `{"state":"drain","reason":"` + strings.Repeat("x", maxBody) + `"}`, 413, "65536"},
-		{"DELETE", "/v1/hosts/ide-1", "", 405, "GET, HEAD, PATCH"},
+		{"POST", "/v1/hosts/ide-1", "{}", 405, "GET, HEAD, PATCH, PUT, DELETE"},
 		{"POST", "/v1/status", "{}", 405, "GET, HEAD"},
 		{"GET", "/v2/status", "", 404, "/v1/openapi.json"},
 		{"POST", "/v1/explain", `{}`, 422, `{"token":"…"}`},
@@ -232,22 +232,22 @@ func TestRefusedRequestsSayWhatWouldBeRight(t *testing.T) {
 	}
 }
 
-func TestADecisionThatFailsIsToldAndLogged(t *testing.T) {
+func TestAnOverrideThatFailsIsAnsweredAndLogged(t *testing.T) {
 	var log bytes.Buffer
 	r := newRegion()
 	s := newServer(t, r, &log)
-	r.refuse = errors.New("the decision is in force but not on disk: disk full")
+	r.refuse = errors.New("the override is in force but not on disk: disk full")
 	if got := decode[fault](t, ask(s, "PATCH", "/v1/hosts/ide-1", `{"state":"drain"}`), 503); got.Detail != r.refuse.Error() {
 		t.Errorf("got %+v", got)
 	}
 	if !strings.Contains(log.String(), `"level":"error"`) || !strings.Contains(log.String(), "disk full") {
 		t.Errorf("log: %s", &log)
 	}
-	r.refuse = fmt.Errorf("%w: no room for the weight 9", pool.ErrDecision)
+	r.refuse = fmt.Errorf("%w: no room for the weight 9", route.ErrOverride)
 	if got := decode[fault](t, ask(s, "PATCH", "/v1/hosts/ide-1", `{"weight":9}`), 422); !strings.Contains(got.Detail, "no room for the weight 9") {
 		t.Errorf("got %+v", got)
 	}
-	r.refuse = pool.ErrUnknownHost
+	r.refuse = route.ErrUnknownHost
 	decode[fault](t, ask(s, "PATCH", "/v1/hosts/ide-1", `{"state":"drain"}`), 404)
 }
 
@@ -257,8 +257,8 @@ func TestRingShowsShares(t *testing.T) {
 	if got.Policy != "consistent" || got.Slots != 16381 || got.Parameters["partitions"] != 16381.0 || len(got.Digest) != 16 {
 		t.Errorf("got %+v", got)
 	}
-	if got.Agree || !got.Disagree.Equal(aDay) {
-		t.Errorf("got agree %t, disagree since %v; lb-3 doesn't", got.Agree, got.Disagree)
+	if *got.Agree || !got.Disagree.Equal(aDay) {
+		t.Errorf("got agree %t, disagree since %v; lb-3 doesn't", *got.Agree, got.Disagree)
 	}
 	if len(got.Key) != 1 || !strings.Contains(got.Key[0], "token") {
 		t.Errorf("key: got %q", got.Key)
@@ -344,9 +344,9 @@ func TestNewRefusesWhatCantWork(t *testing.T) {
 	}
 }
 
-// TestMembersInAnotherLetterCaseAreRefused: what is decoded must be what was
+// TestFieldsInAnotherLetterCaseAreRefused: what is decoded must be what was
 // checked.
-func TestMembersInAnotherLetterCaseAreRefused(t *testing.T) {
+func TestFieldsInAnotherLetterCaseAreRefused(t *testing.T) {
 	for _, row := range []struct{ method, path, body string }{
 		{"PATCH", "/v1/hosts/ide-1", `{"state":"ready","State":"maint","max_moved":1}`},
 		{"PATCH", "/v1/hosts/ide-1", `{"state":"drain","max_moved":0.1,"Max_Moved":1}`},
@@ -358,8 +358,8 @@ func TestMembersInAnotherLetterCaseAreRefused(t *testing.T) {
 		if w := ask(newServer(t, r, io.Discard), row.method, row.path, row.body); w.Code != http.StatusUnprocessableEntity {
 			t.Errorf("%s: got %d %s", row.body, w.Code, w.Body)
 		}
-		if r.decided.Load() != nil {
-			t.Errorf("%s: something was decided", row.body)
+		if r.override.Load() != nil {
+			t.Errorf("%s: there was an override", row.body)
 		}
 	}
 }

@@ -7,14 +7,15 @@ import (
 	"strings"
 	"testing"
 
-	"tokenring/pool"
+	"tokenring/balancer"
+	"tokenring/route"
 )
 
 // newBoundedRegion returns a region that bounds loads. ide-2 has 20 terminals and
 // ide-1 has 10; with 1.25 times its share, 19.375, ide-2 is full.
 func newBoundedRegion() *fakeRegion {
 	r := newRegion()
-	r.put(r.Snapshot().Hosts, func(s *pool.Snapshot) { s.BoundedLoad = 1.25 })
+	r.put(r.Snapshot().Hosts, func(s *route.Snapshot) { s.BoundedLoad = 1.25 })
 	return r
 }
 
@@ -36,7 +37,7 @@ func TestFullHostsAreShown(t *testing.T) {
 	}
 }
 
-func TestNobodyIsFullWithoutABound(t *testing.T) {
+func TestNoHostIsFullWithoutABound(t *testing.T) {
 	s := newServer(t, newRegion(), io.Discard)
 	if body := ask(s, "GET", "/v1/hosts", "").Body.String(); strings.Contains(body, `"full":true`) || !strings.Contains(body, `"full":false`) {
 		t.Errorf("got %s", body)
@@ -56,17 +57,22 @@ func TestExplainAsksWhereATokenWasPlaced(t *testing.T) {
 	if got := explained(); got.Host != "ide-1" || got.Rule != "overflow" || got.Candidates[0].WhyNot != "full: 20 terminals, the bound is 20" {
 		t.Errorf("a new token: %+v", got)
 	}
-	s.deps.Placement = func(key []byte) pool.Placement {
-		if string(key) != token {
-			t.Errorf("asked for %q", key)
+	s.deps.Placement = func(key balancer.Digest) route.Placement {
+		if key != s.deps.Digester.Digest([]byte(token)) {
+			t.Errorf("asked for %s", key)
 		}
-		return pool.Placement{Host: "ide-2"}
+		return route.Placement{Host: "ide-2"}
 	}
 	if got := explained(); got.Host != "ide-2" || got.Rule != "owner" {
 		t.Errorf("a token that is at home: %+v", got)
 	}
-	s.deps.Placement = func([]byte) pool.Placement { return pool.Placement{Host: "ide-1", Away: true} }
-	if got := explained(); got.Host != "ide-1" || got.Rule != "placed" || !strings.Contains(got.Reason, "ide-1 has got this token before") {
+	s.deps.Placement = func(balancer.Digest) route.Placement { return route.Placement{Host: "ide-1", Away: true} }
+	if got := explained(); got.Host != "ide-1" || got.Rule != "placed" || !strings.Contains(got.Reason, "This token stays on ide-1") {
 		t.Errorf("a token that is away: %+v", got)
+	}
+	s.deps.Cookie = "lb"
+	s.deps.Placement = func(balancer.Digest) route.Placement { return route.Placement{Host: "ide-1", Taken: true} }
+	if got := explained(); got.Host != "ide-1" || got.Rule != "second-chance" || !strings.Contains(got.Reason, "to ide-1, which has taken it") || strings.Contains(got.Reason, "cookie") {
+		t.Errorf("a token that was given away: %+v", got)
 	}
 }

@@ -8,63 +8,64 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tokenring/balancer"
-	"tokenring/pool"
+	"tokenring/route"
 )
 
-// An aim is what an operator's decision makes of a host.
-type aim struct {
-	state  pool.State
+// A target is the state and the weight that a host has with an override.
+type target struct {
+	state  route.State
 	weight int
 }
 
-// aimOf returns what d, which is about h, makes of it.
-func aimOf(d pool.Decision, h *pool.Host) aim {
-	a := aim{state: cmp.Or(d.State, h.State), weight: h.Weight}
+// targetOf returns the state and the weight of h when o is in force.
+func targetOf(o route.Override, h *route.Host) target {
+	t := target{state: cmp.Or(o.State, h.State), weight: h.Weight}
 	switch {
-	case d.Weight == nil:
-	case *d.Weight == pool.OwnWeight:
-		a.weight = h.Announced
+	case o.Weight == nil:
+	case *o.Weight == route.OwnWeight:
+		t.weight = h.Counted
 	default:
-		a.weight = *d.Weight
+		t.weight = *o.Weight
 	}
-	return a
+	return t
 }
 
-// change returns what becomes of the ring when h is as a wants it; nothing if
-// that makes no difference. A host that would be let in again counts as if it
-// served at once.
-func (a aim) change(h *pool.Host) balancer.Change {
-	in := a.state == pool.Ready && a.weight > 0 && !h.Leaving
+// change returns how the ring changes when h becomes as t says. The result is empty
+// if the ring stays the same. A host that comes back counts as if it served at once.
+func (t target) change(h *route.Host) balancer.Change {
+	in := t.state == route.Ready && t.weight > 0 && !h.Leaving
 	switch {
 	case h.InRing && !in:
 		return balancer.Change{Leave: []string{h.Name}}
-	case h.InRing && a.weight != h.Weight:
-		return balancer.Change{Weights: map[string]int{h.Name: a.weight}}
+	case h.InRing && t.weight != h.Weight:
+		return balancer.Change{Weights: map[string]int{h.Name: t.weight}}
 	case in && !h.InRing:
-		return balancer.Change{Join: []balancer.Host{{Name: h.Name, ID: h.ID, Weight: a.weight}}}
+		host := h.TableHost()
+		host.Weight = t.weight
+		return balancer.Change{Join: []balancer.Host{host}}
 	}
 	return balancer.Change{}
 }
 
 func isEmpty(c balancer.Change) bool { return len(c.Leave)+len(c.Join)+len(c.Weights) == 0 }
 
-// confirm refuses a decision about h that would move more of the keys than
-// limit. It must be the caller's turn to build, until the decision is in force:
-// what comes next is judged by the ring that this one leaves. Errors are answers.
-func (s *Server) confirm(snap *pool.Snapshot, h *pool.Host, a aim, limit float64) error {
-	change := a.change(h)
+// confirm refuses an operator's change of a host that would move more than a share of the
+// keys, limit, because the ring changes so. The caller must have the forecaster's turn,
+// and keep it until the change is in force: the next one is then compared with
+// the ring that this one has made. The errors are answers of the API.
+func (s *Server) confirm(snap *route.Snapshot, host string, change balancer.Change, limit float64) error {
 	if limit >= 1 || isEmpty(change) {
 		return nil
 	}
-	p, err := s.plan(snap, change, "")
-	if err != nil || !p.beyond(limit) {
+	f, err := s.forecast(s.pool(route.PoolOf(host)), snap, change, "")
+	if err != nil || !f.beyond(limit) {
 		return err
 	}
-	return newTooMuch(h.Name, p, limit)
+	return newTooMuch(host, f, limit)
 }
 
-// A tooMuch refuses a decision that would move more of the keys than whoever has
-// sent it allows. It is problem details with members of its own (RFC 9457 §3.2).
+// A tooMuch refuses a change of a host that would move more of the keys than its max_moved
+// allows. It is problem details with members of its own (RFC 9457 §3.2).
 type tooMuch struct {
 	huma.ErrorModel
 	Moved         float64 `json:"moved"`
@@ -74,11 +75,11 @@ type tooMuch struct {
 	SessionsExact bool    `json:"sessions_exact"`
 }
 
-func newTooMuch(host string, p plan, limit float64) *tooMuch {
-	t := &tooMuch{Moved: p.Moved, MaxMoved: limit, Sessions: p.shift.open, SessionsMoved: whole(p.shift.moved), SessionsExact: p.shift.exact}
+func newTooMuch(host string, f forecast, limit float64) *tooMuch {
+	t := &tooMuch{Moved: f.Moved, MaxMoved: limit, Sessions: f.impact.open, SessionsMoved: whole(f.impact.moved), SessionsExact: f.impact.exact}
 	t.Status, t.Title = http.StatusConflict, http.StatusText(http.StatusConflict)
-	t.Detail = fmt.Sprintf("nothing was decided: this decision about %s would move %.1f %% of the tokens, and max_moved allows %.1f %%; "+
-		"%d of the %d terminals that are open here would go with them once they reconnect. POST /v1/whatif says which. "+
-		"To decide it all the same, send it without max_moved", host, 100*t.Moved, 100*limit, t.SessionsMoved, t.Sessions)
+	t.Detail = fmt.Sprintf("nothing was changed: this change of %s would move %.1f %% of the tokens, and max_moved allows %.1f %%; "+
+		"%d of the %d terminals that are open here would move with them when they reconnect. POST /v1/whatif says from which host to which. "+
+		"To change it anyway, send it without max_moved", host, 100*t.Moved, 100*limit, t.SessionsMoved, t.Sessions)
 	return t
 }

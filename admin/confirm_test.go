@@ -12,58 +12,59 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tokenring/balancer"
-	"tokenring/pool"
+	"tokenring/route"
+	"tokenring/session"
 )
 
-func TestAimSaysWhatBecomesOfTheRing(t *testing.T) {
-	in := pool.Host{Name: "a", ID: 7, Weight: 2, State: pool.Ready, InRing: true}
+func TestTargetSaysHowTheRingChanges(t *testing.T) {
+	in := route.Host{Spec: route.Spec{Name: "a", ID: 7, Weight: 2}, AdminState: route.AdminState{State: route.Ready}, Standing: route.Standing{InRing: true}}
 	drained, leaving := in, in
-	drained.State, drained.InRing = pool.Drain, false
+	drained.State, drained.InRing = route.Drain, false
 	leaving.Leaving, leaving.InRing = true, false
 	leave := balancer.Change{Leave: []string{"a"}}
 	for _, row := range []struct {
-		name string
-		host pool.Host
-		aim  aim
-		want balancer.Change
+		name   string
+		host   route.Host
+		target target
+		want   balancer.Change
 	}{
-		{"ready, and it is", in, aim{pool.Ready, 2}, balancer.Change{}},
-		{"drain", in, aim{pool.Drain, 2}, leave},
-		{"maint", in, aim{pool.Maint, 2}, leave},
-		{"weight 0", in, aim{pool.Ready, 0}, leave},
-		{"another weight", in, aim{pool.Ready, 3}, balancer.Change{Weights: map[string]int{"a": 3}}},
-		{"drain, with another weight", in, aim{pool.Drain, 3}, leave},
-		{"maint for one that drains", drained, aim{pool.Maint, 2}, balancer.Change{}},
-		{"back", drained, aim{pool.Ready, 2}, balancer.Change{Join: []balancer.Host{{Name: "a", ID: 7, Weight: 2}}}},
-		{"back without weight", drained, aim{pool.Ready, 0}, balancer.Change{}},
-		{"ready for one that leaves", leaving, aim{pool.Ready, 2}, balancer.Change{}},
+		{"ready, and it is", in, target{route.Ready, 2}, balancer.Change{}},
+		{"drain", in, target{route.Drain, 2}, leave},
+		{"maint", in, target{route.Maint, 2}, leave},
+		{"weight 0", in, target{route.Ready, 0}, leave},
+		{"another weight", in, target{route.Ready, 3}, balancer.Change{Weights: map[string]int{"a": 3}}},
+		{"drain, with another weight", in, target{route.Drain, 3}, leave},
+		{"maint for one that drains", drained, target{route.Maint, 2}, balancer.Change{}},
+		{"back", drained, target{route.Ready, 2}, balancer.Change{Join: []balancer.Host{{Name: "a", ID: 7, Weight: 2}}}},
+		{"back without weight", drained, target{route.Ready, 0}, balancer.Change{}},
+		{"ready for one that leaves", leaving, target{route.Ready, 2}, balancer.Change{}},
 	} {
-		if diff := cmp.Diff(row.want, row.aim.change(&row.host)); diff != "" {
+		if diff := cmp.Diff(row.want, row.target.change(&row.host)); diff != "" {
 			t.Errorf("%s: -want +got\n%s", row.name, diff)
 		}
 	}
 }
 
-func TestAimTakesOverWhatIsntDecided(t *testing.T) {
-	h := &pool.Host{State: pool.Drain, Weight: 4, Announced: 2}
+func TestTargetKeepsWhatTheOverrideLeavesOut(t *testing.T) {
+	h := &route.Host{Spec: route.Spec{Weight: 4}, AdminState: route.AdminState{State: route.Drain}, Weights: route.Weights{Announced: 9, Counted: 2}}
 	weight := func(n int) *int { return &n }
 	for _, row := range []struct {
-		decision pool.Decision
-		want     aim
+		override route.Override
+		want     target
 	}{
-		{pool.Decision{State: pool.Ready}, aim{pool.Ready, 4}},
-		{pool.Decision{Weight: weight(0)}, aim{pool.Drain, 0}},
-		{pool.Decision{Weight: weight(7)}, aim{pool.Drain, 7}},
-		{pool.Decision{Weight: weight(pool.OwnWeight)}, aim{pool.Drain, 2}},
-		{pool.Decision{State: pool.Maint, Weight: weight(1)}, aim{pool.Maint, 1}},
+		{route.Override{State: route.Ready}, target{route.Ready, 4}},
+		{route.Override{Weight: weight(0)}, target{route.Drain, 0}},
+		{route.Override{Weight: weight(7)}, target{route.Drain, 7}},
+		{route.Override{Weight: weight(route.OwnWeight)}, target{route.Drain, 2}},
+		{route.Override{State: route.Maint, Weight: weight(1)}, target{route.Maint, 1}},
 	} {
-		if got := aimOf(row.decision, h); got != row.want {
-			t.Errorf("%+v: got %+v, want %+v", row.decision, got, row.want)
+		if got := targetOf(row.override, h); got != row.want {
+			t.Errorf("%+v: got %+v, want %+v", row.override, got, row.want)
 		}
 	}
 }
 
-func TestDecisionsThatMoveTooMuchAreRefused(t *testing.T) {
+func TestOverridesThatMoveTooMuchAreRefused(t *testing.T) {
 	for _, row := range []struct {
 		name, host, body string
 		status           int
@@ -93,23 +94,23 @@ func TestDecisionsThatMoveTooMuchAreRefused(t *testing.T) {
 		if w := ask(s, "PATCH", "/v1/hosts/"+row.host, row.body); w.Code != row.status {
 			t.Errorf("%s: got %d %s, want %d", row.name, w.Code, w.Body, row.status)
 		}
-		if decided := r.decided.Load() != nil; decided != (row.status == 200) {
-			t.Errorf("%s: answered %d, decided %t", row.name, row.status, decided)
+		if done := r.override.Load() != nil; done != (row.status == 200) {
+			t.Errorf("%s: answered %d, override in force: %t", row.name, row.status, done)
 		}
 	}
 }
 
-func TestARefusalSaysWhatWouldMoveAndHowToGoOn(t *testing.T) {
+func TestARefusalSaysWhatWouldMoveAndHowToContinue(t *testing.T) {
 	r := newRegion()
 	s := newServer(t, r, io.Discard)
-	s.deps.Live = func() []pool.Session { return liveOf(r.Snapshot().Table, 100) }
+	s.deps.Live = func() []session.Session { return liveOf(r.Snapshot().Table, 100) }
 	w := ask(s, "PATCH", "/v1/hosts/ide-1", `{"state":"drain","max_moved":0.25}`)
 	got := decode[tooMuch](t, w, http.StatusConflict)
 	want := whatIf(t, r, liveOf(r.Snapshot().Table, 100), `{"leave":["ide-1"]}`)
 	if got.Moved != want.Moved || got.MaxMoved != 0.25 || got.Sessions != 200 || got.SessionsMoved != want.SessionsMoved || !got.SessionsExact {
 		t.Errorf("got %+v; the same as a question: %+v", got, want)
 	}
-	for _, part := range []string{"nothing was decided", "ide-1", "max_moved allows 25.0 %", "200 terminals", "/v1/whatif", "without max_moved"} {
+	for _, part := range []string{"nothing was changed", "ide-1", "max_moved allows 25.0 %", "200 terminals", "/v1/whatif", "without max_moved"} {
 		if !strings.Contains(got.Detail, part) {
 			t.Errorf("got %q, want %q in it", got.Detail, part)
 		}
@@ -152,9 +153,9 @@ func TestARefusalIsDescribedAsItIs(t *testing.T) {
 	}
 }
 
-// TestDecisionsAtTheSameTimeAreJudgedOneAfterTheOther: each by the ring that those
+// TestOverridesAtTheSameTimeAreCheckedOneAfterTheOther: each by the ring that those
 // before it have left. Together they would take all hosts away.
-func TestDecisionsAtTheSameTimeAreJudgedOneAfterTheOther(t *testing.T) {
+func TestOverridesAtTheSameTimeAreCheckedOneAfterTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRegion() // three hosts are in the ring
 		s := newServer(t, slowRegion{r, time.Second}, io.Discard)
@@ -172,10 +173,10 @@ func TestDecisionsAtTheSameTimeAreJudgedOneAfterTheOther(t *testing.T) {
 	})
 }
 
-// TestWhoAllowsAllIsntKeptWaiting: no ring is computed for that.
-func TestWhoAllowsAllIsntKeptWaiting(t *testing.T) {
+// TestAnOverrideWithoutALimitDoesntWait: no ring is computed for that.
+func TestAnOverrideWithoutALimitDoesntWait(t *testing.T) {
 	s := newServer(t, newRegion(), io.Discard)
-	s.planner.turn <- struct{}{} // somebody builds, and never ends
+	s.forecaster.turn <- struct{}{} // somebody builds, and never ends
 	if w := ask(s, "PATCH", "/v1/hosts/ide-1", `{"state":"drain","max_moved":1}`); w.Code != http.StatusOK {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
@@ -183,7 +184,7 @@ func TestWhoAllowsAllIsntKeptWaiting(t *testing.T) {
 
 // TestAllMovesIsNotMoreThanAll: sums of fractions come to a bit more than 1.
 func TestAllMovesIsNotMoreThanAll(t *testing.T) {
-	all := plan{Movement: balancer.Movement{Moved: math.Nextafter(1, 2)}}
+	all := forecast{Movement: balancer.Movement{Moved: math.Nextafter(1, 2)}}
 	if all.beyond(1) || !all.beyond(0.9999) {
 		t.Errorf("beyond 1: %t, beyond 0.9999: %t", all.beyond(1), all.beyond(0.9999))
 	}

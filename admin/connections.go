@@ -10,30 +10,33 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"tokenring/lastwrite"
+	"tokenring/netaddr"
 )
 
-// How many connections there may be, in all and from one source (see sourceOf).
-// Beyond that, one that waits is closed for the newcomer, and the newcomer itself if
-// none waits.
+// How many connections there may be, in all and from one source (netaddr.SourceOf). If
+// there are more, a waiting connection is closed, or the new one if none waits.
 const (
 	maxConns       = 256
 	maxSourceConns = 64
 )
 
-// connections are the open ones of a server. Safe for concurrent use.
+// connections are the open connections of a server. Safe for concurrent use.
 type connections struct {
-	open   sync.WaitGroup // those that net/http has
+	open   sync.WaitGroup // the connections that net/http has
 	closed prometheus.Counter
 
 	mu       sync.Mutex
-	all      map[net.Conn]*connection
+	all      map[*lastwrite.Conn]*connection
 	bySource map[netip.Prefix]int
+	end      time.Time // of all writes; zero until endWrites is called
 }
 
-// A connection is what is known of an open one. It waits until a request on it has
+// A connection is the state of an open connection. It waits until a request on it has
 // shown the token or the cookie of a sign-in, and again when that request has been
-// answered. Other requests leave it waiting: anybody can send the head of one and
-// then nothing.
+// answered. Other requests don't end the wait, because a stranger can send the head of
+// a request and then nothing.
 type connection struct {
 	source  netip.Prefix
 	waiting bool
@@ -48,7 +51,7 @@ func newConnections() *connections {
 		closed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "lb_admin_connections_closed_total", Help: "Connections to the admin endpoint that were closed because there were too many.",
 		}),
-		all:      map[net.Conn]*connection{},
+		all:      map[*lastwrite.Conn]*connection{},
 		bySource: map[netip.Prefix]int{},
 	}
 }
@@ -74,69 +77,73 @@ type boundedListener struct {
 // Accept implements net.Listener.
 func (l boundedListener) Accept() (net.Conn, error) {
 	for {
-		conn, err := l.Listener.Accept()
+		accepted, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		superfluous := l.conns.admit(conn)
-		if superfluous != nil {
+		conn := &lastwrite.Conn{Conn: accepted}
+		evicted := l.conns.admit(conn)
+		if evicted != nil {
 			l.conns.closed.Inc()
-			_ = superfluous.Close() // net/http sees it and ends what belongs to it
+			_ = evicted.Close() // net/http sees it and ends what belongs to it
 		}
-		if superfluous != conn {
+		if evicted != conn {
 			return conn, nil
 		}
 	}
 }
 
-// admit makes room for conn, and returns the connection that has to be closed for
-// it, which may be conn itself; nil if none has.
-func (c *connections) admit(conn net.Conn) (superfluous net.Conn) {
-	source := sourceOf(conn.RemoteAddr().String())
+// admit adds conn. It returns the connection that the caller must close for it, which
+// may be conn itself; nil if there is room.
+func (c *connections) admit(conn *lastwrite.Conn) (evicted *lastwrite.Conn) {
+	source := netaddr.SourceOf(conn.RemoteAddr().String())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.bySource[source] >= maxSourceConns:
-		superfluous = c.firstToGoLocked(func(o *connection) bool { return o.source == source })
+		evicted = c.toEvictLocked(func(o *connection) bool { return o.source == source })
 	case len(c.all) >= maxConns:
-		superfluous = c.firstToGoLocked(func(*connection) bool { return true })
+		evicted = c.toEvictLocked(func(*connection) bool { return true })
 	default:
 		c.addLocked(conn, source)
 		return nil
 	}
-	if superfluous == nil {
+	if evicted == nil {
 		return conn
 	}
-	c.removeLocked(superfluous)
+	c.removeLocked(evicted)
 	c.addLocked(conn, source)
-	return superfluous
+	return evicted
 }
 
-// firstToGoLocked returns the connection that gives way: of those that wait, one of
-// the source with the most connections, and of these the one that has waited
-// longest. It returns nil if none among them waits.
-func (c *connections) firstToGoLocked(among func(*connection) bool) (first net.Conn) {
+// toEvictLocked returns the connection to close, among those for which among is true.
+// It is one that waits, from the source with the most connections; of these, the one
+// that has waited longest. It is nil if none waits.
+func (c *connections) toEvictLocked(among func(*connection) bool) (first *lastwrite.Conn) {
 	for conn, is := range c.all {
-		if is.waiting && among(is) && (first == nil || c.goesBeforeLocked(is, c.all[first])) {
+		if is.waiting && among(is) && (first == nil || c.evictedBeforeLocked(is, c.all[first])) {
 			first = conn
 		}
 	}
 	return first
 }
 
-func (c *connections) goesBeforeLocked(a, b *connection) bool {
+func (c *connections) evictedBeforeLocked(a, b *connection) bool {
 	if n, m := c.bySource[a.source], c.bySource[b.source]; n != m {
 		return n > m
 	}
 	return a.since.Before(b.since)
 }
 
-func (c *connections) addLocked(conn net.Conn, source netip.Prefix) {
+func (c *connections) addLocked(conn *lastwrite.Conn, source netip.Prefix) {
 	c.all[conn] = &connection{source: source, waiting: true, since: time.Now()}
 	c.bySource[source]++
+	if !c.end.IsZero() {
+		conn.EndWrites(c.end)
+	}
 }
 
-func (c *connections) removeLocked(conn net.Conn) {
+func (c *connections) removeLocked(conn *lastwrite.Conn) {
 	is := c.all[conn]
 	if is == nil {
 		return
@@ -147,15 +154,26 @@ func (c *connections) removeLocked(conn net.Conn) {
 	}
 }
 
-// withConn is http.Server.ConnContext.
-func withConn(ctx context.Context, conn net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, accepted(conn))
+// endWrites makes all writes on all connections fail after end, also on connections
+// that come later.
+func (c *connections) endWrites(end time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end = end
+	for conn := range c.all {
+		conn.EndWrites(end)
+	}
 }
 
-// entitled notes that the request with this context has shown that it may ask: its
-// connection isn't closed for others until it has been answered.
-func (c *connections) entitled(ctx context.Context) {
-	conn, _ := ctx.Value(connKey{}).(net.Conn)
+// withConn is http.Server.ConnContext.
+func withConn(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, socketOf(conn))
+}
+
+// authenticated notes that the request of ctx has shown the token or a sign-in. Its
+// connection isn't closed for others until the request has been answered.
+func (c *connections) authenticated(ctx context.Context) {
+	conn, _ := ctx.Value(connKey{}).(*lastwrite.Conn)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if is := c.all[conn]; is != nil {
@@ -163,10 +181,10 @@ func (c *connections) entitled(ctx context.Context) {
 	}
 }
 
-// changed is http.Server.ConnState. net/http reports a new connection before it
-// starts its goroutine, and a closed one when its handler is done.
-func (c *connections) changed(conn net.Conn, state http.ConnState) {
-	conn = accepted(conn)
+// changed is http.Server.ConnState. net/http reports a new connection before it starts
+// the connection's goroutine, and a closed one when its handler has returned.
+func (c *connections) changed(nc net.Conn, state http.ConnState) {
+	conn := socketOf(nc)
 	switch state {
 	case http.StateNew:
 		c.open.Add(1)
@@ -184,11 +202,12 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// accepted returns the connection that Accept has returned for conn, which may be
-// TLS on it.
-func accepted(conn net.Conn) net.Conn {
+// socketOf returns the socket of a connection that net/http has, nil for a connection
+// of another kind.
+func socketOf(conn net.Conn) *lastwrite.Conn {
 	if t, ok := conn.(*tls.Conn); ok {
-		return t.NetConn()
+		conn = t.NetConn()
 	}
-	return conn
+	socket, _ := conn.(*lastwrite.Conn)
+	return socket
 }

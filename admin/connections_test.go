@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
 
+	"tokenring/lastwrite"
 	"tokenring/tlsterm"
 )
 
@@ -69,8 +70,8 @@ func gone(conn net.Conn) bool {
 	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// answers reports whether a connection gets an answer to a request.
-func answers(conn net.Conn) bool {
+// serves reports whether a connection gets an answer to a request.
+func serves(conn net.Conn) bool {
 	_ = conn.SetDeadline(time.Now().Add(time.Second))
 	if _, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
 		return false
@@ -114,10 +115,10 @@ func TestOneSourceCannotTakeAllConnections(t *testing.T) {
 					t.Errorf("connection %d: got gone %v; the three that have waited longest give way", i, i >= 3)
 				}
 			}
-			if !answers(ln.dial("10.0.0.8")) {
+			if !serves(ln.dial("10.0.0.8")) {
 				t.Error("another source gets no answer")
 			}
-			if !answers(ln.dial("10.0.0.7")) {
+			if !serves(ln.dial("10.0.0.7")) {
 				t.Error("a new connection of the same source gets no answer")
 			}
 			if got := testutil.ToFloat64(s.conns.closed); got != 4 {
@@ -130,7 +131,7 @@ func TestOneSourceCannotTakeAllConnections(t *testing.T) {
 	})
 }
 
-func TestSilentConnectionsOfManySourcesKeepNobodyOut(t *testing.T) {
+func TestSilentConnectionsOfManySourcesKeepNoClientOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, newRegion(), io.Discard)
 		serving(t, s, func(ln *memListener) {
@@ -141,7 +142,7 @@ func TestSilentConnectionsOfManySourcesKeepNobodyOut(t *testing.T) {
 			if got := len(s.conns.all); got != maxConns {
 				t.Errorf("there are %d connections, want %d", got, maxConns)
 			}
-			if !answers(ln.dial("10.1.0.1")) {
+			if !serves(ln.dial("10.1.0.1")) {
 				t.Error("an operator gets no answer")
 			}
 			time.Sleep(headTimeout + time.Second)
@@ -154,23 +155,23 @@ func TestSilentConnectionsOfManySourcesKeepNobodyOut(t *testing.T) {
 }
 
 // A connection that answers an operator isn't closed for a newcomer: the newcomer is.
-func TestAConnectionThatAnswersIsLeftAlone(t *testing.T) {
+func TestAConnectionWithARequestInProgressStays(t *testing.T) {
 	c := newConnections()
 	source := &net.TCPAddr{IP: net.IPv4(10, 0, 0, 7), Port: 1}
-	var first net.Conn
+	var first *lastwrite.Conn
 	for range maxSourceConns {
-		conn := &fromConn{nil, source}
+		conn := &lastwrite.Conn{Conn: fromConn{nil, source}}
 		if c.admit(conn) != nil {
 			t.Fatal("there is room")
 		}
 		c.changed(conn, http.StateActive)
-		c.entitled(withConn(t.Context(), conn))
+		c.authenticated(withConn(t.Context(), conn))
 		if first == nil {
 			first = conn
 		}
 	}
-	late := &fromConn{nil, source}
-	if c.admit(late) != net.Conn(late) || len(c.all) != maxSourceConns {
+	late := &lastwrite.Conn{Conn: fromConn{nil, source}}
+	if c.admit(late) != late || len(c.all) != maxSourceConns {
 		t.Error("the newcomer came in though all others answer requests")
 	}
 	c.changed(first, http.StateIdle)
@@ -179,9 +180,9 @@ func TestAConnectionThatAnswersIsLeftAlone(t *testing.T) {
 	}
 }
 
-// TestAnOperatorsStreamIsKeptFromNewcomers: the server notes on which connection a
+// TestAnOperatorsStreamIsntClosedForNewConnections: the server notes on which connection a
 // token has been shown.
-func TestAnOperatorsStreamIsKeptFromNewcomers(t *testing.T) {
+func TestAnOperatorsStreamIsntClosedForNewConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, newRegion(), io.Discard)
 		serving(t, s, func(ln *memListener) {
@@ -210,7 +211,7 @@ func TestAnOperatorsStreamIsKeptFromNewcomers(t *testing.T) {
 
 // Anybody can send the head of a request, and keep its body for as long as there is
 // time for one.
-func TestRequestsWithoutATokenKeepNobodyOut(t *testing.T) {
+func TestRequestsWithoutATokenKeepNoOperatorOut(t *testing.T) {
 	for name, head := range map[string]string{
 		"a sign-in":     "POST /signin HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://127.0.0.1\r\nX-Lb-Dashboard: 1\r\nContent-Length: 40\r\n\r\n{",
 		"a wrong token": "POST /v1/explain HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer wrong\r\nContent-Length: 40\r\n\r\n{",
@@ -228,7 +229,7 @@ func TestRequestsWithoutATokenKeepNobodyOut(t *testing.T) {
 						all = append(all, conn)
 					}
 					synctest.Wait()
-					if !answers(ln.dial("10.0.0.7")) {
+					if !serves(ln.dial("10.0.0.7")) {
 						t.Error("an operator of the same source gets no answer")
 					}
 					for _, conn := range all {
@@ -241,11 +242,11 @@ func TestRequestsWithoutATokenKeepNobodyOut(t *testing.T) {
 }
 
 // Whoever opens one connection after the other loses his own by it.
-func TestTheSourceWithTheMostConnectionsGivesWay(t *testing.T) {
+func TestTheSourceWithTheMostConnectionsLosesOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newConnections()
-		from := func(last byte) net.Conn {
-			return &fromConn{nil, &net.TCPAddr{IP: net.IPv4(10, 0, 0, last), Port: 1}}
+		from := func(last byte) *lastwrite.Conn {
+			return &lastwrite.Conn{Conn: fromConn{nil, &net.TCPAddr{IP: net.IPv4(10, 0, 0, last), Port: 1}}}
 		}
 		operator := from(1)
 		c.admit(operator)
@@ -259,8 +260,8 @@ func TestTheSourceWithTheMostConnectionsGivesWay(t *testing.T) {
 	})
 }
 
-// A stream whose visitor doesn't read must not be kept.
-func TestAStreamThatNobodyReadsEnds(t *testing.T) {
+// A stream whose client doesn't read must not be kept.
+func TestAStreamThatIsntReadEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, newRegion(), io.Discard)
 		serving(t, s, func(ln *memListener) {
@@ -278,7 +279,9 @@ func TestAStreamThatNobodyReadsEnds(t *testing.T) {
 	})
 }
 
-func TestTheEndpointSpeaksTLS(t *testing.T) {
+// newCertificate returns the source of a certificate, and a pool that accepts it.
+func newCertificate(t *testing.T) (*tlsterm.Source, *x509.CertPool) {
+	t.Helper()
 	dir := t.TempDir()
 	certPEM, keyPEM, err := tlsterm.SelfSigned("lb-1.internal", "*.ops.internal", "127.0.0.1")
 	if err != nil {
@@ -288,15 +291,20 @@ func TestTheEndpointSpeaksTLS(t *testing.T) {
 	if err := errors.Join(os.WriteFile(pair.Cert, certPEM, 0o600), os.WriteFile(pair.Key, keyPEM, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	source, err := tlsterm.New(tlsterm.Config{Certificates: []tlsterm.Pair{pair}}, zerolog.Nop())
+	source, err := tlsterm.New(tlsterm.Config{Terms: tlsterm.Terms{Certificates: []tlsterm.Pair{pair}}}, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(certPEM)
+	return source, roots
+}
+
+func TestTheEndpointSpeaksTLS(t *testing.T) {
+	source, roots := newCertificate(t)
 	s := newServer(t, newRegion(), io.Discard)
 	s.deps.TLS = source
 	url, stop := start(t, s)
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(certPEM)
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}}
 	url = strings.Replace(url, "http:", "https:", 1)
 

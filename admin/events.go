@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"tokenring/problem"
 )
 
 const (
 	maxStreams  = 32                     // event streams at once
-	streamBeat  = time.Second            // between events while nothing changes
-	streamWatch = 200 * time.Millisecond // between looks whether something has
-	streamWrite = 10 * time.Second       // for one event to be taken
+	streamEvery = time.Second            // between events while nothing changes
+	streamWatch = 200 * time.Millisecond // between two checks for a new snapshot
+	streamWrite = 10 * time.Second       // until the client must have taken an event
 )
 
 // An overview is all that the dashboard shows, and the content of an event.
@@ -24,37 +26,35 @@ type overview struct {
 
 func (s *Server) overview() overview {
 	snap := s.deps.Region.Snapshot()
-	return overview{Status: s.status(snap), Hosts: hostsOf(snap), Ring: s.ring(snap)}
+	return overview{Status: s.status(snap), Hosts: s.hosts(snap), Ring: s.ring(s.pool(""), snap)}
 }
 
-// events sends an overview as server-sent events: at once, when the hosts
-// change, and every second for the live numbers. The stream ends with the
-// visitor, with the visitor's session, and with the server.
+// events sends overviews as server-sent events: at once, when the hosts change, and
+// every second for the live numbers. The stream ends when the client leaves, when its
+// sign-in ends or its token is replaced, and when the server ends.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	select {
 	case s.streams <- struct{}{}:
 		defer func() { <-s.streams }()
 	default:
 		w.Header().Set("Retry-After", "5")
-		problem(w, http.StatusServiceUnavailable, "too many event streams are open")
+		problem.Write(w, http.StatusServiceUnavailable, "too many event streams are open; try again in a moment")
 		return
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	if sess := visitorOf(ctx).session; sess != nil {
-		defer context.AfterFunc(sess.ctx, cancel)()
-	}
+	defer context.AfterFunc(callerOf(ctx).rights, cancel)()
 	w.Header().Set("Content-Type", "text/event-stream")
 	if err := s.stream(ctx, w); err != nil && ctx.Err() == nil {
 		s.deps.Logger.Debug().Err(err).Msg("event stream ended")
 	}
 }
 
-// stream writes events until ctx ends or the visitor doesn't take them.
+// stream writes events until ctx ends or the client doesn't take them.
 func (s *Server) stream(ctx context.Context, w http.ResponseWriter) error {
 	out := http.NewResponseController(w)
-	// The server's deadline for reading a request would end the stream. It isn't
-	// supported by the recorders of tests, which have no such deadline.
+	// The server's deadline for reading a request would end the stream. The recorders
+	// of tests have no deadlines, and answer with an error.
 	_ = out.SetReadDeadline(time.Time{})
 	watch := time.NewTicker(streamWatch)
 	defer watch.Stop()
@@ -64,7 +64,7 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter) error {
 		if err := s.sendOverview(w, out); err != nil {
 			return err
 		}
-		for s.deps.Region.Snapshot().Version == version && time.Since(sent) < streamBeat {
+		for s.deps.Region.Snapshot().Version == version && time.Since(sent) < streamEvery {
 			select {
 			case <-ctx.Done():
 				return nil

@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"tokenring/pool"
+	"tokenring/route"
 )
 
 // A tap is a ResponseWriter that can be read while it is written to.
@@ -76,12 +76,12 @@ func TestEventsComeAtOnceEachSecondAndOnChange(t *testing.T) {
 		if got := w.overviews(t); len(got) != 1 || len(got[0].Hosts) != 4 || got[0].Status.Name != "lb-1" || got[0].Ring.Slots == 0 {
 			t.Fatalf("at first: got %d events: %+v", len(got), got)
 		}
-		time.Sleep(streamBeat + time.Millisecond)
+		time.Sleep(streamEvery + time.Millisecond)
 		synctest.Wait()
 		if got := w.overviews(t); len(got) != 2 {
 			t.Fatalf("after a second: got %d events, want 2", len(got))
 		}
-		r.change("ide-1", func(h *pool.Host) { h.State = pool.Maint })
+		r.change("ide-1", func(h *route.Host) { h.State = route.Maint })
 		time.Sleep(streamWatch)
 		synctest.Wait()
 		got := w.overviews(t)
@@ -95,16 +95,16 @@ func TestEventsComeAtOnceEachSecondAndOnChange(t *testing.T) {
 }
 
 // In a bubble, a stream that went on would be reported as a deadlock.
-func TestEventsEndWithTheSession(t *testing.T) {
+func TestEventsEndWithTheSignIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, newRegion(), io.Discard)
 		fields := signedIn(t, s)
 		w, stop := watch(t.Context(), s, fields...)
-		time.Sleep(2 * streamBeat)
+		time.Sleep(2 * streamEvery)
 		send(s, "POST", "/signout", "", fields...)
-		time.Sleep(streamBeat)
+		time.Sleep(streamEvery)
 		before := len(w.overviews(t))
-		time.Sleep(5 * streamBeat)
+		time.Sleep(5 * streamEvery)
 		if after := len(w.overviews(t)); after != before {
 			t.Errorf("%d events came after signing out", after-before)
 		}

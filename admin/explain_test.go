@@ -8,11 +8,12 @@ import (
 	"strings"
 	"testing"
 
-	"tokenring/pool"
+	"tokenring/balancer"
+	"tokenring/route"
 )
 
 // keyOf returns a key that the host owns.
-func keyOf(t *testing.T, snap *pool.Snapshot, host string) []byte {
+func keyOf(t *testing.T, snap *route.Snapshot, host string) []byte {
 	t.Helper()
 	for i := range 10000 {
 		key := fmt.Appendf(nil, "key-%d", i)
@@ -25,12 +26,12 @@ func keyOf(t *testing.T, snap *pool.Snapshot, host string) []byte {
 }
 
 func TestExplain(t *testing.T) {
-	frozen := func(s *pool.Snapshot) { s.Frozen = true }
+	frozen := func(s *route.Snapshot) { s.Frozen = true }
 	for _, c := range []struct {
 		name   string
 		owner  string
 		live   sessionBody
-		how    func(*pool.Snapshot)
+		how    func(*route.Snapshot)
 		rule   string
 		host   string // "": any but the owner; "-": none
 		reason string // part of it
@@ -48,7 +49,7 @@ func TestExplain(t *testing.T) {
 		if c.how != nil {
 			c.how(snap)
 		}
-		got := explainKey(snap, keyOf(t, snap, c.owner), c.live, pool.Placement{})
+		got := explainKey(snap, keyOf(t, snap, c.owner), c.live, nil, route.Placement{})
 		if got.Owner != c.owner || got.Rule != c.rule || !strings.Contains(got.Reason, c.reason) {
 			t.Errorf("%s: got owner %s, rule %s, reason %q", c.name, got.Owner, got.Rule, got.Reason)
 		}
@@ -69,10 +70,10 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-func TestExplainListsEveryHostAndWhyItIsntTheOne(t *testing.T) {
+func TestExplainListsEveryHostAndWhyItIsntChosen(t *testing.T) {
 	snap := newRegion().Snapshot()
-	got := explainKey(snap, keyOf(t, snap, "ide-3"), sessionBody{}, pool.Placement{}).Candidates
-	if len(got) != 4 || got[0].Host != "ide-3" || got[0].Role != "owner" || got[1].Role != "heir" || got[2].Role != "fallback" || got[3].Role != "outside" {
+	got := explainKey(snap, keyOf(t, snap, "ide-3"), sessionBody{}, nil, route.Placement{}).Candidates
+	if len(got) != 4 || got[0].Host != "ide-3" || got[0].Role != "owner" || got[1].Role != "successor" || got[2].Role != "fallback" || got[3].Role != "outside" {
 		t.Fatalf("got %+v", got)
 	}
 	chosen := 0
@@ -84,15 +85,15 @@ func TestExplainListsEveryHostAndWhyItIsntTheOne(t *testing.T) {
 			t.Errorf("%s: chosen %t, why not %q", c.Host, c.Chosen, c.WhyNot)
 		}
 	}
-	if chosen != 1 || got[3].WhyNot != pool.WhyDrain {
+	if chosen != 1 || got[3].WhyNot != route.WhyDrain {
 		t.Errorf("%d are chosen; the host outside: %+v", chosen, got[3])
 	}
 }
 
 func TestExplainWithoutHosts(t *testing.T) {
 	r := new(fakeRegion)
-	r.put(nil, func(*pool.Snapshot) {})
-	got := explainKey(r.Snapshot(), []byte("alice"), sessionBody{}, pool.Placement{})
+	r.put(nil, func(*route.Snapshot) {})
+	got := explainKey(r.Snapshot(), []byte("alice"), sessionBody{}, nil, route.Placement{})
 	if got.Rule != "none" || got.Slot != -1 || got.Host != "" || !strings.Contains(got.Reason, "No hosts") {
 		t.Errorf("got %+v", got)
 	}
@@ -100,9 +101,9 @@ func TestExplainWithoutHosts(t *testing.T) {
 
 func TestExplainAsksForTheLiveSession(t *testing.T) {
 	s := newServer(t, newRegion(), new(bytes.Buffer))
-	s.deps.Sessions = func(key []byte) (string, int) {
-		if string(key) != "alice" {
-			t.Errorf("asked for %q", key)
+	s.deps.Sessions = func(key balancer.Digest) (string, int) {
+		if key != s.deps.Digester.Digest([]byte("alice")) {
+			t.Errorf("asked for %s", key)
 		}
 		return "ide-2", 3
 	}
@@ -115,7 +116,7 @@ func TestExplainAsksForTheLiveSession(t *testing.T) {
 	}
 }
 
-func TestExplainTellsOfACookieThatMayGoBeforeTheTable(t *testing.T) {
+func TestExplainMentionsACookieThatComesBeforeTheTable(t *testing.T) {
 	s := newServer(t, newRegion(), new(bytes.Buffer))
 	s.deps.Cookie = "lb"
 	got := decode[explainBody](t, ask(s, "POST", "/v1/explain", `{"token":"alice"}`), http.StatusOK)
@@ -123,7 +124,7 @@ func TestExplainTellsOfACookieThatMayGoBeforeTheTable(t *testing.T) {
 		t.Errorf("without a session: %q", got.Reason)
 	}
 	for host, want := range map[string]bool{"ide-2": false, "ide-3": true} { // ide-3 is down
-		s.deps.Sessions = func([]byte) (string, int) { return host, 1 }
+		s.deps.Sessions = func(balancer.Digest) (string, int) { return host, 1 }
 		got = decode[explainBody](t, ask(s, "POST", "/v1/explain", `{"token":"alice"}`), http.StatusOK)
 		if strings.Contains(got.Reason, "cookie") != want {
 			t.Errorf("with a session on %s, which goes before the cookie if it holds: %q", host, got.Reason)
@@ -194,9 +195,9 @@ func TestNoAnswerRepeatsTheToken(t *testing.T) {
 	}
 }
 
-// TestExplainNamesWhoWouldOwnTheToken: whoever asks why a user isn't on the host in
+// TestExplainNamesTheHostThatWouldOwnTheToken: whoever asks why a user isn't on the host in
 // drain wants to hear of the drain.
-func TestExplainNamesWhoWouldOwnTheToken(t *testing.T) {
+func TestExplainNamesTheHostThatWouldOwnTheToken(t *testing.T) {
 	r := newRegion() // ide-4 drains
 	s := newServer(t, r, io.Discard)
 	explain := func(key string) explainBody {
@@ -207,7 +208,7 @@ func TestExplainNamesWhoWouldOwnTheToken(t *testing.T) {
 		key := fmt.Sprintf("key-%d", i)
 		drained[key] = explain(key)
 	}
-	r.change("ide-4", func(h *pool.Host) { h.State = pool.Ready })
+	r.change("ide-4", func(h *route.Host) { h.State = route.Ready })
 	named := 0
 	for key, before := range drained {
 		after, want := explain(key), ""
@@ -215,7 +216,7 @@ func TestExplainNamesWhoWouldOwnTheToken(t *testing.T) {
 			want = "ide-4"
 			named++
 		}
-		if before.WouldOwn != want || strings.Contains(before.Reason, "ide-4 would own the token, but isn't in the ring: "+pool.WhyDrain) != (want != "") {
+		if before.WouldOwn != want || strings.Contains(before.Reason, "ide-4 would own the token, but isn't in the ring: "+route.WhyDrain) != (want != "") {
 			t.Fatalf("%s: got %q, %q; in the ring, ide-4 makes its owner %s", key, before.WouldOwn, before.Reason, after.Owner)
 		}
 		if after.WouldOwn != "" {

@@ -28,7 +28,7 @@ func start(t *testing.T, s *Server) (url string, stop func() error) {
 		select {
 		case err := <-served:
 			return err
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("Serve doesn't return")
 			return nil
 		}
@@ -61,7 +61,7 @@ func TestServeEndsOpenStreams(t *testing.T) {
 	}
 }
 
-func TestServeTellsWhyItEndsByItself(t *testing.T) {
+func TestServeSaysWhyItEndsByItself(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func TestServeTellsWhyItEndsByItself(t *testing.T) {
 	}
 }
 
-func TestWhoIsntSignedInGetsTheForm(t *testing.T) {
+func TestABrowserThatIsntSignedInGetsTheForm(t *testing.T) {
 	s := newServer(t, newRegion(), io.Discard)
 	stranger := send(s, "GET", "/", "").Body.String()
 	if !strings.Contains(stranger, `id="signin"`) || strings.Contains(stranger, "ide-1") || strings.Contains(stranger, `id="hosts"`) {

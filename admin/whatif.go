@@ -10,50 +10,52 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tokenring/balancer"
-	"tokenring/pool"
+	"tokenring/route"
 )
 
-// maxRoutes is how many routes an answer lists. There are as many as pairs of
-// hosts when nearly all keys move.
+// maxRoutes is how many routes an answer lists. When nearly all keys move, there are as
+// many routes as pairs of hosts.
 const maxRoutes = 1000
 
 type whatifInput struct {
 	Body struct {
+		Pool    string         `json:"pool,omitempty" maxLength:"40" doc:"The pool whose ring it is about; missing for the main one"`
 		Leave   []string       `json:"leave,omitempty" maxItems:"4096" doc:"Hosts that would leave the ring"`
-		Join    []joinBody     `json:"join,omitempty" maxItems:"256" doc:"Hosts that would join it, known or not"`
-		Weights map[string]int `json:"weights,omitempty" doc:"Other weights for hosts in the ring, 0 to 256, by name; 0 takes a host's keys away"`
-		Policy  string         `json:"policy,omitempty" enum:"consistent,rendezvous,maglev,ketama,haproxy" doc:"Another policy, with its parameters from lb.yaml; default: the one in force"`
+		Join    []joinBody     `json:"join,omitempty" maxItems:"256" doc:"Hosts that would join it, known or new"`
+		Weights map[string]int `json:"weights,omitempty" doc:"Other weights for hosts in the ring, 0 to 256, by name; with 0 a host has no keys"`
+		Policy  string         `json:"policy,omitempty" enum:"consistent,rendezvous,maglev,ketama,haproxy" doc:"Another policy, with its parameters from lb.yaml; default: the policy in force"`
 	}
 }
 
 type joinBody struct {
 	Name   string  `json:"name"`
-	Weight *int    `json:"weight,omitempty" minimum:"1" maximum:"256" doc:"Default: what a known host has, its own if operators gave it 0; else 1"`
-	ID     *uint32 `json:"id,omitempty" doc:"The number by which the policy haproxy places it; default: what a known host has"`
+	Weight *int    `json:"weight,omitempty" minimum:"1" maximum:"256" doc:"Default: the weight of the known host, or its own weight if operators gave it 0; 1 for a new host"`
+	ID     *uint32 `json:"id,omitempty" doc:"The number by which the policy haproxy places it; default: that of the known host"`
 }
 
-// A whatifBody says what a change of the ring would do.
+// A whatifBody says what a change of the ring would move.
 type whatifBody struct {
-	Method            string      `json:"method" enum:"exact,independent" doc:"exact: the two rings were compared piece by piece. independent: they place tokens by different hashes, so that where one was says nothing about where it goes"`
+	Pool              string      `json:"pool,omitempty" doc:"The pool whose ring it is; missing for the main one"`
+	Method            string      `json:"method" enum:"exact,independent" doc:"exact: the two rings were compared slot by slot. independent: they place tokens by different hashes, so that a token's host in one ring says nothing about its host in the other"`
 	Moved             float64     `json:"moved" doc:"The share of all tokens that would have another host, 0 to 1"`
-	Ideal             float64     `json:"ideal" doc:"The share that must, for the hosts to have their fair shares"`
-	Astray            float64     `json:"astray" doc:"The part of moved between hosts whose weights stay as they are"`
+	Ideal             float64     `json:"ideal" doc:"The share of all tokens that must move so that all hosts have their fair shares"`
+	Astray            float64     `json:"astray" doc:"The part of moved that moves between hosts whose weights stay as they are"`
 	Sessions          int         `json:"sessions" doc:"Terminals open through this balancer"`
-	SessionsMoved     int         `json:"sessions_moved" doc:"Those that would come to another host when they reconnect than they would without the change. A change of the ring itself cuts none"`
-	SessionsAstray    int         `json:"sessions_astray" doc:"Those that aren't on their token's host at present, whatever changes: on one in drain, or since before a host joined. They find theirs when they reconnect"`
-	SessionsExact     bool        `json:"sessions_exact" doc:"Whether the terminals were counted; else the numbers are those to be expected, rounded"`
-	Routes            []routeBody `json:"routes" doc:"From where to where, the largest first"`
-	RoutesLeftOut     int         `json:"routes_left_out" doc:"How many small ones aren't listed"`
+	SessionsMoved     int         `json:"sessions_moved" doc:"Terminals that would get another host when they reconnect than without the change. The change itself cuts none"`
+	SessionsAstray    int         `json:"sessions_astray" doc:"Terminals that aren't on their token's host now, with or without the change: their host is in drain, or another host has joined since they opened. They get their token's host when they reconnect"`
+	SessionsExact     bool        `json:"sessions_exact" doc:"Whether the terminals were counted; else the numbers are expected values, rounded"`
+	Routes            []routeBody `json:"routes" doc:"From which host to which, the largest first"`
+	RoutesLeftOut     int         `json:"routes_left_out" doc:"How many small routes aren't listed"`
 	Before            tableBody   `json:"before"`
 	After             tableBody   `json:"after"`
 	ConfirmShare      float64     `json:"confirm_share" doc:"admin.confirm_share of lb.yaml"`
-	NeedsConfirmation bool        `json:"needs_confirmation" doc:"Whether it would move more than that"`
+	NeedsConfirmation bool        `json:"needs_confirmation" doc:"Whether the change would move more than that"`
 }
 
 type routeBody struct {
 	From     string  `json:"from" doc:"Empty where there are no hosts"`
 	To       string  `json:"to" doc:"Empty where there are no hosts"`
-	Share    float64 `json:"share" doc:"Of all tokens; 0 if only terminals go this way whose tokens had been sent where there was room"`
+	Share    float64 `json:"share" doc:"Of all tokens; 0 if only terminals move here, whose tokens were placed elsewhere because a host was full"`
 	Sessions int     `json:"sessions"`
 }
 
@@ -68,33 +70,39 @@ type tableHostBody struct {
 	Host     string  `json:"host"`
 	Weight   int     `json:"weight"`
 	Share    float64 `json:"share"`
-	Sessions int     `json:"sessions" doc:"Terminals: before, those that are open there; after, those that would be if all reconnected"`
+	Sessions int     `json:"sessions" doc:"Terminals: before, those that are open there; after, those that would be there if all reconnected"`
 }
 
 type whatifOutput struct{ Body whatifBody }
 
 func (s *Server) whatif(ctx context.Context, in *whatifInput) (*whatifOutput, error) {
-	takeTime(ctx)
-	snap := s.deps.Region.Snapshot()
+	extendDeadline(ctx)
+	p, err := s.poolAsked(in.Body.Pool)
+	if err != nil {
+		return nil, err
+	}
+	snap := p.Region.Snapshot()
 	change, err := in.change(snap)
 	if err != nil {
 		return nil, huma.Error422UnprocessableEntity(err.Error())
 	}
-	done, err := s.planner.ask(ctx)
+	done, err := s.forecaster.ask(ctx)
 	if err != nil {
 		return nil, huma.Error503ServiceUnavailable(err.Error())
 	}
 	defer done()
-	p, err := s.plan(snap, change, in.Body.Policy)
+	f, err := s.forecast(p, snap, change, in.Body.Policy)
 	if err != nil {
 		return nil, err
 	}
-	return &whatifOutput{Body: s.whatifOf(p)}, nil
+	b := s.whatifOf(f)
+	b.Pool = p.Name
+	return &whatifOutput{Body: b}, nil
 }
 
-// change returns what is asked about, as a change of the hosts that snap has in
-// the ring.
-func (in *whatifInput) change(snap *pool.Snapshot) (balancer.Change, error) {
+// change returns the change that the question is about. It changes the hosts that snap
+// has in the ring.
+func (in *whatifInput) change(snap *route.Snapshot) (balancer.Change, error) {
 	b := &in.Body
 	c := balancer.Change{Leave: b.Leave, Weights: b.Weights}
 	if len(b.Leave)+len(b.Join)+len(b.Weights) == 0 && b.Policy == "" {
@@ -113,9 +121,9 @@ func (in *whatifInput) change(snap *pool.Snapshot) (balancer.Change, error) {
 	return c, nil
 }
 
-// checkNames wants each host once, and in the ring if it is to leave or to get
-// another weight.
-func (in *whatifInput) checkNames(snap *pool.Snapshot) error {
+// checkNames returns an error if the question has a host twice, or if a host that would
+// leave or get another weight isn't in the ring.
+func (in *whatifInput) checkNames(snap *route.Snapshot) error {
 	names := slices.Clone(in.Body.Leave)
 	for name := range in.Body.Weights {
 		names = append(names, name)
@@ -126,7 +134,7 @@ func (in *whatifInput) checkNames(snap *pool.Snapshot) error {
 		case h == nil:
 			return fmt.Errorf("no host is called %q; GET /v1/hosts lists them", name)
 		case !h.InRing:
-			return fmt.Errorf("host %q isn't in the ring now (%s), so that it can't leave it or weigh more or less there; name it in join to ask what it would do", name, h.WhyNot)
+			return fmt.Errorf("host %q isn't in the ring now (%s), so it can't leave or get another weight; to ask what it would move when it joins, name it in join", name, h.WhyNot)
 		}
 	}
 	for _, j := range in.Body.Join {
@@ -141,10 +149,10 @@ func (in *whatifInput) checkNames(snap *pool.Snapshot) error {
 	return nil
 }
 
-// host returns the host that would join. What isn't said of a known one is as it
-// is known.
-func (j joinBody) host(snap *pool.Snapshot) (balancer.Host, error) {
-	if err := pool.CheckName(j.Name); err != nil {
+// host returns the host that would join. If snap knows the host, fields that j leaves
+// out are those of the known host.
+func (j joinBody) host(snap *route.Snapshot) (balancer.Host, error) {
+	if err := route.CheckHostName(j.Name); err != nil {
 		return balancer.Host{}, fmt.Errorf("join: %w", err)
 	}
 	host := balancer.Host{Name: j.Name, Weight: 1}
@@ -152,7 +160,7 @@ func (j joinBody) host(snap *pool.Snapshot) (balancer.Host, error) {
 		if h.InRing {
 			return host, fmt.Errorf("host %q can't join: it is in the ring already; weights can give it another weight", j.Name)
 		}
-		host.ID, host.Weight = h.ID, cmp.Or(h.Weight, h.Announced) // one of weight 0 doesn't join
+		host.ID, host.Weight = h.ID, cmp.Or(h.Weight, h.Counted) // a host of weight 0 can't join
 	}
 	if j.Weight != nil {
 		host.Weight = *j.Weight
@@ -163,37 +171,37 @@ func (j joinBody) host(snap *pool.Snapshot) (balancer.Host, error) {
 	return host, nil
 }
 
-func (s *Server) whatifOf(p plan) whatifBody {
+func (s *Server) whatifOf(f forecast) whatifBody {
 	b := whatifBody{
-		Method:            string(p.Method),
-		Moved:             p.Moved,
-		Ideal:             p.Ideal,
-		Astray:            p.Astray,
-		Sessions:          p.shift.open,
-		SessionsMoved:     whole(p.shift.moved),
-		SessionsAstray:    p.shift.astray,
-		SessionsExact:     p.shift.exact,
-		Before:            tableOf(p.before, p.shift.before),
-		After:             tableOf(p.after, p.shift.after),
+		Method:            string(f.Method),
+		Moved:             f.Moved,
+		Ideal:             f.Ideal,
+		Astray:            f.Astray,
+		Sessions:          f.impact.open,
+		SessionsMoved:     whole(f.impact.moved),
+		SessionsAstray:    f.impact.astray,
+		SessionsExact:     f.impact.exact,
+		Before:            tableOf(f.before, f.impact.before),
+		After:             tableOf(f.after, f.impact.after),
 		ConfirmShare:      s.deps.ConfirmShare,
-		NeedsConfirmation: p.beyond(s.deps.ConfirmShare),
+		NeedsConfirmation: f.beyond(s.deps.ConfirmShare),
 	}
-	b.Routes, b.RoutesLeftOut = p.routes()
+	b.Routes, b.RoutesLeftOut = f.routes()
 	return b
 }
 
-// routes lists the routes of keys, then those of terminals alone, but no more than
-// maxRoutes, and says how many it leaves out.
-func (p plan) routes() (list []routeBody, leftOut int) {
+// routes lists the routes of keys, then those of terminals alone. It lists at most
+// maxRoutes, and returns how many it leaves out.
+func (f forecast) routes() (list []routeBody, leftOut int) {
 	list = []routeBody{} // rather than null in JSON
-	for _, r := range p.Routes[:min(len(p.Routes), maxRoutes)] {
-		list = append(list, routeBody{From: r.From, To: r.To, Share: r.Share, Sessions: whole(p.shift.on(way{r.From, r.To}))})
+	for _, r := range f.Routes[:min(len(f.Routes), maxRoutes)] {
+		list = append(list, routeBody{From: r.From, To: r.To, Share: r.Share, Sessions: whole(f.impact.terminals(move{r.From, r.To}))})
 	}
-	rest := p.shift.rest(p.Routes)
+	rest := f.impact.rest(f.Routes)
 	for _, w := range rest[:min(len(rest), maxRoutes-len(list))] {
-		list = append(list, routeBody{From: w.from, To: w.to, Sessions: whole(p.shift.on(w))})
+		list = append(list, routeBody{From: w.from, To: w.to, Sessions: whole(f.impact.terminals(w))})
 	}
-	return list, len(p.Routes) + len(rest) - len(list)
+	return list, len(f.Routes) + len(rest) - len(list)
 }
 
 func tableOf(t *balancer.Table, sessions map[string]float64) tableBody {

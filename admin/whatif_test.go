@@ -14,27 +14,28 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tokenring/balancer"
-	"tokenring/pool"
+	"tokenring/route"
+	"tokenring/session"
 )
 
 func near(a, b float64) bool { return math.Abs(a-b) < 1e-9 }
 
 // whatIf asks a server with these live sessions.
-func whatIf(t *testing.T, r Region, live []pool.Session, body string) whatifBody {
+func whatIf(t *testing.T, r Region, live []session.Session, body string) whatifBody {
 	t.Helper()
 	s := newServer(t, r, io.Discard)
-	s.deps.Live = func() []pool.Session { return live }
+	s.deps.Live = func() []session.Session { return live }
 	s.deps.ConfirmShare = 0.5
 	return decode[whatifBody](t, ask(s, "POST", "/v1/whatif", body), http.StatusOK)
 }
 
 // liveOf returns one session with two terminals for each of n keys, on the host
 // that owns it.
-func liveOf(table *balancer.Table, n int) []pool.Session {
-	var live []pool.Session
+func liveOf(table *balancer.Table, n int) []session.Session {
+	var live []session.Session
 	for i := range n {
 		hash := table.Hash(fmt.Appendf(nil, "key-%d", i))
-		live = append(live, pool.Session{Host: ownerOf(table, hash), Hash: hash, Keyed: true, Tunnels: 2})
+		live = append(live, session.Session{Host: ownerOf(table, hash), Hash: hash, Keyed: true, Tunnels: 2})
 	}
 	return live
 }
@@ -68,15 +69,15 @@ func TestTerminalsAreCounted(t *testing.T) {
 	r := newRegion()
 	before := r.Snapshot().Table
 	got := whatIf(t, r, liveOf(before, 300), `{"weights":{"ide-1":3}}`)
-	r.change("ide-1", func(h *pool.Host) { h.Weight = 3 })
+	r.change("ide-1", func(h *route.Host) { h.Weight = 3 })
 	after := r.Snapshot().Table
 	if got.After.Digest != after.Digest() {
 		t.Fatalf("asked about the ring %s, the change makes %s", got.After.Digest, after.Digest())
 	}
-	moved, routes := 0, map[way]int{}
+	moved, routes := 0, map[move]int{}
 	for i := range 300 {
 		hash := before.Hash(fmt.Appendf(nil, "key-%d", i))
-		if w := (way{ownerOf(before, hash), ownerOf(after, hash)}); w.from != w.to {
+		if w := (move{ownerOf(before, hash), ownerOf(after, hash)}); w.from != w.to {
 			moved += 2
 			routes[w] += 2
 		}
@@ -85,7 +86,7 @@ func TestTerminalsAreCounted(t *testing.T) {
 		t.Errorf("got %d terminals moved, want %d", got.SessionsMoved, moved)
 	}
 	for _, route := range got.Routes {
-		if want := routes[way{route.From, route.To}]; route.Sessions != want {
+		if want := routes[move{route.From, route.To}]; route.Sessions != want {
 			t.Errorf("%s to %s: got %d terminals, want %d", route.From, route.To, route.Sessions, want)
 		}
 	}
@@ -110,13 +111,13 @@ func TestWhatIfAnotherPolicy(t *testing.T) {
 	}
 }
 
-// TestWhatIfNobodyIsInTheRing: those who are still connected are counted, since
+// TestWhatIfNoHostIsInTheRing: terminals that are still connected are counted, since
 // the table that would be hashes their keys as the one did that placed them.
-func TestWhatIfNobodyIsInTheRing(t *testing.T) {
+func TestWhatIfNoHostIsInTheRing(t *testing.T) {
 	r := newRegion()
 	live := liveOf(r.Snapshot().Table, 300)
 	for _, name := range []string{"ide-1", "ide-2", "ide-3"} {
-		r.change(name, func(h *pool.Host) { h.State = pool.Drain })
+		r.change(name, func(h *route.Host) { h.State = route.Drain })
 	}
 	got := whatIf(t, r, live, `{"join":[{"name":"ide-1"},{"name":"ide-2"},{"name":"ide-3"}]}`)
 	if got.Method != "exact" || got.Moved != 1 || !got.SessionsExact || got.SessionsMoved != 0 {
@@ -147,14 +148,14 @@ func TestWhatIfAHostComes(t *testing.T) {
 // TestWhatIfAHostComesThatAnOperatorLeftWithoutKeys: it has its own weight then.
 func TestWhatIfAHostComesThatAnOperatorLeftWithoutKeys(t *testing.T) {
 	r := newRegion()
-	r.change("ide-2", func(h *pool.Host) { h.Weight, h.Announced = 0, 3 })
+	r.change("ide-2", func(h *route.Host) { h.Weight, h.Announced, h.Counted = 0, 3, 3 })
 	got := whatIf(t, r, nil, `{"join":[{"name":"ide-2"}]}`)
 	if joined := got.After.Hosts[1]; joined.Host != "ide-2" || joined.Weight != 3 {
 		t.Errorf("got %+v, want the weight that it announces", joined)
 	}
 }
 
-func TestWhatIfNobodyIsLeft(t *testing.T) {
+func TestWhatIfNoHostIsLeft(t *testing.T) {
 	r := newRegion()
 	got := whatIf(t, r, liveOf(r.Snapshot().Table, 10), `{"leave":["ide-1","ide-2","ide-3"]}`)
 	if !near(got.Moved, 1) || got.SessionsMoved != 20 || !got.SessionsExact || got.Routes[0].To != "" || len(got.After.Hosts) != 0 {
@@ -165,11 +166,11 @@ func TestWhatIfNobodyIsLeft(t *testing.T) {
 // TestSmallRoutesAreLeftOut: between 40 hosts there are 40×39 of them.
 func TestSmallRoutesAreLeftOut(t *testing.T) {
 	r := new(fakeRegion)
-	var hosts []*pool.Host
+	var hosts []*route.Host
 	for i := range 40 {
 		hosts = append(hosts, fakeHost(i))
 	}
-	r.put(hosts, func(*pool.Snapshot) {})
+	r.put(hosts, func(*route.Snapshot) {})
 	got := whatIf(t, r, nil, `{"policy":"ketama"}`)
 	if len(got.Routes) != maxRoutes || got.RoutesLeftOut != 40*39-maxRoutes {
 		t.Errorf("got %d routes, %d left out", len(got.Routes), got.RoutesLeftOut)
@@ -216,14 +217,14 @@ func TestQuestionsThatCantBeAnsweredSayWhy(t *testing.T) {
 	}
 	r := newRegion()
 	s = newServer(t, r, io.Discard)
-	s.planner = newPlanner(balancer.Config{Seed: "0123456789abcdef"})
-	if got := decode[fault](t, ask(s, "POST", "/v1/whatif", `{"policy":"haproxy"}`), 422); !strings.Contains(got.Detail, "no seed") || strings.Contains(got.Detail, "0123") {
+	s.deps.Hash = balancer.Config{Seed: "0123456789abcdef"}
+	if got := decode[fault](t, ask(s, "POST", "/v1/whatif", `{"policy":"haproxy"}`), 422); !strings.Contains(got.Detail, "can't have a seed") || strings.Contains(got.Detail, "0123") {
 		t.Errorf("a policy that can't have the configured seed: got %q", got.Detail)
 	}
 }
 
-// TestWhatIfIsWrittenAsPromised: scripts and the dashboard read these names.
-func TestWhatIfIsWrittenAsPromised(t *testing.T) {
+// TestWhatIfIsEncodedAsDescribed: scripts and the dashboard read these names.
+func TestWhatIfIsEncodedAsDescribed(t *testing.T) {
 	s := newServer(t, newRegion(), io.Discard)
 	got := decode[map[string]any](t, ask(s, "POST", "/v1/whatif", `{"leave":["ide-2"]}`), http.StatusOK)
 	want := []string{

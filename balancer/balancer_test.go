@@ -14,7 +14,7 @@ func fleet(n int) []Host {
 	return hosts
 }
 
-// all returns the answer to "who is up" when n hosts all are.
+// all returns the argument up of Table.Pick for n hosts that are all up.
 func all(n int) []bool {
 	up := make([]bool, n)
 	for i := range up {
@@ -56,9 +56,9 @@ func build(t testing.TB, cfg Config, hosts ...Host) *Table {
 	return rebuild(t, newBuilder(t, cfg), hosts...)
 }
 
-func newRingOf(t testing.TB, cfg ConsistentConfig, hosts []Host) *ring {
+func newRingOf(t testing.TB, cfg ConsistentConfig, hosts []Host) *consistentRing {
 	t.Helper()
-	r, err := newRing(cfg, hosts)
+	r, err := newConsistentRing(cfg, hosts)
 	if err != nil {
 		t.Fatal(err)
 	}

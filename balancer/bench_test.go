@@ -34,8 +34,8 @@ func forAll(b *testing.B, run func(b *testing.B, cfg Config, hosts []Host)) {
 	}
 }
 
-// fewer is cfg with few points on the ring of `consistent`, whose number plays no
-// part in looking a key up.
+// fewer returns cfg with few points on the ring of `consistent`. Their number doesn't
+// matter for looking a key up.
 func fewer(cfg Config) Config {
 	cfg.Consistent.Replicas = 10
 	return cfg
@@ -53,8 +53,8 @@ func BenchmarkPick(b *testing.B) {
 	})
 }
 
-// BenchmarkPickFallback looks up keys when owner and heir are down: policies that
-// know one heir rank all hosts then.
+// BenchmarkPickFallback looks up keys when owner and successor are down: policies that
+// have one successor then compare the scores of all hosts.
 func BenchmarkPickFallback(b *testing.B) {
 	forAll(b, func(b *testing.B, cfg Config, hosts []Host) {
 		table := build(b, fewer(cfg), hosts...)
@@ -73,21 +73,21 @@ func BenchmarkPickFallback(b *testing.B) {
 	})
 }
 
-// BenchmarkHeirs computes the heirs of all slots at the default parameters.
-func BenchmarkHeirs(b *testing.B) {
+// BenchmarkSuccessors computes the successors of all slots at the default parameters.
+func BenchmarkSuccessors(b *testing.B) {
 	for _, hosts := range []int{10, 200, 1000} {
 		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
 			ring := newRingOf(b, Config{}.WithDefaults().Consistent, fleet(hosts))
 			owners := ring.owners()
 			for b.Loop() {
-				ring.heirs(owners)
+				ring.successors(owners)
 			}
 		})
 	}
 }
 
 // BenchmarkBuild takes one host out of a table and back in, at the default
-// parameters: two tables per loop.
+// parameters: two tables per iteration.
 func BenchmarkBuild(b *testing.B) {
 	forAll(b, func(b *testing.B, cfg Config, hosts []Host) {
 		builder := newBuilder(b, cfg)
@@ -108,7 +108,7 @@ func BenchmarkFirstBuild(b *testing.B) {
 	})
 }
 
-// BenchmarkCompare compares tables that differ in one host.
+// BenchmarkForecast forecasts the table without one host.
 func BenchmarkForecast(b *testing.B) {
 	forAll(b, func(b *testing.B, cfg Config, hosts []Host) {
 		forecaster, err := NewForecaster(cfg)
@@ -121,6 +121,7 @@ func BenchmarkForecast(b *testing.B) {
 	})
 }
 
+// BenchmarkCompare compares tables that differ in one host.
 func BenchmarkCompare(b *testing.B) {
 	forAll(b, func(b *testing.B, cfg Config, hosts []Host) {
 		builder := newBuilder(b, fewer(cfg))

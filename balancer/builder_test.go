@@ -43,7 +43,7 @@ func TestBadSetsAreRefusedAndDoNotSpoilTheNextBuild(t *testing.T) {
 		{`host "a": weight -1 is not in 0..256`, []Host{{Name: "a", Weight: -1}}},
 		{`host "a": weight 257 is not in 0..256`, []Host{{Name: "a", Weight: 257}}},
 		{"the weights add up to 4352; at most 4096 are possible", heavy},
-		{"the weights add up to 21, and 20 partitions aren't enough for that", []Host{{Name: "a", Weight: 10}, {Name: "b", Weight: 11}}},
+		{"the weights add up to 21; at most 20 are possible, the number of partitions", []Host{{Name: "a", Weight: 10}, {Name: "b", Weight: 11}}},
 	} {
 		table, err := builder.Build(row.hosts)
 		if table != nil || err == nil || err.Error() != "build consistent table: "+row.want {
@@ -64,7 +64,7 @@ func TestLibraryPanicIsAnErrorAndLeavesNothingBehind(t *testing.T) {
 	for _, hosts := range []int{5, 40} { // by Add, and by New
 		policy.cfg.Load = 0.5
 		if hosts == 5 {
-			policy.ring = policy.fresh(nil)
+			policy.ring = policy.newInstance(nil)
 			policy.members = nil
 			for _, h := range fleet(4) {
 				policy.members = append(policy.members, member(memberName(h.Name, 0)))
@@ -83,12 +83,12 @@ func TestLibraryPanicIsAnErrorAndLeavesNothingBehind(t *testing.T) {
 
 // TestHostsOnOnePointOfTheRingAreRefused makes a collision of xxHash64, which
 // isn't a cryptographic hash: a name can be computed so that one of its points
-// falls on another host's. Which of the two had it would then depend on who came
-// first.
+// falls on another host's. The owner of that point would then depend on the order of
+// the hosts.
 func TestHostsOnOnePointOfTheRingAreRefused(t *testing.T) {
 	a := strings.Repeat("a", 62)
 	b := collide(a)
-	_, err := newRing(ConsistentConfig{Partitions: 7, Replicas: 1, Load: 1.25}, []Host{{Name: a, Weight: 1}, {Name: b, Weight: 1}})
+	_, err := newConsistentRing(ConsistentConfig{Partitions: 7, Replicas: 1, Load: 1.25}, []Host{{Name: a, Weight: 1}, {Name: b, Weight: 1}})
 	if err == nil || !strings.Contains(err.Error(), "same point of the ring") {
 		t.Errorf("got %v, want an error that names both hosts", err)
 	}
@@ -121,9 +121,9 @@ func collide(name string) string {
 	}
 }
 
-// TestSameHostsGiveTheSameTableWhateverTheHistory lives through 2,000 short
-// histories of joins, leaves and changes of weight at small parameters, and two
-// at full size, and compares what comes out with a table built at once.
+// TestSameHostsGiveTheSameTableWhateverTheHistory tries 2,000 short histories of
+// joins, leaves and changes of weight at small parameters, and two at full size. It
+// compares the last table of each with one that a new Builder makes.
 func TestSameHostsGiveTheSameTableWhateverTheHistory(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(11, 12))
@@ -166,8 +166,7 @@ func TestSmallChangesAreMadeToTheKeptInstance(t *testing.T) {
 	}
 }
 
-// FuzzHistory does the same for histories of the fuzzer's choice, with every
-// policy.
+// FuzzHistory does the same for fuzzed histories, with every policy.
 func FuzzHistory(f *testing.F) {
 	for i := range fuzzed() {
 		f.Add(uint64(1), uint64(2), uint8(9), uint8(i))

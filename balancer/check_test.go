@@ -17,7 +17,7 @@ var narrow = []struct {
 	{namedConfig{"consistent", Config{Consistent: ConsistentConfig{Partitions: 61, Replicas: 3}}}, 400},
 	{namedConfig{"rendezvous", Config{Policy: PolicyRendezvous, Rendezvous: RendezvousConfig{Slots: 64}}}, 400},
 	{namedConfig{"maglev", Config{Policy: PolicyMaglev, Maglev: MaglevConfig{Slots: 7}}}, 400},
-	{namedConfig{"ketama", Config{Policy: PolicyKetama, Ketama: KetamaConfig{Points: 1000}}}, 60},
+	{namedConfig{"ketama", Config{Policy: PolicyKetama, Ketama: KetamaConfig{Points: 1000}}}, 20},
 	{namedConfig{"haproxy", Config{Policy: PolicyHAProxy}}, 400},
 	{namedConfig{"haproxy-map", Config{Policy: PolicyHAProxy, HAProxy: HAProxyConfig{Type: HAProxyMapBased}}}, 400},
 }
@@ -40,7 +40,7 @@ func odd(rng *rand.Rand) []Host {
 	return hosts
 }
 
-func TestCheckForetellsWhetherATableCanBeBuilt(t *testing.T) {
+func TestCheckPredictsWhetherATableCanBeBuilt(t *testing.T) {
 	t.Parallel()
 	for _, p := range narrow {
 		t.Run(p.name, func(t *testing.T) {
@@ -73,6 +73,40 @@ func TestCheckForetellsWhetherATableCanBeBuilt(t *testing.T) {
 	}
 }
 
+func TestWhetherLessWeightFits(t *testing.T) {
+	t.Parallel()
+	for _, p := range narrow {
+		rng := rand.New(rand.NewPCG(9, 10))
+		refused := 0
+		for range 4000 {
+			hosts := odd(rng)
+			fits := p.cfg.Check(hosts) == nil
+			if !fits {
+				refused++
+			}
+			for i := range hosts {
+				hosts[i].Weight = rng.IntN(hosts[i].Weight + 1)
+			}
+			if err := p.cfg.Check(hosts); fits && err != nil && p.cfg.LessFits() {
+				t.Fatalf("%s: %v don't fit, but more weight did: %v", p.name, hosts, err)
+			}
+		}
+		if refused == 0 && p.name != "rendezvous" {
+			t.Errorf("%s: none was refused: the test tries too little", p.name)
+		}
+	}
+	mapBased := Config{Policy: PolicyHAProxy, HAProxy: HAProxyConfig{Type: HAProxyMapBased}}
+	hosts := fleet(2000)
+	for i := range hosts {
+		hosts[i].Weight = 200
+	}
+	before := mapBased.Check(hosts)
+	hosts[0].Weight = 199
+	if after := mapBased.Check(hosts); before != nil || after == nil || mapBased.LessFits() {
+		t.Errorf("map-based: %v before, and with less weight %v, LessFits %t", before, after, mapBased.LessFits())
+	}
+}
+
 func TestCheckKnowsEachPolicysLimit(t *testing.T) {
 	heavy := func(n int) []Host {
 		hosts := fleet(n)
@@ -85,21 +119,21 @@ func TestCheckKnowsEachPolicysLimit(t *testing.T) {
 	for _, row := range []struct {
 		policy string
 		hosts  []Host
-		want   string // "" lets them pass
+		want   string // "" accepts them
 	}{
 		{"consistent", heavy(16), ""},
 		{"consistent", heavy(17), "4352; at most 4096"},
 		{"rendezvous", heavy(maxHosts), ""},
 		{"rendezvous", heavy(maxHosts + 1), "4097 hosts; at most 4096"},
 		{"maglev", fleet(4093), ""},
-		{"maglev", fleet(4094), "4093 slots aren't enough"},
+		{"maglev", fleet(4094), "4094 hosts; at most 4093"},
 		{"ketama", heavy(25), ""},
 		{"ketama", heavy(26), "1064960 points"},
 		{"haproxy", heavy(256), ""},
 		{"haproxy", heavy(257), "1052672 points"},
 		{"haproxy", []Host{{Name: "a", Weight: 1}}, `host "a" has the id 0`},
 		{"haproxy", []Host{{Name: "a", Weight: 0}}, ""},
-		{"haproxy", []Host{{Name: "a", ID: 5, Weight: 1}, {Name: "b", ID: 5 + HAProxyIDs, Weight: 1}}, "can't tell apart"},
+		{"haproxy", []Host{{Name: "a", ID: 5, Weight: 1}, {Name: "b", ID: 5 + HAProxyIDs, Weight: 1}}, "can't distinguish"},
 		{"haproxy-map", heavy(2048), ""},
 		{"haproxy-map", append(slices.Clone(prime), heavy(160)[100:]...), "too many for type map-based"},
 		{"consistent", []Host{{Name: "a#1", Weight: 1}}, "can't contain"},

@@ -16,7 +16,7 @@ func TestZeroConfigMeansTheDefaults(t *testing.T) {
 		Consistent: ConsistentConfig{Partitions: 16381, Replicas: 160, Load: 1.25},
 		Rendezvous: RendezvousConfig{Slots: 65536},
 		Maglev:     MaglevConfig{Slots: 65537},
-		Ketama:     KetamaConfig{Points: 160},
+		Ketama:     KetamaConfig{Points: 160, Names: KetamaNamesHost},
 		HAProxy:    HAProxyConfig{Type: "consistent", Function: "sdbm", Avalanche: new(true), HashKey: "id"},
 	}
 	if diff := cmp.Diff(want, Config{}.WithDefaults()); diff != "" {
@@ -55,7 +55,7 @@ func TestValidateNamesTheKeyAndWhatWouldBeRight(t *testing.T) {
 		cfg  Config
 		want string
 	}{
-		{Config{Policy: "modulo"}, `policy: there is no policy "modulo"; known: consistent, rendezvous, maglev, ketama, haproxy`},
+		{Config{Policy: "modulo"}, `policy: there is no policy "modulo"; known: consistent, rendezvous, maglev, ketama, haproxy, round-robin, least-connections`},
 		{consistent(ConsistentConfig{Partitions: -1}), "consistent.partitions: -1 is not in 1..131072"},
 		{consistent(ConsistentConfig{Partitions: 131073}), "consistent.partitions: 131073 is not in 1..131072"},
 		{consistent(ConsistentConfig{Replicas: -1}), "consistent.replicas: -1 is not in 1..1000"},
@@ -67,22 +67,26 @@ func TestValidateNamesTheKeyAndWhatWouldBeRight(t *testing.T) {
 		{Config{Rendezvous: RendezvousConfig{Slots: -1}}, "rendezvous.slots: -1 is not in 1..524288"},
 		{Config{Rendezvous: RendezvousConfig{Slots: 524289}}, "rendezvous.slots: 524289 is not in 1..524288"},
 		{Config{Maglev: MaglevConfig{Slots: 131101}}, "maglev.slots: 131101 is not in 1..131072"},
-		{Config{Maglev: MaglevConfig{Slots: 65536}}, "maglev.slots: 65536 is not a prime; near it are 65521 and 65537"},
-		{Config{Maglev: MaglevConfig{Slots: 1}}, "maglev.slots: 1 is not a prime; near it are 2 and 2"},
+		{Config{Maglev: MaglevConfig{Slots: 65536}}, "maglev.slots: 65536 is not a prime; the nearest primes are 65521 and 65537"},
+		{Config{Maglev: MaglevConfig{Slots: 1}}, "maglev.slots: 1 is not a prime; the nearest primes are 2 and 2"},
 		{Config{Ketama: KetamaConfig{Points: 1001}}, "ketama.points: 1001 is not in 1..1000"},
 		{Config{HAProxy: HAProxyConfig{Type: "ring"}}, `haproxy.type: "ring" is not known here; use one of: consistent, map-based`},
 		{Config{HAProxy: HAProxyConfig{Function: "md5"}}, `haproxy.function: "md5" is not known here; use one of: crc32, djb2, none, sdbm, wt6`},
 		{Config{HAProxy: HAProxyConfig{HashKey: "addr"}}, `haproxy.hash_key: "addr" is not known here; use one of: id, id-3.0`},
-		{Config{HAProxy: HAProxyConfig{Type: "map-based", HashKey: "id-3.0"}}, "haproxy.hash_key: numbers play no part in type map-based; leave hash_key out"},
-		{Config{Seed: "fifteen bytes.."}, "seed: 15 bytes can be guessed; use at least 16, such as from: openssl rand -hex 16"},
-		{Config{Seed: "sixteen bytes...", Policy: "haproxy"}, "seed: the policy haproxy hashes as HAProxy does, which has no seed; leave it out, or choose another policy"},
-		{rules(KeyRule{KeyQuery, "a&b"}), `key[0].query: no query can have the name "a&b"`},
-		{rules(KeyRule{KeyHeader, "X Token"}), `key[0].header: no header can have the name "X Token"`},
-		{rules(KeyRule{KeyHeader, "X:Token"}), `key[0].header: no header can have the name "X:Token"`},
-		{rules(KeyRule{KeyHeader, "X{Token"}), `key[0].header: no header can have the name "X{Token"`},
-		{rules(KeyRule{KeyCookie, ""}), `key[0].cookie: no cookie can have the name ""`},
+		{Config{HAProxy: HAProxyConfig{Type: "map-based", HashKey: "id-3.0"}}, "haproxy.hash_key: type map-based doesn't use ids; leave hash_key out"},
+		{Config{Seed: "fifteen bytes.."}, "seed: a seed of 15 bytes can be guessed; use at least 16 bytes, such as from: openssl rand -hex 16"},
+		{Config{Seed: "sixteen bytes...", Policy: "haproxy"}, "seed: the policy haproxy can't have a seed, since HAProxy has none; leave it out, or choose another policy"},
+		{rules(KeyRule{KeyQuery, "a&b"}), `key[0].query: "a&b" can't be the name of a query parameter`},
+		{rules(KeyRule{KeyHeader, "X Token"}), `key[0].header: "X Token" can't be the name of a header`},
+		{rules(KeyRule{KeyHeader, "X:Token"}), `key[0].header: "X:Token" can't be the name of a header`},
+		{rules(KeyRule{KeyHeader, "X{Token"}), `key[0].header: "X{Token" can't be the name of a header`},
+		{rules(KeyRule{KeyPath, "0"}), `key[0].path_segment: 0 is not in 1..64; 2 is b in /a/b/c`},
+		{rules(KeyRule{KeyPath, "65"}), `key[0].path_segment: 65 is not in 1..64; 2 is b in /a/b/c`},
+		{rules(KeyRule{KeyPath, "0x2"}), `key[0].path_segment: 0x2 is not in 1..64; 2 is b in /a/b/c`},
+		{rules(KeyRule{KeyTrusted, "X User"}), `key[0].trusted_header: "X User" can't be the name of a header`},
+		{rules(KeyRule{KeyCookie, ""}), `key[0].cookie: "" can't be the name of a cookie`},
 		{rules(KeyRule{KeyClient, ""}, KeyRule{KeyClient, ""}), `key[1]: the same rule is in the list twice`},
-		{rules(KeyRule{"body", "x"}), `key[0]: keys can't be found by "body"; want query, cookie, header or source`},
+		{rules(KeyRule{"body", "x"}), `key[0]: "body" is not a source of keys; use query, cookie, header, path_segment, trusted_header or source`},
 	} {
 		got := row.cfg.Validate()
 		if len(got) != 1 || got[0].Error() != row.want {
@@ -151,6 +155,27 @@ func TestParametersAreThoseOfThePolicyWithoutTheSeed(t *testing.T) {
 		cfg.Seed = "a seed that isn't a parameter"
 		if diff := cmp.Diff(got.WithDefaults().Parameters(), cfg.Parameters()); diff != "" {
 			t.Errorf("%s: -want +got\n%s", policy, diff)
+		}
+	}
+}
+
+// TestPoliciesWithoutKeysHaveNone: not even the default one.
+func TestPoliciesWithoutKeysHaveNone(t *testing.T) {
+	for _, policy := range []string{PolicyRoundRobin, PolicyLeastConnections} {
+		c := Config{Policy: policy}
+		if !c.Keyless() || len(c.WithDefaults().Key) > 0 || len(c.Validate()) > 0 {
+			t.Errorf("%s: got %v, %v", policy, c.WithDefaults().Key, c.Validate())
+		}
+		c.Key, c.BoundedLoad = []KeyRule{{Source: KeyQuery, Name: "t"}}, 2
+		if got := c.Validate(); len(got) != 2 || got[0].Path != "key" || got[1].Path != "bounded_load" {
+			t.Errorf("%s: got %v", policy, got)
+		}
+		b, err := NewBuilder(Config{Policy: policy})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if table, err := b.Build([]Host{{Name: "a", Weight: 1}}); err != nil || len(table.Hosts()) != 1 {
+			t.Errorf("%s: got %v, %v", policy, table, err)
 		}
 	}
 }

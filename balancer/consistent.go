@@ -9,23 +9,23 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// maxMembers is the largest sum of the weights of a consistent table: the costs
-// of building one grow with the square of the sum.
+// maxMembers is the largest sum of the weights of a consistent table: the time to
+// build it grows with the square of the sum.
 const maxMembers = 4096
 
-// consistentPolicy places slots with github.com/buraksezer/consistent v1.0.0.
-// What the library makes of a set of members doesn't depend on how the set came
-// about, but making it anew sorts the ring once per member. So it keeps the
-// library's instance and applies differences to it.
+// consistentPolicy places slots with github.com/buraksezer/consistent v1.0.0. The
+// library's result depends on the set of members alone, not on earlier sets. A new
+// instance sorts the ring once per member, so the policy keeps an instance and adds
+// and removes members.
 type consistentPolicy struct {
 	cfg     ConsistentConfig
 	keys    keyHash
 	ring    *consistent.Consistent // nil when nothing is kept
 	members []member               // what ring holds, sorted
-	load    float64                // the bound that ring was made with
+	load    float64                // the bound with which ring was made
 }
 
-// A member is one unit of a host's weight, under a name by memberName.
+// A member is one unit of a host's weight, named by memberName.
 type member string
 
 // String implements consistent.Member.
@@ -40,16 +40,16 @@ func (p *consistentPolicy) name() string { return PolicyConsistent }
 
 func (p *consistentPolicy) parameters() string {
 	load := strconv.FormatFloat(p.cfg.Load, 'g', -1, 64)
-	return fmt.Sprintf("partitions=%d replicas=%d load=%s", p.cfg.Partitions, p.cfg.Replicas, load) + p.keys.mark()
+	return fmt.Sprintf("partitions=%d replicas=%d load=%s", p.cfg.Partitions, p.cfg.Replicas, load) + p.keys.parameters()
 }
 
-// fit implements policy.
-func (p *consistentPolicy) fit(hosts []Host) error {
+// check implements policy.
+func (p *consistentPolicy) check(hosts []Host) error {
 	switch total := totalWeight(hosts); {
 	case total > maxMembers:
 		return fmt.Errorf("the weights add up to %d; at most %d are possible", total, maxMembers)
 	case total > p.cfg.Partitions:
-		return fmt.Errorf("the weights add up to %d, and %d partitions aren't enough for that", total, p.cfg.Partitions)
+		return fmt.Errorf("the weights add up to %d; at most %d are possible, the number of partitions", total, p.cfg.Partitions)
 	}
 	return nil
 }
@@ -57,7 +57,7 @@ func (p *consistentPolicy) fit(hosts []Host) error {
 // place implements policy.
 func (p *consistentPolicy) place(hosts []Host) (layout, error) {
 	members, hostOf := membersOf(hosts)
-	ring, err := newRing(p.cfg, hosts)
+	ring, err := newConsistentRing(p.cfg, hosts)
 	if err != nil {
 		return layout{}, err
 	}
@@ -65,24 +65,25 @@ func (p *consistentPolicy) place(hosts []Host) (layout, error) {
 	if err != nil {
 		return layout{}, err
 	}
-	return slotLayout(hosts, p.keys, owners, ring.heirs(owners)), nil
+	return slotLayout(hosts, p.keys, owners, ring.successors(owners)), nil
 }
 
-// consistentForecast is the policy without the library: its ring alone.
+// consistentForecast is the policy without the library: it places slots by the
+// consistentRing alone.
 type consistentForecast struct{ *consistentPolicy }
 
 // place implements policy.
 func (p consistentForecast) place(hosts []Host) (layout, error) {
-	ring, err := newRing(p.cfg, hosts)
+	ring, err := newConsistentRing(p.cfg, hosts)
 	if err != nil {
 		return layout{}, err
 	}
 	owners := ring.owners()
-	return slotLayout(hosts, p.keys, owners, ring.heirs(owners)), nil
+	return slotLayout(hosts, p.keys, owners, ring.successors(owners)), nil
 }
 
-// membersOf returns the members that stand for hosts, sorted, and the index of
-// each member's host.
+// membersOf returns the members of hosts, sorted, and the index of each member's
+// host by the member's name.
 func membersOf(hosts []Host) ([]member, map[string]uint16) {
 	var members []member
 	hostOf := make(map[string]uint16)
@@ -97,9 +98,8 @@ func membersOf(hosts []Host) ([]member, map[string]uint16) {
 	return members, hostOf
 }
 
-// owners returns the host of each partition as the library has it. It turns a
-// panic of the library into an error, and then keeps nothing, since an instance
-// that has panicked may be half changed.
+// owners returns the library's owner of each partition. If the library panics, it
+// returns an error and drops the instance, which may be in an inconsistent state.
 func (p *consistentPolicy) owners(members []member, hostOf map[string]uint16) (owners []uint16, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -107,7 +107,7 @@ func (p *consistentPolicy) owners(members []member, hostOf map[string]uint16) (o
 			err = fmt.Errorf("consistent: %v", cause)
 		}
 	}()
-	p.follow(members)
+	p.update(members)
 	owners = make([]uint16, p.cfg.Partitions)
 	for i := range owners {
 		owners[i] = hostOf[p.ring.GetPartitionOwner(i).String()]
@@ -115,12 +115,12 @@ func (p *consistentPolicy) owners(members []member, hostOf map[string]uint16) (o
 	return owners, nil
 }
 
-// follow makes the kept instance hold exactly the members want.
-func (p *consistentPolicy) follow(want []member) {
+// update gives the kept instance exactly the members in want.
+func (p *consistentPolicy) update(want []member) {
 	gone, added := without(p.members, want), without(want, p.members)
 	load := p.cfg.loadOf(len(want))
 	if p.ring == nil || load != p.load || len(gone)+len(added) > len(want)/2 {
-		p.ring, p.load = p.fresh(want), load
+		p.ring, p.load = p.newInstance(want), load
 	} else {
 		for _, m := range gone {
 			p.ring.Remove(m.String())
@@ -132,8 +132,8 @@ func (p *consistentPolicy) follow(want []member) {
 	p.members = want
 }
 
-// fresh returns an instance with these members.
-func (p *consistentPolicy) fresh(members []member) *consistent.Consistent {
+// newInstance returns an instance of the library with these members.
+func (p *consistentPolicy) newInstance(members []member) *consistent.Consistent {
 	list := make([]consistent.Member, len(members))
 	for i, m := range members {
 		list[i] = m

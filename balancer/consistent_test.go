@@ -33,7 +33,7 @@ func owns(h Host, m consistent.Member) bool {
 	return false
 }
 
-func TestTableSaysWhatTheLibrarySays(t *testing.T) {
+func TestTableHasTheOwnersOfTheLibrary(t *testing.T) {
 	hosts := mixed(9)
 	table := build(t, Config{}, hosts...)
 	reference := library(Config{}.WithDefaults().Consistent, hosts)
@@ -57,7 +57,7 @@ func TestForecastsAreTheTablesThatWouldBeBuilt(t *testing.T) {
 		builder := newBuilder(t, cfg)
 		for _, hosts := range [][]Host{fleet(1), fleet(3), mixed(20), mixed(7), fleet(60), nil} {
 			want, got := rebuild(t, builder, hosts...), rebuild(t, forecaster, hosts...)
-			if got.Digest() != want.Digest() { // which covers owners and heirs
+			if got.Digest() != want.Digest() { // which covers owners and successors
 				t.Errorf("%d hosts: got %s, want %s", len(hosts), got.Digest(), want.Digest())
 			}
 		}
@@ -70,9 +70,9 @@ func TestForecasterRefusesWhatNewBuilderDoes(t *testing.T) {
 	}
 }
 
-// TestHeirsAreWhoTheLibraryNamesAfterARemove takes each host of random sets out
-// of the library, all its members, and looks who has got its slots.
-func TestHeirsAreWhoTheLibraryNamesAfterARemove(t *testing.T) {
+// TestSuccessorsAreTheLibrarysOwnersAfterARemove removes all members of each host of
+// random sets from the library, and compares the new owners of its slots.
+func TestSuccessorsAreTheLibrarysOwnersAfterARemove(t *testing.T) {
 	rng := rand.New(rand.NewPCG(21, 22))
 	for range 150 {
 		cfg := ConsistentConfig{Partitions: 40 + rng.IntN(200), Replicas: 1 + rng.IntN(12), Load: 1.05 + rng.Float64()/2}
@@ -80,12 +80,12 @@ func TestHeirsAreWhoTheLibraryNamesAfterARemove(t *testing.T) {
 		for i := range hosts {
 			hosts[i].Weight = 1 + rng.IntN(4)
 		}
-		checkHeirs(t, cfg, hosts)
+		checkSuccessors(t, cfg, hosts)
 	}
-	checkHeirs(t, Config{}.WithDefaults().Consistent, mixed(6))
+	checkSuccessors(t, Config{}.WithDefaults().Consistent, mixed(6))
 }
 
-func checkHeirs(t *testing.T, cfg ConsistentConfig, hosts []Host) {
+func checkSuccessors(t *testing.T, cfg ConsistentConfig, hosts []Host) {
 	t.Helper()
 	table := build(t, Config{Consistent: cfg}, hosts...)
 	if ring := newRingOf(t, cfg, hosts); !slices.Equal(ring.owners(), table.layout.owners) {
@@ -98,8 +98,8 @@ func checkHeirs(t *testing.T, cfg ConsistentConfig, hosts []Host) {
 		}
 		for slot, owner := range table.layout.owners {
 			want := reference.GetPartitionOwner(slot)
-			if int(owner) == i && !owns(hosts[table.layout.heirs[slot]], want) {
-				t.Fatalf("%+v, %v without %s, slot %d: got heir %d, want %s", cfg, hosts, absent.Name, slot, table.layout.heirs[slot], want)
+			if int(owner) == i && !owns(hosts[table.layout.successors[slot]], want) {
+				t.Fatalf("%+v, %v without %s, slot %d: got successor %d, want %s", cfg, hosts, absent.Name, slot, table.layout.successors[slot], want)
 			}
 		}
 		for k := range absent.Weight {
@@ -131,9 +131,9 @@ func TestOneFailureMovesAKeyOnce(t *testing.T) {
 	}
 }
 
-// TestLeavingHostMovesOnlyItsOwnKeys counts the slots of others that move: none
-// beyond maxBounded, and up to there few. README.md and docs/hashing.md say so. The
-// host's own go to many heirs.
+// TestLeavingHostMovesOnlyItsOwnKeys counts the slots of other hosts that move: few up
+// to maxBounded, none above it. README.md and docs/hashing.md say so. The slots of the
+// host that leaves go to many successors.
 func TestLeavingHostMovesOnlyItsOwnKeys(t *testing.T) {
 	t.Parallel()
 	forecaster, err := NewForecaster(Config{})
@@ -158,41 +158,41 @@ func TestLeavingHostMovesOnlyItsOwnKeys(t *testing.T) {
 		before := rebuild(t, forecaster, hosts...)
 		for gone := 0; gone < row.hosts; gone += 1 + row.hosts/6 {
 			after := rebuild(t, forecaster, slices.Delete(slices.Clone(hosts), gone, gone+1)...)
-			moved, heirs := movedWithout(before, after, gone)
+			moved, successors := movedWithout(before, after, gone)
 			if moved > row.most {
 				t.Errorf("%d hosts, %s left: %.3f %% of the others' slots moved, want at most %.3f %%", row.hosts, hosts[gone].Name, 100*moved, 100*row.most)
 			}
-			if want := min(30, (row.hosts-1)/2, before.Slots()/row.hosts/2); heirs < want {
-				t.Errorf("%d hosts, %s left: %d hosts share its slots, want at least %d", row.hosts, hosts[gone].Name, heirs, want)
+			if want := min(30, (row.hosts-1)/2, before.Slots()/row.hosts/2); successors < want {
+				t.Errorf("%d hosts, %s left: %d hosts share its slots, want at least %d", row.hosts, hosts[gone].Name, successors, want)
 			}
 		}
 	}
 }
 
-// movedWithout returns which part of the slots of the hosts that stay has moved
-// when the host with index gone has left, and how many hosts have got that one's.
-func movedWithout(before, after *Table, gone int) (others float64, heirs int) {
-	moved, stayed, heir := 0, 0, map[string]bool{}
+// movedWithout returns which part of the other hosts' slots has moved after the host
+// with index gone has left, and how many hosts have got slots of that host.
+func movedWithout(before, after *Table, gone int) (others float64, successors int) {
+	moved, stayed, successor := 0, 0, map[string]bool{}
 	for slot := range before.Slots() {
 		now := after.Hosts()[after.SlotOwner(slot)].Name
 		switch {
 		case before.SlotOwner(slot) == gone:
-			heir[now] = true
+			successor[now] = true
 		case now == before.Hosts()[before.SlotOwner(slot)].Name:
 			stayed++
 		default:
 			moved++
 		}
 	}
-	return float64(moved) / float64(moved+stayed), len(heir)
+	return float64(moved) / float64(moved+stayed), len(successor)
 }
 
-// TestTheLibraryAgreesWhereTheBoundEnds: its instance has one bound for all its
-// life, so that another is made when the sum of the weights crosses maxBounded.
+// TestTheLibraryAgreesWhereTheBoundEnds crosses maxBounded. An instance of the library
+// can't change its bound, so the policy must make a new one.
 func TestTheLibraryAgreesWhereTheBoundEnds(t *testing.T) {
 	t.Parallel()
 	if racing {
-		t.Skip("one goroutine computes: there is no race to find, and it takes ten times as long")
+		t.Skip("only one goroutine computes, and with the race detector it takes ten times as long")
 	}
 	forecaster, err := NewForecaster(Config{})
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"tokenring/balancer"
 )
 
-// A table is built from the hosts that may own keys; who of them is up at the
-// moment is said at each look-up.
+// A table is built from the hosts that may own keys. Each lookup says which of them
+// are up at the moment.
 func Example() {
 	builder, err := balancer.NewBuilder(balancer.Config{})
 	if err != nil {
@@ -35,7 +35,7 @@ func Example() {
 	// ide-2 fallback
 }
 
-// The fallback of a key is where it goes for good when its host is taken out.
+// The successor of a key owns the key after its host has been taken out.
 func ExampleTable_Candidates() {
 	builder, err := balancer.NewBuilder(balancer.Config{})
 	if err != nil {
@@ -83,11 +83,11 @@ func ExampleConfig_Validate() {
 		fmt.Printf("$.hash.%s: %s\n", problem.Path, problem.Message)
 	}
 	// Output:
-	// $.hash.policy: there is no policy "modulo"; known: consistent, rendezvous, maglev, ketama, haproxy
+	// $.hash.policy: there is no policy "modulo"; known: consistent, rendezvous, maglev, ketama, haproxy, round-robin, least-connections
 	// $.hash.consistent.load: 0.9 is not in 1.05..10: a host may own at most this multiple of its fair share
 }
 
-// An explanation is for operators: whose the key is, and why it isn't there.
+// An explanation tells operators which host owns the key, and why it isn't there.
 func ExampleTable_Explain() {
 	builder, err := balancer.NewBuilder(balancer.Config{Policy: balancer.PolicyRendezvous})
 	if err != nil {
@@ -112,12 +112,12 @@ func ExampleTable_Explain() {
 	fmt.Println(e.Rule)
 	// Output:
 	// ide-1 owner chosen=false "its checks fail"
-	// ide-3 heir chosen=true ""
+	// ide-3 successor chosen=true ""
 	// ide-2 fallback chosen=false ""
 	// fallback
 }
 
-// What would move if a host left and another joined.
+// Compare says what would move if a host left and another joined.
 func ExampleCompare() {
 	builder, err := balancer.NewBuilder(balancer.Config{Policy: balancer.PolicyRendezvous})
 	if err != nil {

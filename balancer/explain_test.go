@@ -6,9 +6,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestExplanationSaysWhatPickDoes compares them for every policy, with hosts that
+// TestExplanationAgreesWithPick compares them for every policy, with hosts that
 // are down.
-func TestExplanationSaysWhatPickDoes(t *testing.T) {
+func TestExplanationAgreesWithPick(t *testing.T) {
 	each(t, func(t *testing.T, cfg Config) {
 		hosts := mixed(6)
 		table := build(t, cfg, hosts...)
@@ -43,7 +43,7 @@ func checkCandidates(t *testing.T, e Explanation, up []bool) {
 		case 0:
 			want = "owner"
 		case 1:
-			want = "heir"
+			want = "successor"
 		}
 		if c.Role != want || (c.WhyNot == "") != up[c.Host] {
 			t.Errorf("candidate %d is %+v, want the role %s", i, c, want)
@@ -67,7 +67,7 @@ func TestExplanationNamesThePointOnARing(t *testing.T) {
 	ring := build(t, Config{Policy: PolicyHAProxy}, fleet(1)...)
 	e := ring.Explain([]byte("alice"), func(Host) string { return "" })
 	if e.Point == nil || e.Share <= 0 || e.Share >= 1 || e.Slots != 16 {
-		t.Errorf("got %+v, want a point, and a share of the circle", e)
+		t.Errorf("got %+v, want a point, and a share of the ring", e)
 	}
 	e = build(t, small, fleet(1)...).Explain([]byte("alice"), func(Host) string { return "" })
 	if e.Point != nil || e.Share != 1.0/211 {
@@ -75,7 +75,7 @@ func TestExplanationNamesThePointOnARing(t *testing.T) {
 	}
 }
 
-func TestExplanationWithoutHostsSaysNobody(t *testing.T) {
+func TestExplanationWithoutHostsNamesNoHost(t *testing.T) {
 	got := new(Table).Explain([]byte("alice"), func(Host) string { return "" })
 	want := Explanation{Slot: -1, Owner: -1, Host: -1, Rule: RuleNone}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -6,20 +6,21 @@ import (
 	"slices"
 )
 
-// What hosts' numbers may be under the policy haproxy.
+// The limits of hosts' IDs under the policy haproxy.
 const (
-	// MaxHAProxyID is the largest number that HAProxy takes; 1 is the least.
+	// MaxHAProxyID is the largest ID that HAProxy takes; the least is 1.
 	MaxHAProxyID = 1<<31 - 1
-	// HAProxyIDs is how many numbers HAProxy's ring tells apart: it multiplies them
-	// by 4096 in 32 bits, so that two that are equal modulo this get the same points.
+	// HAProxyIDs is the number of IDs that HAProxy's ring can distinguish. It
+	// multiplies an ID by 4096 in 32 bits, so two IDs that are equal modulo HAProxyIDs
+	// get the same points.
 	HAProxyIDs = 1 << 20
 )
 
-// haproxyPolicy reproduces HAProxy's `hash-type consistent`, from the rules in
-// docs/hashing.md, which were held against HAProxy 2.6 and 3.5: a host with
-// the number P has 16 points per unit of weight, the j-th at mix32(P*4096+j), and
-// a key belongs to the nearest point on either side. A host that can't serve is as
-// one that has no points, as in HAProxy when a server is down.
+// haproxyPolicy reproduces HAProxy's `hash-type consistent`, by the rules in
+// docs/hashing.md, which were compared with HAProxy 2.6 and 3.5. A host with the ID
+// P has 16 points per unit of weight, the j-th at mix32(P*4096+j). A key belongs to
+// the nearest point on either side. Points of a host that can't serve are ignored,
+// as HAProxy ignores those of a server that is down.
 type haproxyPolicy struct {
 	cfg  HAProxyConfig
 	hash func([]byte) uint32
@@ -42,7 +43,8 @@ func (p *haproxyPolicy) parameters() string {
 	return fmt.Sprintf("type=%s function=%s avalanche=%t hash_key=%s", p.cfg.Type, p.cfg.Function, *p.cfg.Avalanche, p.cfg.HashKey)
 }
 
-// space returns the space of the configured function. CRC-32 is ketama's, too.
+// space returns the space of the configured function. Plain CRC-32 is also the hash
+// of ketama, so the two have the same space.
 func (p *haproxyPolicy) space() space {
 	if p.cfg.Function == "crc32" && !*p.cfg.Avalanche {
 		return space{function: crcSpace}
@@ -50,47 +52,47 @@ func (p *haproxyPolicy) space() space {
 	return space{function: fmt.Sprintf("haproxy %s %t", p.cfg.Function, *p.cfg.Avalanche)}
 }
 
-// fit implements policy.
-func (p *haproxyPolicy) fit(hosts []Host) error {
-	if err := fitIDs(hosts); err != nil {
+// check implements policy.
+func (p *haproxyPolicy) check(hosts []Host) error {
+	if err := checkIDs(hosts); err != nil {
 		return err
 	}
-	return fitCircle(hosts, haproxyScale)
+	return checkPoints(hosts, haproxyScale)
 }
 
 // place implements policy.
 func (p *haproxyPolicy) place(hosts []Host) (layout, error) {
-	l := newCircle(p.marks(hosts, byID(hosts)), len(hosts), true, p.hash).layout(p.space())
+	l := newHashRing(p.points(hosts, byID(hosts)), len(hosts), true, p.hash).layout(p.space())
 	l.numbered = true
 	return l, nil
 }
 
-// marks returns the points of hosts in the order in which HAProxy inserts them,
-// given as indices.
-func (p *haproxyPolicy) marks(hosts []Host, order []uint16) []mark {
-	var marks []mark
+// points returns the points of hosts in the order in which HAProxy inserts them.
+// order holds the indices of hosts in HAProxy's order.
+func (p *haproxyPolicy) points(hosts []Host, order []uint16) []point {
+	var points []point
 	for _, i := range order {
 		base := hosts[i].ID * 4096
 		if p.cfg.HashKey == HAProxyHashKey30 {
 			base = mix32(hosts[i].ID)
 		}
 		for j := range uint32(hosts[i].Weight * haproxyScale) {
-			marks = append(marks, mark{mix32(base + j), i})
+			points = append(points, point{mix32(base + j), i})
 		}
 	}
-	return marks
+	return points
 }
 
-// fitIDs says why HAProxy couldn't have, or couldn't tell apart, servers with the
-// numbers of hosts, nil if it could.
-func fitIDs(hosts []Host) error {
+// checkIDs returns an error if HAProxy can't have servers with the IDs of hosts, or
+// can't distinguish them.
+func checkIDs(hosts []Host) error {
 	first := make(map[uint32]Host, len(hosts))
 	for _, h := range hosts {
 		if h.ID == 0 || h.ID > MaxHAProxyID {
 			return fmt.Errorf("host %q has the id %d; this policy needs one in 1..%d", h.Name, h.ID, MaxHAProxyID)
 		}
 		if other, found := first[h.ID%HAProxyIDs]; found {
-			return fmt.Errorf("hosts %q and %q have the ids %d and %d, which HAProxy can't tell apart: give them ids that differ modulo %d",
+			return fmt.Errorf("hosts %q and %q have the ids %d and %d, which HAProxy can't distinguish: give them ids that differ modulo %d",
 				other.Name, h.Name, other.ID, h.ID, HAProxyIDs)
 		}
 		first[h.ID%HAProxyIDs] = h
@@ -98,8 +100,8 @@ func fitIDs(hosts []Host) error {
 	return nil
 }
 
-// byID returns the indices of hosts in the order of their numbers, which stands
-// for HAProxy's order of server lines.
+// byID returns the indices of hosts in the order of their IDs. It is used in place of
+// HAProxy's order of server lines.
 func byID(hosts []Host) []uint16 {
 	order := make([]uint16, len(hosts))
 	for i := range order {

@@ -18,8 +18,8 @@ var haproxyFunctions = map[string]func(key []byte) uint32{
 	"none":  number,
 }
 
-// haproxyHash returns the function of that name, behind HAProxy's avalanche if
-// that is wanted.
+// haproxyHash returns the function of that name. With avalanche its result goes
+// through HAProxy's avalanche, mix32.
 func haproxyHash(name string, avalanche bool) func([]byte) uint32 {
 	function := haproxyFunctions[name]
 	if !avalanche {
@@ -46,8 +46,8 @@ func sdbm(key []byte) uint32 { return polynomial(0, 65599, key) }
 // djb2 is h*33 + c for each byte c, from 5381.
 func djb2(key []byte) uint32 { return polynomial(5381, 33, key) }
 
-// polynomial returns h*p + c for each byte c of key, one after the other. It takes
-// four bytes at a time, since each multiplication waits for the one before.
+// polynomial sets h to h*p + c for each byte c of key in turn, and returns h. It
+// takes four bytes at a time, since each multiplication waits for the previous one.
 func polynomial(h, p uint32, key []byte) uint32 {
 	p2 := p * p
 	p3, p4 := p2*p, p2*p2
@@ -74,8 +74,8 @@ func wt6(key []byte) uint32 {
 	return h0 ^ h1
 }
 
-// number is HAProxy's function none: the decimal number with which key begins,
-// held within 64 bits with a sign, of which the lower 32 bits count.
+// number is HAProxy's function none: the decimal number at the beginning of key,
+// limited to the range of int64. The lower 32 bits are the result.
 func number(key []byte) uint32 {
 	negative := false
 	if len(key) > 0 && (key[0] == '-' || key[0] == '+') {

@@ -5,26 +5,26 @@ import (
 	"slices"
 )
 
-// maxMapCells bounds what a haproxy map costs, which is a list for each host: 8
-// MiB, and a second or so.
+// maxMapCells bounds the size of a haproxy map, which has a list for each host. At
+// the bound it takes 8 MiB and about a second.
 const maxMapCells = 1 << 22
 
-// haproxyMapPolicy reproduces HAProxy's `hash-type map-based`, the default there:
-// a list of as many slots as the weights add up to, in which servers stand in
-// turn, and a key's slot is its hash modulo that. The order of the ids stands
-// for the order of HAProxy's server lines. Whatever changes the list moves most
-// keys; it is here for who comes from there.
+// haproxyMapPolicy reproduces HAProxy's `hash-type map-based`, the default there.
+// The map is a list of slots, as many as the weights add up to, in which the servers
+// alternate. A key's slot is its hash modulo the length of the list. The order of the
+// IDs is used in place of the order of HAProxy's server lines. Every change of the
+// list moves most keys; the policy is for users who migrate from HAProxy.
 //
-// HAProxy makes another list when a server is down, and so moves most keys of
-// the others as well. Here a host that can't serve moves its own keys only, to
-// where that other list has them, and the others' wait until it leaves.
+// HAProxy makes a new list when a server is down, and so moves most keys of the
+// other servers as well. Here only the keys of the host that can't serve move, to
+// their hosts in that new list. Keys of other hosts move when the host leaves.
 type haproxyMapPolicy struct {
 	haproxyPolicy
 }
 
-// fit implements policy.
-func (p *haproxyMapPolicy) fit(hosts []Host) error {
-	if err := fitIDs(hosts); err != nil {
+// check implements policy.
+func (p *haproxyMapPolicy) check(hosts []Host) error {
+	if err := checkIDs(hosts); err != nil {
 		return err
 	}
 	scale := 0
@@ -33,7 +33,7 @@ func (p *haproxyMapPolicy) fit(hosts []Host) error {
 	}
 	slots := totalWeight(hosts) / scale
 	if cells := slots * len(hosts); cells > maxMapCells {
-		return fmt.Errorf("%d hosts with weights that add up to %d (divided by what they have in common) are too many for type %s; use type %s",
+		return fmt.Errorf("%d hosts with weights that add up to %d (divided by their greatest common divisor) are too many for type %s; use type %s",
 			len(hosts), slots, HAProxyMapBased, HAProxyConsistent)
 	}
 	return nil
@@ -42,7 +42,7 @@ func (p *haproxyMapPolicy) fit(hosts []Host) error {
 // place implements policy.
 func (p *haproxyMapPolicy) place(hosts []Host) (layout, error) {
 	order := byID(hosts)
-	m := &haproxyMap{hash: p.hash, owners: mapSlots(hosts, order, nobody), ranks: ranksOf(hosts)}
+	m := &haproxyMap{hash: p.hash, owners: mapSlots(hosts, order, noHost), scorers: scorersOf(hosts)}
 	for i := range hosts {
 		m.without = append(m.without, mapSlots(hosts, order, uint16(i)))
 	}
@@ -57,13 +57,13 @@ func divisor(a, b int) int {
 	return a
 }
 
-// haproxyMap is the router of a map: the list, and what it would be without each
-// of the hosts.
+// haproxyMap is the router of a map: the list, and the list without each of the
+// hosts.
 type haproxyMap struct {
 	hash    func([]byte) uint32
 	owners  []uint16
-	without [][]uint16 // by host; empty if there is no other
-	ranks   []rank
+	without [][]uint16 // by host; empty if there is no other host
+	scorers []scorer
 }
 
 // sum implements router.
@@ -75,19 +75,19 @@ func (m *haproxyMap) locate(hash uint64) int { return int(uint32(hash) % uint32(
 // next implements router.
 func (m *haproxyMap) next(slot int, hash uint64, up []bool, avoid int) int {
 	if list := m.without[m.owners[slot]]; len(list) > 0 {
-		if heir := int(list[hash%uint64(len(list))]); serves(heir, up, avoid) {
-			return heir
+		if successor := int(list[hash%uint64(len(list))]); serves(successor, up, avoid) {
+			return successor
 		}
 	}
-	return best(m.ranks, hash, up, avoid)
+	return best(m.scorers, hash, up, avoid)
 }
 
-// mapSlots returns HAProxy's list of the hosts but absent, which are met in the
-// given order. HAProxy adds each one's weight to its score at every step, gives
-// the slot to the first with the largest floor((score+total)/total), and takes
-// the total from that one's score. The host's claim is that quotient: it rises by
-// one whenever its share of the steps passes a whole number, and falls by one with
-// every slot that it gets. So a heap of the claims that have changed does.
+// mapSlots returns HAProxy's list of all hosts but absent, with the hosts in the
+// given order. At every step HAProxy adds each host's weight to its score, gives the
+// slot to the first host with the largest level floor((score+total)/total), and
+// subtracts the total from that host's score. A host's level rises by one whenever
+// its share of the steps passes a whole number, and falls by one with every slot
+// that it gets. Therefore it is enough to keep a heap of the levels that have changed.
 func mapSlots(hosts []Host, order []uint16, absent uint16) []uint16 {
 	order = slices.DeleteFunc(slices.Clone(order), func(i uint16) bool { return i == absent })
 	scale, total := 0, 0
@@ -99,8 +99,8 @@ func mapSlots(hosts []Host, order []uint16, absent uint16) []uint16 {
 		return nil
 	}
 	total /= scale
-	rises := make([][]int, total+1) // the places in order whose claims rise at a step
-	claims := make([]claim, 0, 2*total)
+	rises := make([][]int, total+1) // by step, the places in order whose levels rise
+	heap := make([]priority, 0, 2*total)
 	level := slices.Repeat([]int{1}, len(order))
 	for place, i := range order {
 		weight := hosts[i].Weight / scale
@@ -108,39 +108,39 @@ func mapSlots(hosts []Host, order []uint16, absent uint16) []uint16 {
 			step := (k*total + weight - 1) / weight
 			rises[step] = append(rises[step], place)
 		}
-		claims = append(claims, newClaim(1, place)) // in order already: a heap
+		heap = append(heap, newPriority(1, place)) // in order already: a heap
 	}
 	list := make([]uint16, total)
 	for slot := range list {
 		for _, place := range rises[slot+1] {
 			level[place]++
-			claims = push(claims, newClaim(level[place], place))
+			heap = push(heap, newPriority(level[place], place))
 		}
 		var winner int
 		for stale := true; stale; {
-			var top claim
-			top, claims = pop(claims)
+			var top priority
+			top, heap = pop(heap)
 			winner = top.place()
-			stale = top != newClaim(level[winner], winner)
+			stale = top != newPriority(level[winner], winner)
 		}
 		list[slot] = order[winner]
 		level[winner]--
-		claims = push(claims, newClaim(level[winner], winner))
+		heap = push(heap, newPriority(level[winner], winner))
 	}
 	return list
 }
 
-// A claim is what a host, at its place in the order, has to the next slot. The
-// lesser goes first: that of the higher level, then of the earlier place.
-type claim int64
+// A priority orders the hosts for the next slot. The least gets it: a higher level
+// is less, then an earlier place in the order.
+type priority int64
 
-func newClaim(level, place int) claim { return claim(-level)<<32 + claim(place) }
+func newPriority(level, place int) priority { return priority(-level)<<32 + priority(place) }
 
 // place returns the host's place in the order.
-func (c claim) place() int { return int(uint32(c)) }
+func (c priority) place() int { return int(uint32(c)) }
 
 // push adds c to a binary heap whose least element is the first.
-func push(heap []claim, c claim) []claim {
+func push(heap []priority, c priority) []priority {
 	heap = append(heap, c)
 	for i := len(heap) - 1; i > 0; {
 		parent := (i - 1) / 2
@@ -153,8 +153,8 @@ func push(heap []claim, c claim) []claim {
 	return heap
 }
 
-// pop takes the first element from such a heap, which isn't empty.
-func pop(heap []claim) (claim, []claim) {
+// pop takes the least element from such a heap, which must not be empty.
+func pop(heap []priority) (priority, []priority) {
 	top, last := heap[0], len(heap)-1
 	heap[0] = heap[last]
 	heap = heap[:last]

@@ -76,8 +76,8 @@ func (v *vector) usable() []Host {
 	return backups
 }
 
-// table places hosts as a Builder would, but also those whose ids it refuses. For
-// a map it numbers them by their lines.
+// table returns the table of hosts. It also accepts ids that a Builder refuses. For a
+// map it sets the ids to the numbers of the lines.
 func (v *vector) table(t *testing.T, hosts []Host) *Table {
 	t.Helper()
 	cfg := HAProxyConfig{Type: v.Config.HashType, Function: v.Config.Function, Avalanche: &v.Config.Avalanche, HashKey: v.Config.HashKey}
@@ -95,7 +95,7 @@ func (v *vector) table(t *testing.T, hosts []Host) *Table {
 	for i := range lines {
 		lines[i] = uint16(i)
 	}
-	ring := newCircle(policy.marks(hosts, lines), len(hosts), true, policy.hash)
+	ring := newHashRing(policy.points(hosts, lines), len(hosts), true, policy.hash)
 	return newTable(policy, "", hosts, ring.layout(policy.space()))
 }
 
@@ -150,7 +150,7 @@ func TestServerThatIsDownIsPassedOverAsInHAProxy(t *testing.T) {
 	}
 }
 
-// all returns the servers and who of them is up.
+// all returns the servers, and which of them are up.
 func (v *vector) all() (hosts []Host, up []bool) {
 	for _, s := range v.Config.Servers {
 		hosts = append(hosts, Host{Name: s.Name, ID: s.ID, Weight: s.Weight})
@@ -159,10 +159,10 @@ func (v *vector) all() (hosts []Host, up []bool) {
 	return hosts, up
 }
 
-// TestRequestsWithoutTokenShowHAProxysRing follows requests on one connection:
-// those without a key go round the points, the lowest first, so they prove the
-// order of our slots. HAProxy hashes an empty value; the table could, too, but
-// QueryValue doesn't take it for a key.
+// TestRequestsWithoutTokenShowHAProxysRing follows requests on one connection.
+// HAProxy sends requests without a key to the points in turn, the lowest first, which
+// proves the order of our slots. HAProxy hashes an empty value; the table could, too,
+// but for QueryValue it isn't a key.
 func TestRequestsWithoutTokenShowHAProxysRing(t *testing.T) {
 	var vectors struct {
 		Cases []struct {
@@ -177,7 +177,7 @@ func TestRequestsWithoutTokenShowHAProxysRing(t *testing.T) {
 		hosts[i] = Host{Name: "s" + string(rune('1'+i)), ID: uint32(i + 1), Weight: 1}
 	}
 	table := build(t, Config{Policy: PolicyHAProxy}, hosts...)
-	ring, ok := table.layout.router.(*circle)
+	ring, ok := table.layout.router.(*hashRing)
 	if !ok {
 		t.Fatal("not a ring")
 	}
@@ -282,7 +282,7 @@ func TestMapIsFilledAsHAProxyDoes(t *testing.T) {
 			hosts[i].Weight = 1 + rng.IntN([]int{1, 3, 40, 256}[rng.IntN(4)])
 			order[i] = uint16(i)
 		}
-		absent := uint16(rng.IntN(len(hosts) + 1)) // nobody's index too
+		absent := uint16(rng.IntN(len(hosts) + 1)) // also the index of no host
 		got, want := mapSlots(hosts, order, absent), steps(hosts, absent)
 		if len(want) == 0 {
 			if len(got) != 0 {
@@ -323,7 +323,7 @@ func steps(hosts []Host, absent uint16) []uint16 {
 	return list
 }
 
-func TestIDsThatHAProxyCannotTellApartAreRefused(t *testing.T) {
+func TestIDsThatHAProxyCannotDistinguishAreRefused(t *testing.T) {
 	for _, kind := range []string{HAProxyConsistent, HAProxyMapBased} {
 		cfg := Config{Policy: PolicyHAProxy, HAProxy: HAProxyConfig{Type: kind}}
 		for _, row := range []struct {
@@ -333,9 +333,9 @@ func TestIDsThatHAProxyCannotTellApartAreRefused(t *testing.T) {
 			{1, 2, ""},
 			{1 << 20, 1<<20 + 1, ""},
 			{MaxHAProxyID, 1, ""},
-			{7, 7, `hosts "a" and "b" have the ids 7 and 7, which HAProxy can't tell apart: give them ids that differ modulo 1048576`},
-			{1, 1048577, `hosts "a" and "b" have the ids 1 and 1048577, which HAProxy can't tell apart: give them ids that differ modulo 1048576`},
-			{2097153, 1048577, `hosts "a" and "b" have the ids 2097153 and 1048577, which HAProxy can't tell apart: give them ids that differ modulo 1048576`},
+			{7, 7, `hosts "a" and "b" have the ids 7 and 7, which HAProxy can't distinguish: give them ids that differ modulo 1048576`},
+			{1, 1048577, `hosts "a" and "b" have the ids 1 and 1048577, which HAProxy can't distinguish: give them ids that differ modulo 1048576`},
+			{2097153, 1048577, `hosts "a" and "b" have the ids 2097153 and 1048577, which HAProxy can't distinguish: give them ids that differ modulo 1048576`},
 			{3, 0, `host "b" has the id 0; this policy needs one in 1..2147483647`},
 			{1 << 31, 3, `host "a" has the id 2147483648; this policy needs one in 1..2147483647`},
 		} {
@@ -365,9 +365,9 @@ func TestHashKeyOfHAProxy30PutsThePointsElsewhere(t *testing.T) {
 	if !ok {
 		t.Fatal("not a ring")
 	}
-	marks := policy.marks(fleet(1), []uint16{0})
-	if want := mix32(0x348681b6); len(marks) != 16 || marks[0].at != want {
-		t.Errorf("got %d points, the first at %x, want 16 and %x", len(marks), marks[0].at, want)
+	points := policy.points(fleet(1), []uint16{0})
+	if want := mix32(0x348681b6); len(points) != 16 || points[0].at != want {
+		t.Errorf("got %d points, the first at %x, want 16 and %x", len(points), points[0].at, want)
 	}
 	moved := Compare(build(t, Config{Policy: PolicyHAProxy}, fleet(10)...), build(t, Config{Policy: PolicyHAProxy, HAProxy: cfg}, fleet(10)...))
 	if moved.Moved < 0.8 {

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 )
 
-// A KeySource is a kind of place in which a request may carry its key.
+// A KeySource is a kind of place in which a request may have its key.
 type KeySource string
 
 // The sources of keys.
@@ -19,13 +22,30 @@ const (
 	KeyCookie KeySource = "cookie" // a cookie
 	KeyHeader KeySource = "header" // a request field
 	KeyClient KeySource = "source" // the client's address
+
+	KeyPath    KeySource = "path_segment"   // a part of the path, by PathSegment
+	KeyTrusted KeySource = "trusted_header" // a request field, from trusted networks only
 )
 
-// A KeyRule is one place in which to look for a key. In YAML it is
-// {query: name}, {cookie: name}, {header: name}, or the bare word source.
+const maxSegment = 64
+
+// A KeyRule is one place of a request that may hold the key. In YAML it is
+// {query: name}, {cookie: name}, {header: name}, {trusted_header: name}, {path_segment: number}, or the
+// bare word source.
 type KeyRule struct {
 	Source KeySource
-	Name   string // of the parameter, cookie or field; empty for KeyClient
+	// Name is that of the parameter, cookie or field, or the number of the segment; empty for
+	// KeyClient.
+	Name string
+}
+
+// Segment returns the number of a rule of KeyPath, 0 for others.
+func (r KeyRule) Segment() int {
+	if r.Source != KeyPath {
+		return 0
+	}
+	n, _ := strconv.Atoi(r.Name) // fails only for a rule with problems
+	return n
 }
 
 // String returns the rule as it is written in YAML.
@@ -36,8 +56,8 @@ func (r KeyRule) String() string {
 	return fmt.Sprintf("{%s: %s}", r.Source, r.Name)
 }
 
-// UnmarshalYAML reads a rule. Its errors are *yaml.SyntaxError and so carry the
-// line and column.
+// UnmarshalYAML reads a rule. Its errors are *yaml.SyntaxError, which has the line
+// and column.
 func (r *KeyRule) UnmarshalYAML(node ast.Node) error {
 	switch n := node.(type) {
 	case *ast.StringNode:
@@ -48,7 +68,7 @@ func (r *KeyRule) UnmarshalYAML(node ast.Node) error {
 		return ruleError(node, fmt.Sprintf("%q is not a key rule", n.Value))
 	case *ast.MappingNode:
 		if len(n.Values) != 1 {
-			return ruleError(node, fmt.Sprintf("a key rule names one place, not %d", len(n.Values)))
+			return ruleError(node, fmt.Sprintf("a key rule names one place; this one names %d", len(n.Values)))
 		}
 		return r.fromPair(n.Values[0])
 	case *ast.MappingValueNode:
@@ -60,7 +80,15 @@ func (r *KeyRule) UnmarshalYAML(node ast.Node) error {
 func (r *KeyRule) fromPair(pair *ast.MappingValueNode) error {
 	source := KeySource(pair.Key.GetToken().Value)
 	if !source.named() {
-		return ruleError(pair.Key, fmt.Sprintf("keys can't be found by %q", source))
+		return ruleError(pair.Key, fmt.Sprintf("%q is not a source of keys", source))
+	}
+	if source == KeyPath {
+		number, ok := pair.Value.(*ast.IntegerNode)
+		if !ok {
+			return ruleError(pair.Key, fmt.Sprintf("%s needs a number: 2 is b in /a/b/c", source))
+		}
+		*r = KeyRule{Source: source, Name: number.GetToken().Value}
+		return nil
 	}
 	name, ok := pair.Value.(*ast.StringNode)
 	if !ok || name.Value == "" {
@@ -72,35 +100,49 @@ func (r *KeyRule) fromPair(pair *ast.MappingValueNode) error {
 
 func ruleError(at ast.Node, what string) error {
 	return &yaml.SyntaxError{
-		Message: what + "; want {query: name}, {cookie: name}, {header: name} or source",
+		Message: what + "; use {query: name}, {cookie: name}, {header: name}, {path_segment: 2}, {trusted_header: name} or source",
 		Token:   at.GetToken(),
 	}
 }
 
 // named reports whether rules for s have a name.
 func (s KeySource) named() bool {
-	return s == KeyQuery || s == KeyCookie || s == KeyHeader
+	return slices.Contains([]KeySource{KeyQuery, KeyCookie, KeyHeader, KeyPath, KeyTrusted}, s)
 }
 
-// problems checks r, which is all[i].
+// noun returns what has the name in a rule for s.
+func (s KeySource) noun() string {
+	switch s {
+	case KeyQuery:
+		return "query parameter"
+	case KeyTrusted:
+		return "header"
+	}
+	return string(s)
+}
+
+// problems returns the problems of r, which is all[i].
 func (r KeyRule) problems(i int, all []KeyRule) []Problem {
 	path := fmt.Sprintf("key[%d]", i)
 	if r.Source != KeyClient && !r.Source.named() {
-		return []Problem{{path, fmt.Sprintf("keys can't be found by %q; want query, cookie, header or source", r.Source)}}
+		return []Problem{{path, fmt.Sprintf("%q is not a source of keys; use query, cookie, header, path_segment, trusted_header or source", r.Source)}}
 	}
 	if r.Source.named() {
 		path += "." + string(r.Source)
 	}
 	switch {
+	case r.Source == KeyPath && (r.Segment() < 1 || r.Segment() > maxSegment || strconv.Itoa(r.Segment()) != r.Name):
+		return []Problem{{path, fmt.Sprintf("%s is not in 1..%d; 2 is b in /a/b/c", r.Name, maxSegment)}}
 	case r.Source.named() && !validName(r.Source, r.Name):
-		return []Problem{{path, fmt.Sprintf("no %s can have the name %q", r.Source, r.Name)}}
+		return []Problem{{path, fmt.Sprintf("%q can't be the name of a %s", r.Name, r.Source.noun())}}
 	case slices.Contains(all[:i], r):
 		return []Problem{{path, "the same rule is in the list twice"}}
 	}
 	return nil
 }
 
-// validName reports whether a request can hold a place of this name at all.
+// validName reports whether name can be the name of a parameter, cookie or field, as
+// s says.
 func validName(s KeySource, name string) bool {
 	if name == "" {
 		return false
@@ -126,12 +168,32 @@ func tokenChar(c byte) bool {
 	return letter || digit || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }
 
-// QueryValue returns the raw value of the first parameter that is called
-// exactly name in rawQuery, the part of a request target behind the first '?'.
-// This is HAProxy's url_param rule: parameters end at '&' alone, nothing is
-// decoded, and a name without '=' is not a parameter. Other than there, a first
-// match with an empty value means that there is no key (ok is false). The value
-// is a part of rawQuery. QueryValue doesn't allocate.
+// PathSegment returns where a segment of a raw path begins and ends, the first one for number 1: it is
+// between two slashes, or after the last one. Nothing is decoded, as in QueryValue. Both are 0 if there
+// is no such segment.
+func PathSegment(path []byte, number int) (begin, end int) {
+	for range number {
+		at := bytes.IndexByte(path[begin:], '/')
+		if at < 0 {
+			return 0, 0
+		}
+		begin += at + 1
+	}
+	if begin == 0 {
+		return 0, 0
+	}
+	if at := bytes.IndexByte(path[begin:], '/'); at >= 0 {
+		return begin, begin + at
+	}
+	return begin, len(path)
+}
+
+// QueryValue returns the raw value of the first parameter in rawQuery whose name is
+// exactly name. rawQuery is the part of a request target after the first '?'. This
+// is HAProxy's url_param rule: only '&' ends a parameter, nothing is decoded, and a
+// name without '=' is not a parameter. Unlike in HAProxy, an empty value of the first
+// match means that there is no key (ok is false). The value is a slice of rawQuery.
+// QueryValue doesn't allocate.
 func QueryValue(rawQuery []byte, name string) (value []byte, ok bool) {
 	for {
 		piece, rest, more := bytes.Cut(rawQuery, ampersand)
@@ -147,3 +209,14 @@ func QueryValue(rawQuery []byte, name string) (value []byte, ok bool) {
 }
 
 var ampersand = []byte{'&'}
+
+// PrintableKey returns key for output on a terminal. It quotes a key that holds
+// unprintable characters, so that the terminal doesn't interpret them. The output is
+// only for users who may see keys.
+func PrintableKey(key string) string {
+	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
+	if !utf8.ValidString(key) || strings.ContainsFunc(key, unprintable) {
+		return strconv.Quote(key)
+	}
+	return key
+}

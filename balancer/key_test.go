@@ -126,12 +126,14 @@ key:
 func TestBadKeyRulesAreRefusedAtTheirPlace(t *testing.T) {
 	for _, row := range []struct{ rule, want string }{
 		{"token", `[1:9] "token" is not a key rule`},
-		{"{parameter: x}", `[1:10] keys can't be found by "parameter"`},
-		{"{query: token, cookie: x}", "[1:9] a key rule names one place, not 2"},
+		{"{parameter: x}", `[1:10] "parameter" is not a source of keys`},
+		{"{query: token, cookie: x}", "[1:9] a key rule names one place; this one names 2"},
 		{"{query: }", "[1:10] query needs a name"},
 		{"{query: 7}", "[1:10] query needs a name"},
 		{"{query: [a]}", "[1:10] query needs a name"},
-		{"{source: x}", `[1:10] keys can't be found by "source"`},
+		{"{path_segment: x}", "[1:10] path_segment needs a number"},
+		{"{trusted_header: 7}", "[1:10] trusted_header needs a name"},
+		{"{source: x}", `[1:10] "source" is not a source of keys`},
 		{"[query]", "[1:9] not a key rule"},
 		{"12", "[1:9] not a key rule"},
 	} {
@@ -144,10 +146,27 @@ func TestBadKeyRulesAreRefusedAtTheirPlace(t *testing.T) {
 }
 
 func TestKeyRulesAreWrittenAsTheyAreRead(t *testing.T) {
-	for _, text := range []string{"{query: token}", "{cookie: c}", "{header: X-A}", "source"} {
+	for _, text := range []string{"{query: token}", "{cookie: c}", "{header: X-A}", "{path_segment: 2}", "{trusted_header: X-User}", "source"} {
 		var rule KeyRule
 		if err := yaml.Unmarshal([]byte(text), &rule); err != nil || rule.String() != text {
 			t.Errorf("got %q (%v), want %q", rule, err, text)
+		}
+	}
+}
+
+func TestAPrintableKeyHasNoControlCharacters(t *testing.T) {
+	for key, want := range map[string]string{
+		"alice":     "alice",
+		"a b%20c":   "a b%20c",
+		"żółw":      "żółw",
+		"":          "",
+		"a\x1b[2Jb": `"a\x1b[2Jb"`,
+		"a\nb":      `"a\nb"`,
+		"a\xffb":    `"a\xffb"`,
+		"a\u202eb":  `"a\u202eb"`, // would reverse the rest of the line
+	} {
+		if got := PrintableKey(key); got != want {
+			t.Errorf("%q: got %s, want %s", key, got, want)
 		}
 	}
 }

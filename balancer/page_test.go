@@ -42,27 +42,30 @@ type trial struct {
 	hosts                int
 	least, most          float64 // share, in fair shares
 	leave, join, heavier Movement
-	heirs                int     // who get the keys of the host that leaves
-	greatest             float64 // part of them that goes to one heir
+	successors           int     // hosts that get keys of the host that leaves
+	greatest             float64 // part of them that goes to one successor
 }
 
-// try builds the tables of a policy. The host in the middle of the list leaves, or
-// gets twice its weight.
+// try forecasts the tables of a policy, as other tests compare with the library's. The host
+// in the middle of the list leaves, or gets twice its weight.
 func try(t *testing.T, name string, cfg Config, n, weight int) trial {
 	t.Helper()
 	hosts := fleet(n)
 	for i := range hosts {
 		hosts[i].Weight = weight
 	}
-	builder := newBuilder(t, cfg)
-	before := rebuild(t, builder, hosts...)
+	forecaster, err := NewForecaster(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := rebuild(t, forecaster, hosts...)
 	middle := hosts[n/2].Name
 	after := func(c Change) Movement {
 		changed, err := c.Apply(hosts)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return Compare(before, rebuild(t, builder, changed...))
+		return Compare(before, rebuild(t, forecaster, changed...))
 	}
 	made := trial{
 		name:    name,
@@ -76,7 +79,7 @@ func try(t *testing.T, name string, cfg Config, n, weight int) trial {
 	own := 0.0
 	for _, r := range made.leave.Routes {
 		if r.From == middle {
-			made.heirs++
+			made.successors++
 			own += r.Share
 			made.greatest = max(made.greatest, r.Share)
 		}
@@ -91,10 +94,11 @@ func (m trial) row() string {
 		return fmt.Sprintf("%.2f | %s", m.Moved/m.Ideal, percent(m.Astray))
 	}
 	return fmt.Sprintf("| %s | %.2f–%.2f | %s | %d, %.0f %% | %s | %s |",
-		m.name, m.least, m.most, moved(m.leave), m.heirs, 100*m.greatest, moved(m.join), moved(m.heavier))
+		m.name, m.least, m.most, moved(m.leave), m.successors, 100*m.greatest, moved(m.join), moved(m.heavier))
 }
 
-// percent writes nothing at all as 0, and the least as less than what is shown.
+// percent writes zero as 0, and a share that would be rounded to zero as less than the
+// least that is shown.
 func percent(share float64) string {
 	switch {
 	case share == 0:
@@ -118,7 +122,7 @@ func trials(t *testing.T, n int) []trial {
 // sizeTable writes the trials of one number of hosts.
 func sizeTable(made []trial) string {
 	var b strings.Builder
-	b.WriteString("| policy | shares | leave: moved | astray | heirs | join: moved | astray | weight × 2: moved | astray |\n")
+	b.WriteString("| policy | shares | leave: moved | astray | successors | join: moved | astray | weight × 2: moved | astray |\n")
 	b.WriteString("|---|---|---|---|---|---|---|---|---|\n")
 	for _, m := range made {
 		b.WriteString(m.row() + "\n")

@@ -46,8 +46,8 @@ func TestEveryPolicyGivesTheSameTableWhateverTheOrderAndHistory(t *testing.T) {
 	})
 }
 
-// TestEveryPolicyMovesAKeyOnceForOneFailure takes each host away: keys go where
-// the table without it has them, whether the host is down or avoided.
+// TestEveryPolicyMovesAKeyOnceForOneFailure takes each host away. A key goes to its
+// host in the table without that host, also if the host is only down or avoided.
 func TestEveryPolicyMovesAKeyOnceForOneFailure(t *testing.T) {
 	each(t, func(t *testing.T, cfg Config) {
 		for _, hosts := range [][]Host{fleet(2), mixed(7), mixed(12)} {
@@ -72,12 +72,12 @@ func TestEveryPolicyMovesAKeyOnceForOneFailure(t *testing.T) {
 	})
 }
 
-// TestRingsAndRendezvousMoveAKeyOnceForEachOfManyFailures has half of the hosts
-// down: their keys are where the table of the others has them, and so are all.
+// TestRingsAndRendezvousMoveAKeyOnceForEachOfManyFailures has half of the hosts down.
+// All keys go to their hosts in the table of the other half.
 func TestRingsAndRendezvousMoveAKeyOnceForEachOfManyFailures(t *testing.T) {
 	each(t, func(t *testing.T, cfg Config) {
 		if p := cfg.WithDefaults(); p.Policy == PolicyConsistent || p.Policy == PolicyMaglev || p.HAProxy.Type == HAProxyMapBased {
-			t.SkipNow() // these know one heir; the rest is ranked
+			t.SkipNow() // these have one successor; the others are chosen by score
 		}
 		rng := rand.New(rand.NewPCG(43, 44))
 		for range 20 {
@@ -122,21 +122,21 @@ func TestEveryPolicyPicksInTheOrderOfTheCandidates(t *testing.T) {
 	})
 }
 
-// TestEveryHeirOwnsItsSlotOnceTheOwnerHasLeft looks at all slots of policies that
-// have heirs.
-func TestEveryHeirOwnsItsSlotOnceTheOwnerHasLeft(t *testing.T) {
+// TestEverySuccessorOwnsItsSlotOnceTheOwnerHasLeft checks all slots of the policies that
+// have successors.
+func TestEverySuccessorOwnsItsSlotOnceTheOwnerHasLeft(t *testing.T) {
 	each(t, func(t *testing.T, cfg Config) {
 		hosts := mixed(8)
 		before := build(t, cfg, hosts...)
-		if before.layout.heirs == nil {
+		if before.layout.successors == nil {
 			t.SkipNow()
 		}
 		for gone := range hosts {
 			after := build(t, cfg, slices.Delete(slices.Clone(hosts), gone, gone+1)...)
 			for slot, owner := range before.layout.owners {
-				heir := before.layout.heirs[slot]
-				if int(owner) == gone && hosts[heir].Name != after.Hosts()[after.SlotOwner(slot)].Name {
-					t.Fatalf("slot %d: the heir is %s, but without %s it is %s's", slot, hosts[heir].Name, hosts[gone].Name, after.Hosts()[after.SlotOwner(slot)].Name)
+				successor := before.layout.successors[slot]
+				if int(owner) == gone && hosts[successor].Name != after.Hosts()[after.SlotOwner(slot)].Name {
+					t.Fatalf("slot %d: the successor is %s, but without %s it is %s's", slot, hosts[successor].Name, hosts[gone].Name, after.Hosts()[after.SlotOwner(slot)].Name)
 				}
 			}
 		}
@@ -205,8 +205,8 @@ func TestSharesAreThoseOfTheKeys(t *testing.T) {
 	})
 }
 
-// TestOnlyNecessaryKeysMove changes the set in every way. Rings and rendezvous
-// move nothing between hosts that stay as they are; the others little.
+// TestOnlyNecessaryKeysMove changes the set in every way. Rings and rendezvous move no
+// keys between hosts that don't change; the other policies move few.
 func TestOnlyNecessaryKeysMove(t *testing.T) {
 	allowed := map[string]float64{"consistent": 0.02, "consistent-seeded": 0.02, "maglev": 0.12, "haproxy-map": 1}
 	for _, p := range allPolicies() {
@@ -231,7 +231,7 @@ func TestOnlyNecessaryKeysMove(t *testing.T) {
 	}
 }
 
-// TestPickOfNoPolicyAllocates looks at owners, and at all kinds of fallback.
+// TestPickOfNoPolicyAllocates picks owners, and all kinds of fallback.
 func TestPickOfNoPolicyAllocates(t *testing.T) {
 	each(t, func(t *testing.T, cfg Config) {
 		table, key := build(t, cfg, mixed(20)...), keys(1)[0]
@@ -298,8 +298,8 @@ func TestMappingOfEveryPolicyIsTheOneThatUsersHave(t *testing.T) {
 	}
 }
 
-// TestEveryPolicyPlacesAKeyByItsHashAlone is what those rely on who keep the
-// hashes of keys rather than keys.
+// TestEveryPolicyPlacesAKeyByItsHashAlone is needed by code that keeps hashes of keys
+// instead of keys.
 func TestEveryPolicyPlacesAKeyByItsHashAlone(t *testing.T) {
 	each(t, func(t *testing.T, cfg Config) {
 		before, after := build(t, cfg, mixed(7)...), build(t, cfg, mixed(5)...)
@@ -321,7 +321,7 @@ func TestEveryPolicyPlacesAKeyByItsHashAlone(t *testing.T) {
 	})
 }
 
-func TestPoliciesThatHashAlikeSaySo(t *testing.T) {
+func TestPoliciesWithTheSameHashReportIt(t *testing.T) {
 	table := func(cfg Config) *Table { return build(t, cfg, fleet(3)...) }
 	plain := table(Config{})
 	for name, test := range map[string]struct {

@@ -16,8 +16,8 @@ type Table struct {
 	digest string
 }
 
-// newTable returns the table of hosts, which are sorted by name and not changed
-// hereafter. rules are Builder's.
+// newTable returns the table of hosts. They are sorted by name, and the caller doesn't
+// change them any more. rules is the field of Builder.
 func newTable(p policy, rules string, hosts []Host, l layout) *Table {
 	return &Table{policy: p.name(), hosts: hosts, layout: l, digest: digest(p, rules, hosts, l)}
 }
@@ -28,20 +28,20 @@ func (t *Table) Hosts() []Host { return t.hosts }
 // Policy returns the name of the policy that made the table.
 func (t *Table) Policy() string { return t.policy }
 
-// Digest returns 16 hexadecimal digits that are the same on all balancers if
-// and only if their tables place every request alike, fallback included. It covers
-// where the key is, policy, parameters, seed, names, weights and slots, and for the
-// policy haproxy the hosts' numbers.
+// Digest returns 16 hexadecimal digits. They are equal on two balancers if and only if
+// their tables place every request alike, fallback included. The digest covers the
+// rules for the key, policy, parameters, seed, names, weights and slots, and for the
+// policy haproxy the hosts' IDs.
 func (t *Table) Digest() string { return t.digest }
 
 // Slots returns the number of slots; 0 for a table without hosts. On a ring each
-// point has one, of its own size.
+// point has a slot, and slots differ in size.
 func (t *Table) Slots() int { return len(t.layout.owners) }
 
 // SlotOwner returns the index in Hosts of the slot's owner.
 func (t *Table) SlotOwner(slot int) int { return int(t.layout.owners[slot]) }
 
-// Slot returns the slot in which key lies; -1 for a table without hosts.
+// Slot returns the slot of key; -1 for a table without hosts.
 func (t *Table) Slot(key []byte) int {
 	if len(t.layout.owners) == 0 {
 		return -1
@@ -49,9 +49,9 @@ func (t *Table) Slot(key []byte) int {
 	return t.layout.router.locate(t.layout.router.sum(key))
 }
 
-// Hash returns the number by which t places key, which is all of a key that
-// decides where it goes; 0 for a table without hosts. It tells less of a key than
-// the key does, but whoever knows the seed can try keys against it.
+// Hash returns the number by which t places key; 0 for a table without hosts. Nothing
+// else of a key decides where it goes. A hash must not be published: guesses of the key
+// can be tested against it, if there is a seed by users who know it.
 func (t *Table) Hash(key []byte) uint64 {
 	if len(t.layout.owners) == 0 {
 		return 0
@@ -59,8 +59,8 @@ func (t *Table) Hash(key []byte) uint64 {
 	return t.layout.router.sum(key)
 }
 
-// SameHash reports whether t and other place keys by the same numbers, as the
-// tables of one Config do. A table without hosts has none.
+// SameHash reports whether Hash of t and of other are equal for every key, as they
+// are for the tables of one Config. It is false if one of the tables has no hosts.
 func (t *Table) SameHash(other *Table) bool {
 	return len(t.layout.owners) > 0 && len(other.layout.owners) > 0 && t.layout.space == other.layout.space
 }
@@ -74,8 +74,8 @@ func (t *Table) OwnerOf(hash uint64) int {
 	return t.SlotOwner(t.layout.router.locate(hash))
 }
 
-// Owner returns the index in Hosts of the host that owns key, whether it is up
-// or not; -1 for a table without hosts.
+// Owner returns the index in Hosts of the host that owns key, up or down; -1 for a
+// table without hosts.
 func (t *Table) Owner(key []byte) int {
 	slot := t.Slot(key)
 	if slot < 0 {
@@ -84,19 +84,22 @@ func (t *Table) Owner(key []byte) int {
 	return t.SlotOwner(slot)
 }
 
-// Pick returns the index in Hosts of the host that should serve key, and why:
-// the owner of its slot, else the host to which the policy would give the key if
-// the owner had left, else the next in the order of Candidates, each only if it
-// is up and not avoid. It returns -1 and RuleNone if there is no such host.
+// Pick returns the index in Hosts of the host that should serve key, and why. It is
+// the first of the Candidates that is up and isn't avoid: the owner of the slot, then
+// its successor, then the others. Pick returns -1 and RuleNone if there is none.
 //
-// up tells by index in Hosts who can serve; hosts beyond its end can't. avoid is
-// a host that has just failed this very request, -1 for none. An empty key is a
-// key like any other. Pick doesn't allocate and takes no lock.
+// up says by index in Hosts which hosts can serve; hosts beyond its end can't. avoid
+// is a host that has just failed for the same request, or -1. An empty key is a key
+// like any other. Pick doesn't allocate and takes no lock.
 func (t *Table) Pick(key []byte, up []bool, avoid int) (host int, rule Rule) {
+	return t.PickHash(t.Hash(key), up, avoid)
+}
+
+// PickHash is Pick for a key of which only the Hash is known.
+func (t *Table) PickHash(hash uint64, up []bool, avoid int) (host int, rule Rule) {
 	if len(t.layout.owners) == 0 {
 		return -1, RuleNone
 	}
-	hash := t.layout.router.sum(key)
 	slot := t.layout.router.locate(hash)
 	if owner := int(t.layout.owners[slot]); serves(owner, up, avoid) {
 		return owner, RuleOwner
@@ -107,13 +110,18 @@ func (t *Table) Pick(key []byte, up []bool, avoid int) (host int, rule Rule) {
 	return -1, RuleNone
 }
 
-// Candidates returns the indices of all hosts in the order in which Pick tries
-// them for key: the owner, then whoever has the key when all before can't serve.
+// Candidates returns the indices of all hosts in the order in which Pick tries them
+// for key: the owner, then each time the host that gets the key when all before it
+// can't serve.
 func (t *Table) Candidates(key []byte) []int {
 	if len(t.layout.owners) == 0 {
 		return nil
 	}
-	hash := t.layout.router.sum(key)
+	return t.candidates(t.Hash(key))
+}
+
+// candidates is Candidates for a key of that Hash. t has hosts.
+func (t *Table) candidates(hash uint64) []int {
 	slot := t.layout.router.locate(hash)
 	up := slices.Repeat([]bool{true}, len(t.hosts))
 	order := make([]int, 0, len(t.hosts))
@@ -137,9 +145,9 @@ func (t *Table) Shares() []float64 {
 	return shares
 }
 
-// digest hashes everything that decides where a request goes. Texts are preceded by
-// their length and numbers have a fixed size, so that no two tables are written
-// alike.
+// digest hashes everything that decides where a request goes. Each text comes after
+// its length and numbers have a fixed size, so that two different tables never give
+// the same bytes.
 func digest(p policy, rules string, hosts []Host, l layout) string {
 	var b []byte
 	text := func(s string) {
@@ -156,7 +164,7 @@ func digest(p policy, rules string, hosts []Host, l layout) string {
 			b = binary.BigEndian.AppendUint32(b, h.ID)
 		}
 	}
-	for _, slots := range [][]uint16{l.owners, l.heirs} {
+	for _, slots := range [][]uint16{l.owners, l.successors} {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(slots)))
 		for _, host := range slots {
 			b = binary.BigEndian.AppendUint16(b, host)

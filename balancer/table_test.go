@@ -5,17 +5,17 @@ import (
 	"testing"
 )
 
-// TestPickTriesOwnerThenHeirThenTheOthers uses a table of one slot, which a owns
-// and b inherits. The ranks prefer d to c.
-func TestPickTriesOwnerThenHeirThenTheOthers(t *testing.T) {
+// TestPickTriesOwnerThenSuccessorThenTheOthers uses a table of one slot, which a owns
+// and b inherits. The scores prefer d to c.
+func TestPickTriesOwnerThenSuccessorThenTheOthers(t *testing.T) {
 	const a, b, c, d, none = 0, 1, 2, 3, -1
 	router := &slots{
-		count: 1, owner: []uint16{a}, heir: []uint16{b},
-		ranks: []rank{{1, 1}, {2, 1}, {3, 1}, {3, 2}}, // c and d draw alike, d weighs more
+		count: 1, owner: []uint16{a}, successor: []uint16{b},
+		scorers: []scorer{{1, 1}, {2, 1}, {3, 1}, {3, 2}}, // c and d have the same seed, d has more weight
 	}
 	table := &Table{
 		hosts:  []Host{{Name: "a"}, {Name: "b"}, {Name: "c"}, {Name: "d"}},
-		layout: layout{owners: router.owner, heirs: router.heir, router: router},
+		layout: layout{owners: router.owner, successors: router.successor, router: router},
 	}
 	for _, row := range []struct {
 		up    string
@@ -34,7 +34,7 @@ func TestPickTriesOwnerThenHeirThenTheOthers(t *testing.T) {
 		{"-+++", b, d, RuleFallback},
 		{"+---", a, none, RuleNone}, // never back to the one that failed
 		{"---+", d, none, RuleNone},
-		{"++++", c, a, RuleOwner},  // avoiding somebody else changes nothing
+		{"++++", c, a, RuleOwner},  // avoiding another host changes nothing
 		{"", none, none, RuleNone}, // hosts beyond the end of up can't serve
 		{"-+", none, b, RuleFallback},
 	} {
@@ -48,7 +48,7 @@ func TestPickTriesOwnerThenHeirThenTheOthers(t *testing.T) {
 	}
 }
 
-func TestTableWithoutHostsPicksNobody(t *testing.T) {
+func TestTableWithoutHostsPicksNoHost(t *testing.T) {
 	key := []byte("alice")
 	for name, table := range map[string]*Table{
 		"built":      build(t, Config{}),
@@ -67,7 +67,7 @@ func TestTableWithoutHostsPicksNobody(t *testing.T) {
 	}
 }
 
-func TestSingleHostOwnsEverythingAndHasNoHeir(t *testing.T) {
+func TestSingleHostOwnsEverythingAndHasNoSuccessor(t *testing.T) {
 	table := build(t, Config{}, Host{Name: "only", Weight: 3})
 	if got := table.Shares(); len(got) != 1 || got[0] != 1 {
 		t.Errorf("got shares %v, want [1]", got)
@@ -100,8 +100,8 @@ func TestPickFollowsTheCandidates(t *testing.T) {
 func TestPickDoesNotAllocate(t *testing.T) {
 	table, key := build(t, small, fleet(20)...), keys(1)[0]
 	owner, up := table.Owner(key), all(20)
-	heir := table.Candidates(key)[1]
-	for name, down := range map[string][]int{"owner": nil, "heir": {owner}, "rendezvous": {owner, heir}} {
+	successor := table.Candidates(key)[1]
+	for name, down := range map[string][]int{"owner": nil, "successor": {owner}, "rendezvous": {owner, successor}} {
 		up := slices.Clone(up)
 		for _, host := range down {
 			up[host] = false

@@ -95,7 +95,7 @@ func TestYardstickIsTheBetterOfTheOthers(t *testing.T) {
 		"by median, not minimum": {[]series{of("haproxy", 1, 30, 31), of("nginx", 20)}, "", 20},
 		"a missing one is none":  {[]series{of("haproxy"), of("nginx", 20)}, "", 20},
 		"a certain one":          {[]series{of("haproxy", 30), of("nginx", 20)}, "haproxy", 30},
-		"nobody":                 {[]series{of("lb", 1)}, "", 0},
+		"no other":               {[]series{of("lb", 1)}, "", 0},
 	} {
 		if got := yardstick(row.all, 1, row.against); got != row.want {
 			t.Errorf("%s: got %v, want %v", name, got, row.want)

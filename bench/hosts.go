@@ -18,11 +18,11 @@ type hosts struct {
 	served atomic.Uint64 // requests of the load
 	links  atomic.Uint64 // connections that carried at least one of them
 
-	poll   int            // the epoll set
-	doors  []door         // the listening sockets
-	guests map[int]*guest // the connections, by descriptor
+	poll  int               // the epoll set
+	doors []door            // the listening sockets
+	conns map[int]*hostConn // the connections, by descriptor
 
-	scratch [16 << 10]byte // what is just being read; a quiet guest has no buffer
+	scratch [16 << 10]byte // the bytes that are being read; a quiet connection has no buffer
 }
 
 // A door is one host's listening socket.
@@ -37,7 +37,7 @@ func listen(n int) (*hosts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
-	h := &hosts{poll: poll, guests: map[int]*guest{}}
+	h := &hosts{poll: poll, conns: map[int]*hostConn{}}
 	for i := range n {
 		if err := h.open(fmt.Sprintf("ide-%d", i+1)); err != nil {
 			h.close()
@@ -99,7 +99,7 @@ func (h *hosts) serve(ctx context.Context) error {
 }
 
 func (h *hosts) close() {
-	for fd := range h.guests {
+	for fd := range h.conns {
 		unix.Close(fd)
 	}
 	for _, d := range h.doors {
@@ -110,9 +110,9 @@ func (h *hosts) close() {
 
 // attend does what a descriptor that has become ready asks for.
 func (h *hosts) attend(fd int, ready uint32) {
-	if g := h.guests[fd]; g != nil {
-		if !h.serveGuest(g, ready) {
-			delete(h.guests, fd)
+	if g := h.conns[fd]; g != nil {
+		if !h.serveConn(g, ready) {
+			delete(h.conns, fd)
 			unix.Close(fd)
 		}
 		return
@@ -135,5 +135,5 @@ func (h *hosts) admit(d door) {
 		unix.Close(fd)
 		return
 	}
-	h.guests[fd] = &guest{fd: fd, name: d.Name}
+	h.conns[fd] = &hostConn{fd: fd, name: d.Name}
 }

@@ -3,7 +3,7 @@ package main
 import (
 	"embed"
 	"fmt"
-	"net"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"text/template"
@@ -18,15 +18,15 @@ var configs embed.FS
 var tokens []byte
 
 // A job is what every proxy is set up to do, and what the templates in configs/
-// are filled in with: requests that come in on Port, over TLS 1.3 or in clear,
+// are filled in with: requests that come in at Address, over TLS 1.3 or unencrypted,
 // go to one of three checked hosts, chosen by consistent hashing of the query
 // parameter "token". Connections are kept alive on both sides, X-Forwarded-For
 // is added, WebSockets may be quiet for an hour, and nothing is logged.
 type job struct {
-	TLS             bool
-	Port, AdminPort int
-	Dir             string // where edge.crt, edge.key and edge.pem, which is both, lie
-	Hosts           []host
+	TLS            bool
+	Address, Admin string // where the proxy listens; its admin endpoint
+	Dir            string // where edge.crt, edge.key and edge.pem, which is both, lie
+	Hosts          []host
 }
 
 type host struct{ Name, Address string }
@@ -37,12 +37,12 @@ func (j job) url(path string) string {
 	if j.TLS {
 		scheme = "https"
 	}
-	return fmt.Sprintf("%s://127.0.0.1:%d%s", scheme, j.Port, path)
+	return scheme + "://" + j.Address + path
 }
 
 // target is where the proxy listens.
 func (j job) target() target {
-	return target{Address: fmt.Sprintf("127.0.0.1:%d", j.Port), TLS: j.TLS}
+	return target{Address: j.Address, TLS: j.TLS}
 }
 
 // configure writes the proxy's configuration for the job and returns its path.
@@ -63,10 +63,10 @@ func (j job) configure(name string) (string, error) {
 	return path, f.Close()
 }
 
-// writeFiles writes what all jobs share: the certificate, ECDSA on P-256, and
-// the load's script.
-func writeFiles(dir string) error {
-	cert, key, err := tlsterm.SelfSigned("localhost", "127.0.0.1")
+// writeFiles writes what all jobs share: the certificate for the proxies' address,
+// ECDSA on P-256, and the load's script.
+func writeFiles(dir, ip string) error {
+	cert, key, err := tlsterm.SelfSigned("localhost", ip)
 	if err != nil {
 		return err
 	}
@@ -83,16 +83,8 @@ func writeFiles(dir string) error {
 	return nil
 }
 
-// freePorts returns n ports of 127.0.0.1 on which nobody listens just now.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer ln.Close()
-		ports = append(ports, ln.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
+// ownLoopback returns an address of loopback, one of 16 million, that nothing else
+// uses: neither another program nor the load, which takes ports of 127.0.0.1.
+func ownLoopback() string {
+	return fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), rand.IntN(256))
 }

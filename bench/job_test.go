@@ -11,10 +11,10 @@ import (
 func testJob(t *testing.T, tls bool) job {
 	t.Helper()
 	j := job{
-		TLS: tls, Port: 18080, AdminPort: 18081, Dir: t.TempDir(),
+		TLS: tls, Address: "127.1.2.3:18080", Admin: "127.1.2.3:18081", Dir: t.TempDir(),
 		Hosts: []host{{"ide-1", "127.0.0.1:4001"}, {"ide-2", "127.0.0.1:4002"}, {"ide-3", "127.0.0.1:4003"}},
 	}
-	if err := writeFiles(j.Dir); err != nil {
+	if err := writeFiles(j.Dir, "127.1.2.3"); err != nil {
 		t.Fatal(err)
 	}
 	return j
@@ -48,7 +48,7 @@ func TestEveryProxyGetsTheJob(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, want := range []string{"127.0.0.1:18080", "127.0.0.1:4001", "127.0.0.1:4002", "127.0.0.1:4003", "token"} {
+			for _, want := range []string{"127.1.2.3:18080", "127.0.0.1:4001", "127.0.0.1:4002", "127.0.0.1:4003", "token"} {
 				if !strings.Contains(string(got), want) {
 					t.Errorf("TLS %t: %s lacks %q", tls, p.config, want)
 				}
@@ -62,7 +62,7 @@ func TestEveryProxyGetsTheJob(t *testing.T) {
 
 func TestURLFollowsTheListener(t *testing.T) {
 	for tls, want := range map[bool]string{false: "http://127.0.0.1:8000/x", true: "https://127.0.0.1:8000/x"} {
-		if got := (job{TLS: tls, Port: 8000}).url("/x"); got != want {
+		if got := (job{TLS: tls, Address: "127.0.0.1:8000"}).url("/x"); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}

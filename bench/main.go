@@ -94,7 +94,7 @@ func (o cli) scale() scale {
 
 // compare sets the stage, the IDE hosts and a directory, and takes all figures.
 func compare(ctx context.Context, o cli, progress io.Writer) (*report, error) {
-	s := &stage{scale: o.scale(), profiles: o.Profile, progress: progress}
+	s := &stage{scale: o.scale(), ip: ownLoopback(), ports: 10000, profiles: o.Profile, progress: progress}
 	if err := allowDescriptors(s.descriptors()); err != nil {
 		return nil, err
 	}
@@ -107,13 +107,13 @@ func compare(ctx context.Context, o cli, progress io.Writer) (*report, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(s.dir)
-	if err := writeFiles(s.dir); err != nil {
+	if err := writeFiles(s.dir, s.ip); err != nil {
 		return nil, err
 	}
 	if s.ides, err = listen(hostCount); err != nil {
 		return nil, err
 	}
-	questions, err := chosen(s.questions(), o.Only)
+	questions, err := chosen(s.measurements(), o.Only)
 	if err != nil {
 		s.ides.close()
 		return nil, err

@@ -36,7 +36,7 @@ func TestMeasurementsAreChosenByLetter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		some, err := chosen(s.questions(), o.Only)
+		some, err := chosen(s.measurements(), o.Only)
 		got := ""
 		for _, m := range some {
 			got += m.letter
@@ -45,7 +45,7 @@ func TestMeasurementsAreChosenByLetter(t *testing.T) {
 			t.Errorf("--only %s: got %s, %v, want %s", args, got, err, want)
 		}
 	}
-	if got, err := chosen(s.questions(), []string{"a", "x"}); err == nil {
+	if got, err := chosen(s.measurements(), []string{"a", "x"}); err == nil {
 		t.Errorf("got %d measurements for the letter x, want an error", len(got))
 	}
 }
@@ -53,7 +53,7 @@ func TestMeasurementsAreChosenByLetter(t *testing.T) {
 func TestEveryQuestionAsksForFigures(t *testing.T) {
 	for _, sc := range []scale{smokeScale(), fullScale(1, time.Second)} {
 		s := &stage{scale: sc}
-		for _, m := range s.questions() {
+		for _, m := range s.measurements() {
 			if len(m.figures) == 0 || m.trial == nil || m.title == "" || m.figures[0].title() == "" {
 				t.Errorf("(%s) %s has no figures or no trial", m.letter, m.title)
 			}

@@ -7,7 +7,7 @@ import (
 )
 
 // memory is a trial of quiet clients. The proxies stand side by side, because
-// most of the time is spent waiting until they have settled; but only one at a
+// most of the time is spent waiting until their memory has stopped to change; but only one at a
 // time is given something to do, and none comes or goes between two readings,
 // so that none changes what another shares with it.
 type memory struct {
@@ -25,8 +25,8 @@ func (t memory) take(ctx context.Context, s *stage, m measurement, all []proxy) 
 			defer visits[i].end()
 		}
 	}
-	if err := pause(ctx, s.settle/3); err != nil {
-		return results // nobody looks at them any more
+	if err := pause(ctx, s.pause/3); err != nil {
+		return results // the caller ignores them
 	}
 	empty := make([]float64, len(all))
 	for i, v := range visits {
@@ -63,7 +63,7 @@ func (t memory) one(ctx context.Context, s *stage, v *visit, empty float64, turn
 		if err != nil {
 			return sample{}, err
 		}
-		if err := pause(ctx, s.settle); err != nil {
+		if err := pause(ctx, s.pause); err != nil {
 			return sample{}, err
 		}
 		full, err := pss(v.running.pid())

@@ -137,6 +137,6 @@ func TestProxyThatWasNotKeptBusyRaisesDoubts(t *testing.T) {
 	}
 	r.sections[0].saturating = false
 	if got := r.doubts(); len(got) != 0 {
-		t.Errorf("nobody wanted it busy, and yet: %q", got)
+		t.Errorf("no proxy had to be busy, got: %q", got)
 	}
 }

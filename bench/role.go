@@ -110,7 +110,7 @@ func (p *player) finish() (outturn, error) {
 func (p *player) end() {
 	p.in.Close()
 	p.cancel()
-	_ = p.cmd.Wait() // how a load ends that isn't needed any more is nobody's concern
+	_ = p.cmd.Wait() // its result doesn't matter any more
 }
 
 // inputEnds returns a context that ends with the input. What the input holds is

@@ -40,7 +40,7 @@ type result struct {
 type scale struct {
 	rounds         int
 	warmUp, window time.Duration
-	settle         time.Duration // from the last thing that was done to a reading of memory
+	pause          time.Duration // from the last thing that was done to a reading of memory
 	idle           []int         // idle terminals
 	talking, wave  int           // terminals that talk; terminals that all come at once
 	every          time.Duration // the time between two messages of a terminal
@@ -48,7 +48,7 @@ type scale struct {
 
 func fullScale(rounds int, window time.Duration) scale {
 	return scale{
-		rounds: rounds, warmUp: 400 * time.Millisecond, window: window, settle: 15 * time.Second,
+		rounds: rounds, warmUp: 400 * time.Millisecond, window: window, pause: 15 * time.Second,
 		idle: []int{3000, 8000}, talking: 2000, wave: 3000, every: time.Second,
 	}
 }
@@ -56,7 +56,7 @@ func fullScale(rounds int, window time.Duration) scale {
 // smokeScale is just enough to see whether everything works.
 func smokeScale() scale {
 	return scale{
-		rounds: 1, warmUp: 300 * time.Millisecond, window: time.Second, settle: 300 * time.Millisecond,
+		rounds: 1, warmUp: 300 * time.Millisecond, window: time.Second, pause: 300 * time.Millisecond,
 		idle: []int{200}, talking: 100, wave: 100, every: 100 * time.Millisecond,
 	}
 }
@@ -71,7 +71,9 @@ func (s scale) descriptors() uint64 {
 type stage struct {
 	scale
 	dir      string
-	core     int // the proxy's
+	ip       string // the proxies'
+	ports    int    // the last visit's first
+	core     int    // the proxy's
 	ides     *hosts
 	profiles string // the directory for profiles of lb; "" for none
 	progress io.Writer
@@ -143,11 +145,10 @@ func (v *visit) end() {
 // visit starts a proxy in front of the hosts, waits until it is ready, and makes
 // sure that it does the job.
 func (s *stage) visit(ctx context.Context, p proxy, m measurement, hosts []host) (*visit, error) {
-	ports, err := freePorts(2)
-	if err != nil {
-		return nil, err
-	}
-	v := &visit{job: job{TLS: m.tls, Port: ports[0], AdminPort: ports[1], Dir: s.dir, Hosts: hosts}}
+	s.ports += 2 // others each time: the proxy before may not have let go of its own
+	v := &visit{job: job{TLS: m.tls, Dir: s.dir, Hosts: hosts}}
+	v.job.Address, v.job.Admin = fmt.Sprintf("%s:%d", s.ip, s.ports), fmt.Sprintf("%s:%d", s.ip, s.ports+1)
+	var err error
 	if v.running, err = p.start(ctx, v.job, s.core); err != nil {
 		return nil, err
 	}

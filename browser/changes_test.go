@@ -39,17 +39,17 @@ func TestWeightIsSetAndTakenBack(t *testing.T) {
 	p := openPretence(t, browser, region)
 	weight := `button[aria-label="weight 1: ide-2"]`
 	p.press("the weight", weight)
-	p.until("#decide h2", "^Weight of ide-2$")
-	p.fill(`#decide input[name="weight"]`, "2")
-	p.fill(`#decide input[name="reason"]`, "more memory")
-	p.fill(`#decide input[name="by"]`, "eva")
-	p.press("Set", "#decide .primary")
+	p.until("#override h2", "^Weight of ide-2$")
+	p.fill(`#override input[name="weight"]`, "2")
+	p.fill(`#override input[name="reason"]`, "more memory")
+	p.fill(`#override input[name="by"]`, "eva")
+	p.press("Set", "#override .primary")
 	p.closed()
 
 	p.press("the weight", weight)
-	p.until("#decide .own", "^The host's own: 1$")
-	p.press("its own", `#decide input[value="own"]`)
-	p.press("Set", "#decide .primary")
+	p.until("#override .own", "^The host's own: 1$")
+	p.press("its own", `#override input[value="own"]`)
+	p.press("Set", "#override .primary")
 	p.closed()
 	region.sent(t,
 		fields{"weight": 2.0, "reason": "more memory", "by": "eva", "max_moved": 0.5},
@@ -62,17 +62,17 @@ func TestWeightOfADemo(t *testing.T) {
 	d, browser := startDemo(t), startChromium(t)
 	p := openDashboard(t, browser, d)
 	p.press("the weight", `button[aria-label="weight 1: ide-2"]`)
-	p.fill(`#decide input[name="weight"]`, "0")
-	p.fill(`#decide input[name="reason"]`, "small disk")
-	p.press("Set", "#decide .primary")
+	p.fill(`#override input[name="weight"]`, "0")
+	p.fill(`#override input[name="reason"]`, "small disk")
+	p.press("Set", "#override .primary")
 	p.closed()
 	p.until("#serving", "^2 of 3$")
 	p.until(row("ide-2")+` td[data-label="Weight"]`, `^0\s*its own is 1 · small disk · by dashboard · `)
 	p.until(`#legend tr[data-key="ide-2"]`, `0 %\s+–\s+0$`)
 
 	p.press("the weight", `button[aria-label="weight 0: ide-2"]`)
-	p.press("its own", `#decide input[value="own"]`)
-	p.press("Set", "#decide .primary")
+	p.press("its own", `#override input[value="own"]`)
+	p.press("Set", "#override .primary")
 	p.closed()
 	p.until("#serving", "^3 of 3$")
 	p.until(row("ide-2")+` td[data-label="Weight"]`, "^1$")
@@ -84,23 +84,23 @@ func TestChangeThatMovesMuchAsksTwice(t *testing.T) {
 	region.change(func() { region.status["confirm_share"] = 0.2 })
 	p := openPretence(t, browser, region)
 	p.press("drain", `button[aria-label="drain: ide-1"]`)
-	p.fill(`#decide input[name="reason"]`, "new kernel")
+	p.fill(`#override input[name="reason"]`, "new kernel")
 	p.types("") // Enter, which sends it
-	p.until("#decide .impact .warning", `^This would move 33\.3 % of the tokens; up to 20\.0 % may move unasked`)
-	p.until("#decide .figures", `Tokens that move\s+33\.3 %`)
-	p.untilTrue("move the focus to what would move", `document.activeElement.matches("#decide .impact")`)
+	p.until("#override .impact .warning", `^This would move 33\.3 % of the tokens; up to 20\.0 % may move without confirmation`)
+	p.until("#override .figures", `Tokens that move\s+33\.3 %`)
+	p.untilTrue("move the focus to what would move", `document.activeElement.matches("#override .impact")`)
 	p.types("") // another Enter isn't the word
-	p.until("#decide .primary", "^Do it all the same$")
+	p.until("#override .primary", "^Do it anyway$")
 	first := fields{"state": "drain", "reason": "new kernel", "max_moved": 0.2}
 	region.sent(t, first)
 
-	p.press("Back", "#decide .back")
-	p.untilTrue("show the fields again", `document.querySelector("#decide .change").checkVisibility()`)
-	p.press("Set", "#decide .primary")
-	p.until("#decide .primary", "^Do it all the same$")
+	p.press("Back", "#override .back")
+	p.untilTrue("show the fields again", `document.querySelector("#override .change").checkVisibility()`)
+	p.press("Set", "#override .primary")
+	p.until("#override .primary", "^Do it anyway$")
 	p.phone(800)
 	p.fits()
-	p.press("the word", "#decide .primary")
+	p.press("the word", "#override .primary")
 	p.closed()
 	region.sent(t, first, first, fields{"state": "drain", "reason": "new kernel"})
 	p.refusals("409")
@@ -119,22 +119,22 @@ func TestFocusStaysWhereTheOperatorIs(t *testing.T) {
 	p := openPretence(t, browser, region)
 	release := region.hold("whatif")
 	p.press("drain", `button[aria-label="drain: ide-1"]`)
-	p.press("Set", "#decide .primary")
-	p.do("go on to Cancel", chromedp.Focus("#decide .cancel", chromedp.ByQuery))
+	p.press("Set", "#override .primary")
+	p.do("go on to Cancel", chromedp.Focus("#override .cancel", chromedp.ByQuery))
 	release()
-	p.until("#decide .primary", "^Do it all the same$")
-	p.focused("#decide .cancel")
+	p.until("#override .primary", "^Do it anyway$")
+	p.focused("#override .cancel")
 	p.types("")
 	p.closed()
 	p.focused(`button[aria-label="drain: ide-1"]`)
 
 	region.refuse("hosts")
 	p.press("drain", `button[aria-label="drain: ide-2"]`)
-	p.do("go on to Set", chromedp.Focus("#decide .primary", chromedp.ByQuery))
+	p.do("go on to Set", chromedp.Focus("#override .primary", chromedp.ByQuery))
 	p.types("")
-	p.until("#decide .problem", "^there is no such host$")
-	p.focused("#decide .primary")
-	p.press("Cancel", "#decide .cancel")
+	p.until("#override .problem", "^there is no such host$")
+	p.focused("#override .primary")
+	p.press("Cancel", "#override .cancel")
 
 	p.press("What if?", "details.card > summary")
 	p.press("Add a host", "#join")
@@ -155,12 +155,12 @@ func TestDrainOfTheLastHostAsks(t *testing.T) {
 	p.set("ide-3", "drain", "")
 	p.until("#serving", "^1 of 3$")
 	p.press("drain", `button[aria-label="drain: ide-2"]`)
-	p.press("Set", "#decide .primary")
-	p.until("#decide .impact .warning", `^This would move 100\.0 % of the tokens; up to 50\.0 % may move unasked`)
-	p.until("#decide .flows .before", `ide-2\s+100\.0 %`)
-	p.until("#decide .flows .after", `100\.0 %$`) // nobody's
+	p.press("Set", "#override .primary")
+	p.until("#override .impact .warning", `^This would move 100\.0 % of the tokens; up to 50\.0 % may move without confirmation`)
+	p.until("#override .flows .before", `ide-2\s+100\.0 %`)
+	p.until("#override .flows .after", `100\.0 %$`) // no host's
 	p.until("#serving", "^1 of 3$")
-	p.press("the word", "#decide .primary")
+	p.press("the word", "#override .primary")
 	p.until("#serving", "^0 of 3$")
 	p.refusals("409")
 }
@@ -180,13 +180,13 @@ func TestDashboardOfAnEarlierVersion(t *testing.T) {
 	p := openPretence(t, browser, region)
 	p.until(row("ide-1")+` td[data-label="Weight"] button:disabled`, "^1$")
 	p.press("maint", `button[aria-label="maint: ide-1"]`)
-	p.press("Set", "#decide .primary")
+	p.press("Set", "#override .primary")
 	p.closed()
 	region.sent(t, fields{"state": "maint", "reason": ""})
 	p.press("What if?", "details.card > summary")
 	p.press("ide-1", "#whatif-hosts input[type=checkbox]")
 	p.press("Ask", "#whatif .primary")
-	p.until("#moves", "of a version that doesn't answer this")
+	p.until("#moves", "version doesn't answer this")
 	p.refusals("404")
 }
 
@@ -199,7 +199,7 @@ func TestWhatifAsksForAllThatTheFormSays(t *testing.T) {
 	p := openPretence(t, browser, region)
 	p.press("What if?", "details.card > summary")
 	p.press("Ask", "#whatif .primary")
-	p.until("#moves", "That is what there is now")
+	p.until("#moves", "This is the ring as it is now")
 	p.press("ide-1", `#whatif-hosts [data-key="ide-1"] input[type=checkbox]`)
 	p.fill(`#whatif-hosts [data-key="ide-2"] input[type=number]`, "3")
 	p.press("ide-4", `#whatif-hosts [data-key="ide-4"] input[type=checkbox]`)
@@ -230,9 +230,9 @@ func TestWhatifAsksForAllThatTheFormSays(t *testing.T) {
 	region.change(func() { region.ring["digest"] = "0000000000000000" })
 	p.until("#stale", "^The ring has changed since")
 	p.press("As it is", `#whatif button[type="reset"]`)
-	p.until("#moves", "^Nothing is asked")
+	p.until("#moves", "^No question yet")
 	p.press("Ask", "#whatif .primary")
-	p.until("#moves", "That is what there is now")
+	p.until("#moves", "This is the ring as it is now")
 	p.clean()
 }
 
@@ -261,8 +261,8 @@ func TestWhatifAsksForTheWeightThatItShows(t *testing.T) {
 	p.clean()
 }
 
-// What no decision can bring about asks for no confirmation.
-func TestWhatifSpeaksOfConfirmationWhereThereIsADecision(t *testing.T) {
+// A change that no override can make needs no confirmation.
+func TestWhatifMentionsConfirmationOnlyIfAnOverrideCanDoIt(t *testing.T) {
 	region, browser := startPretence(t, 3), startChromium(t)
 	region.change(func() {
 		region.status["confirm_share"] = 0.2
@@ -291,7 +291,7 @@ func TestWhatifSpeaksOfConfirmationWhereThereIsADecision(t *testing.T) {
 			t.Errorf("%s: it speaks of confirmation: %v, want %v", c.what, asks, c.asks)
 		}
 		p.press("As it is", `#whatif button[type="reset"]`)
-		p.until("#moves", "^Nothing is asked")
+		p.until("#moves", "^No question yet")
 	}
 	p.clean()
 }
@@ -348,7 +348,7 @@ func TestRibbonsFillTheBars(t *testing.T) {
 			"a:.25>0 b:.25>.5 (others):.5>.5 (others)=(others):.45 (others)→b:.05 a→(others):.05 a→b:.2 b=b:.25",
 		},
 	} {
-		got := evaluate[string](p, fmt.Sprintf(`import("/assets/flows.js").then((flows) => (%s)(flows.layOut, %q, %q, %q))`, measureFlows, c.before, c.after, c.routes))
+		got := evaluate[string](p, fmt.Sprintf(`import("/assets/movementlayout.js").then((flows) => (%s)(flows.layOut, %q, %q, %q))`, measureFlows, c.before, c.after, c.routes))
 		if got != c.want {
 			t.Errorf("%s: got  %s\nwant %s", c.name, got, c.want)
 		}

@@ -26,8 +26,8 @@ func row(host string) string { return `#hosts tr[data-key="` + host + `"]` }
 func (p *tab) set(host, state, reason string) {
 	p.t.Helper()
 	p.do("press "+state, chromedp.Click(`button[aria-label="`+state+`: `+host+`"]`, chromedp.ByQuery))
-	p.until("#decide h2", "^Set "+host+" to "+state+"$")
-	p.do("decide", chromedp.SendKeys(`#decide input[name="reason"]`, reason, chromedp.ByQuery), chromedp.Click("#decide .primary", chromedp.ByQuery))
+	p.until("#override h2", "^Set "+host+" to "+state+"$")
+	p.do("override", chromedp.SendKeys(`#override input[name="reason"]`, reason, chromedp.ByQuery), chromedp.Click("#override .primary", chromedp.ByQuery))
 	p.closed()
 	p.until(row(host)+` td[data-label="State"] .badge`, "^"+state+"$")
 }
@@ -35,7 +35,7 @@ func (p *tab) set(host, state, reason string) {
 // closed waits until the dialog has closed: what it asked for has been answered.
 func (p *tab) closed() {
 	p.t.Helper()
-	p.untilTrue("close the dialog", `!document.querySelector("#decide").open`)
+	p.untilTrue("close the dialog", `!document.querySelector("#override").open`)
 }
 
 func TestDashboardLinkSignsInAndForgetsTheToken(t *testing.T) {

@@ -43,7 +43,7 @@ type demo struct {
 	dashboard string // the link that signs in
 }
 
-var welcome = regexp.MustCompile(`(?s)(https://localhost:\d+)/.*(http://127\.0\.0\.1:\d+/#token=\S+).*Without a terminal yet`)
+var welcome = regexp.MustCompile(`(?s)(https://localhost:\d+)/.*(http://127\.0\.0\.1:\d+/#token=\S+).*Users without a terminal yet`)
 
 // startDemo runs the demo, with real shells that know no user's settings, until
 // the test ends, and waits for its welcome and for its end.

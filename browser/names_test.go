@@ -108,14 +108,14 @@ func TestDialogsHaveRoomForLongNames(t *testing.T) {
 		region.change(func() { region.status["confirm_share"] = 0.2 })
 		p := openPretence(t, browser, region)
 		p.press("drain", "#hosts .states button:nth-child(2)")
-		p.until("#decide h2", "to drain$")
+		p.until("#override h2", "to drain$")
 		p.dialogFits(names)
-		p.press("Set", "#decide .primary")
-		p.until("#decide .primary", "^Do it all the same$")
+		p.press("Set", "#override .primary")
+		p.until("#override .primary", "^Do it anyway$")
 		p.dialogFits(names)
-		p.press("Cancel", "#decide .cancel")
+		p.press("Cancel", "#override .cancel")
 		p.press("the weight", `#hosts button[aria-label^="weight"]`)
-		p.until("#decide h2", "^Weight of")
+		p.until("#override h2", "^Weight of")
 		p.dialogFits(names)
 		p.refusals("409")
 	}
@@ -128,11 +128,11 @@ func (p *tab) dialogFits(what string) {
 	for _, width := range []int64{1280, 400, 320} {
 		p.name = fmt.Sprintf("%s at %d pixels", what, width)
 		p.resize(width, 800)
-		if over := evaluate[int](p, `(() => { const d = document.querySelector("#decide"); return d.scrollWidth - d.clientWidth; })()`); over > 0 {
+		if over := evaluate[int](p, `(() => { const d = document.querySelector("#override"); return d.scrollWidth - d.clientWidth; })()`); over > 0 {
 			p.t.Errorf("%s: the dialog is %d pixels wider than its room", p.name, over)
 		}
-		p.uncut("#decide", "h2, p, label, button, input")
-		p.uncut("#decide .flows .name", "span:last-child")
+		p.uncut("#override", "h2, p, label, button, input")
+		p.uncut("#override .flows .name", "span:last-child")
 	}
 	p.resize(1280, 900)
 }

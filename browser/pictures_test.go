@@ -58,7 +58,7 @@ func TestExplainDrawsTheWayOfAToken(t *testing.T) {
 	p.explain(users[0])
 	host := p.until("#answer .verdict b", `^ide-\d$`)
 	p.until(`.chain [data-is="serves"]`, "^"+host+`\s+owner · serves$`)
-	next := p.until(`.chain [data-is="next"]`, `^(ide-\d)\s+heir · next, if `+host+` couldn't serve$`)
+	next := p.until(`.chain [data-is="next"]`, `^(ide-\d)\s+successor · next, if `+host+` couldn't serve$`)
 
 	where := p.until(`.chain [data-is="place"]`, `Slot [\d,]+ of [\d,]+`)
 	m := regexp.MustCompile(`Slot (\S+) of (\S+)`).FindStringSubmatch(where)
@@ -103,7 +103,7 @@ func TestExplainDrawsALiveTerminalBeforeTheRing(t *testing.T) {
 	p.set(host, "drain", "")
 	p.explain(users[0])
 	p.until("#answer .badge", "^session$")
-	p.until(".chain li:first-child", "^"+host+`\s+1 live terminal, which goes before the ring$`)
+	p.until(".chain li:first-child", "^"+host+`\s+1 live terminal, which takes precedence over the ring$`)
 	p.until(".chain li:nth-child(2)", "^Slot ")
 	p.clean()
 }
@@ -113,14 +113,14 @@ func TestExplainTellsWhyHostsAreSkipped(t *testing.T) {
 	region, browser := startPretence(t, 12), startChromium(t)
 	candidates := []fields{
 		{"host": "ide-4", "role": "owner", "state": "ready", "verdict": "down", "chosen": false, "why_not": "its checks fail: refused"},
-		{"host": "ide-9", "role": "heir", "state": "ready", "verdict": "up", "chosen": false, "why_not": "warming up: takes this key later"},
+		{"host": "ide-9", "role": "successor", "state": "ready", "verdict": "up", "chosen": false, "why_not": "in slow start: takes this key later"},
 		{"host": "ide-2", "role": "fallback", "state": "ready", "verdict": "up", "chosen": false, "why_not": "full: 12 terminals, the bound is 11"},
 		{"host": "ide-1", "role": "fallback", "state": "ready", "verdict": "up", "chosen": true},
 		{"host": "ide-3", "role": "fallback", "state": "ready", "verdict": "down", "chosen": false, "why_not": "its checks fail"},
 	}
 	for i := 5; i <= 12; i++ {
 		if i != 9 {
-			candidates = append(candidates, fields{"host": fmt.Sprint("ide-", i), "role": "fallback", "state": "ready", "verdict": "up", "chosen": false, "why_not": "a host before it serves"})
+			candidates = append(candidates, fields{"host": fmt.Sprint("ide-", i), "role": "fallback", "state": "ready", "verdict": "up", "chosen": false, "why_not": "an earlier host in this order serves"})
 		}
 	}
 	region.answer("explain", fields{
@@ -146,7 +146,7 @@ func TestExplainTellsWhyHostsAreSkipped(t *testing.T) {
 		"token_digest": "7c9e6a12", "ring_digest": "a41f09c26be35d77", "slot": 5310, "slots": 16381, "owner": "ide-4", "rule": "frozen", "reason": "Because.",
 		"candidates": []fields{
 			{"host": "ide-4", "role": "owner", "state": "ready", "verdict": "down", "chosen": false, "why_not": "its checks fail"},
-			{"host": "ide-9", "role": "heir", "state": "ready", "verdict": "up", "chosen": false, "why_not": "the ring is frozen"},
+			{"host": "ide-9", "role": "successor", "state": "ready", "verdict": "up", "chosen": false, "why_not": "the ring is frozen"},
 		},
 	})
 	p.explain("anything")
@@ -157,23 +157,23 @@ func TestExplainTellsWhyHostsAreSkipped(t *testing.T) {
 	p.clean()
 }
 
-func TestHostsThatWarmUpOrAreFullAreMarked(t *testing.T) {
+func TestHostsInSlowStartOrAreFullAreMarked(t *testing.T) {
 	region, browser := startPretence(t, 3), startChromium(t)
 	p := openPretence(t, browser, region)
 	region.change(func() {
-		region.host(1)["warming"] = fields{"since": "2026-03-01T12:00:00Z", "until": "2099-03-01T12:00:00Z", "taken": 0.4}
+		region.host(1)["slow_start"] = fields{"since": "2026-03-01T12:00:00Z", "until": "2099-03-01T12:00:00Z", "taken": 0.4}
 		region.host(2)["full"] = true
 		region.host(3)["weight"], region.host(3)["weight_decided"] = 2, fields{"by": "eva", "reason": "more memory", "since": "2026-03-01T12:00:00Z"}
 		region.ring["slow_start_seconds"], region.ring["bounded_load"] = 30, 1.25
 	})
-	p.until(row("ide-1")+` td[data-label="State"]`, `^ready\s*warming 40 %\s*all of its tokens in`)
+	p.until(row("ide-1")+` td[data-label="State"]`, `^ready\s*slow start 40 %\s*all of its tokens in`)
 	p.until(row("ide-2")+` td[data-label="State"]`, `^ready\s*full\s*no new tokens`)
 	p.until(row("ide-3")+` td[data-label="Weight"]`, `^2\s*its own is 1 · more memory · by eva · `)
-	p.until(`#legend tr[data-key="ide-1"]`, `warming 40 %`)
+	p.until(`#legend tr[data-key="ide-1"]`, `slow start 40 %`)
 	p.until(`#legend tr[data-key="ide-2"]`, `full`)
 	p.until(`#legend tr[data-key="ide-3"]`, `50.0 %\s+1.00\s+2$`)
 	p.until("#policy", "slow start 30 s · bounded load 1.25")
-	p.until("#news", "ide-1 is warming up, ide-2 is full")
+	p.until("#news", "ide-1 is in slow start, ide-2 is full")
 	if arcs := evaluate[int](p, `document.querySelectorAll("#ring .shares circle").length`); arcs != 4 {
 		t.Errorf("the ring has %d arcs, want one for each host and one for what ide-1 hasn't taken yet", arcs)
 	}
@@ -203,6 +203,70 @@ func TestBalancersThatDisagreeAreShownSideBySide(t *testing.T) {
 	p.until("#digests li:last-child", `^0b77e1f4c0a99e21\s+lb-3$`)
 	region.change(func() { region.status["agree"] = true })
 	p.untilTrue("hide it when they agree", `document.querySelector("#differ").hidden`)
+	p.clean()
+}
+
+func TestGenerationsAreShownIfThereAreSeveral(t *testing.T) {
+	region, browser := startPretence(t, 3), startChromium(t)
+	p := openPretence(t, browser, region)
+	p.until("#agree", "^alone$")
+	p.untilTrue("hide what there is one of", `document.querySelector("#generations-card").hidden`)
+	region.change(func() {
+		for i, state := range []string{"closing", "old", "serving"} {
+			region.processes = append(region.processes, fields{
+				"id": i + 4, "state": state, "version": "v1.2.3", "terminals": i * 1200, "rss_bytes": 31 << 20, "started": time.Now().Add(-3 * time.Minute), "hangs": state == "old",
+			})
+		}
+	})
+	p.until("#generations li:first-child", `^closing\s+generation 4\s*0 terminals · v1\.2\.3 · started 3 min ago · 31 MB$`)
+	p.until("#generations li:nth-child(2)", `^hangs\s+generation 5\s*\? terminals · `)
+	p.until("#generations li:last-child", `^serving\s+generation 6\s*2,400 terminals · `)
+	p.phone(800)
+	p.fits()
+	p.clean()
+}
+
+func TestRoutesAreShownIfThereAreAny(t *testing.T) {
+	region, browser := startPretence(t, 3), startChromium(t)
+	p := openPretence(t, browser, region)
+	p.until("#agree", "^alone$")
+	p.untilTrue("hide what isn't there", `document.querySelector("#routes-card").hidden`)
+	region.change(func() {
+		region.routes = append(region.routes, fields{"name": "api", "matches": "GET *.example.com/v1*", "does": "pool api", "requests": 2400})
+	})
+	p.until("#routes li:first-child", `^api\s*GET \*\.example\.com/v1\* · pool api · 2,400 requests$`)
+	p.until("#routes li:last-child", `^other requests\s*pool pool · 1 request$`)
+	p.phone(800)
+	p.fits()
+	p.clean()
+}
+
+func TestTerminalsOfAHostAreListed(t *testing.T) {
+	region, browser := startPretence(t, 3), startChromium(t)
+	region.change(func() {
+		for i := range 2 {
+			region.terminals = append(region.terminals, fields{
+				"key": fmt.Sprintf("3f8a2c9d01b%d", i), "digest": fmt.Sprintf("3f8a2c9d01b%d00000000000000000000", i), "host": "ide-2", "balancer": "lb-2", "generation": 3 * i,
+				"opened_at": "2026-03-01T12:00:00Z", "age_seconds": 7300, "idle_seconds": 200 - i, "bytes_in": 1200, "bytes_out": 0, "client": "192.0.2.0/24",
+			})
+		}
+		region.missing = []fields{{"balancer": "lb-3", "why": "there is no stream to it"}}
+	})
+	p := openPretence(t, browser, region)
+	p.press("the terminals of ide-2", row("ide-2")+` td[data-label="Sessions"] button`)
+	p.until("#terminals-title", `^Terminals on ide-2$`)
+	p.until("#terminals .summary", `^2 terminals$`)
+	p.until("#terminals li:first-child", `^3f8a2c9d01b0\s+through lb-2 · open for 2 h · idle for 3 min · 1,200 bytes in, 0 out · from 192\.0\.2\.0/24$`)
+	p.until("#terminals li:last-child", `through lb-2, generation 3 · `)
+	p.until("#terminals .problem", `^Not listed: those of lb-3: there is no stream to it\.$`)
+	region.change(func() { region.terminals = region.terminals[1:] })
+	p.until("#terminals .summary", `^1 terminal$`)
+	p.press("close", "#terminals .cancel")
+	p.untilTrue("close the list", `!document.querySelector("#terminals").open`)
+	p.press("the terminals of ide-1", row("ide-1")+` td[data-label="Sessions"] button`)
+	p.until("#terminals .summary", `^0 terminals$`)
+	p.phone(800)
+	p.fits()
 	p.clean()
 }
 

@@ -24,24 +24,28 @@ type fields = map[string]any
 type pretence struct {
 	url string
 
-	mu       sync.Mutex
-	version  int // of the region; tells the streams to look again
-	status   fields
-	ring     fields
-	hosts    []fields
-	answers  map[string]any           // to POST, by path; a what-if's is computed
-	refused  map[string]bool          // calls that aren't known
-	held     map[string]chan struct{} // calls that aren't answered before these are closed
-	silent   int                      // how many streams of events say nothing: those that have the next turn
-	paths    []string                 // of the pages that were asked for, with their queries
-	received []fields                 // the bodies of PATCH
-	whatifs  []fields                 // the bodies of what-ifs
+	mu        sync.Mutex
+	version   int // of the region; tells the streams to look again
+	status    fields
+	ring      fields
+	hosts     []fields
+	processes []fields // the generations
+	routes    []fields
+	terminals []fields
+	missing   []fields                 // whose terminals aren\'t listed
+	answers   map[string]any           // to POST, by path; a what-if's is computed
+	refused   map[string]bool          // calls that aren't known
+	held      map[string]chan struct{} // calls that aren't answered before these are closed
+	silent    int                      // how many streams of events say nothing: those that have the next turn
+	paths     []string                 // of the pages that were asked for, with their queries
+	received  []fields                 // the bodies of PATCH
+	whatifs   []fields                 // the bodies of what-ifs
 }
 
 // startPretence serves a region of n hosts of weight 1 until the test ends.
 func startPretence(t *testing.T, n int) *pretence {
 	t.Helper()
-	p := &pretence{hosts: []fields{}, answers: map[string]any{}, refused: map[string]bool{}, held: map[string]chan struct{}{}}
+	p := &pretence{hosts: []fields{}, processes: []fields{}, routes: []fields{}, missing: []fields{}, answers: map[string]any{}, refused: map[string]bool{}, held: map[string]chan struct{}{}}
 	for i := 1; i <= n; i++ {
 		p.hosts = append(p.hosts, fields{
 			"name": fmt.Sprintf("ide-%d", i), "id": i, "address": fmt.Sprintf("10.0.0.%d:4000", 10+i), "zone": "fsn1",
@@ -61,6 +65,9 @@ func startPretence(t *testing.T, n int) *pretence {
 	mux.HandleFunc("GET /{$}", p.page)
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServer(http.Dir("../admin/web"))))
 	mux.HandleFunc("GET /events", p.events)
+	mux.HandleFunc("GET /v1/generations", p.generations)
+	mux.HandleFunc("GET /v1/routes", p.listRoutes)
+	mux.HandleFunc("GET /v1/sessions", p.sessions)
 	mux.HandleFunc("POST /v1/{call}", p.post)
 	mux.HandleFunc("PATCH /v1/hosts/{name}", p.patch)
 	server := httptest.NewServer(mux)
@@ -75,6 +82,33 @@ func (p *pretence) page(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'")
 	page := template.Must(template.ParseFiles("../admin/web/dashboard.html"))
 	_ = page.Execute(w, struct{ Name, Version string }{"lb-1", "v1.2.3"}) // an error means that the page has gone
+}
+
+// generations answers with the processes.
+func (p *pretence) generations(w http.ResponseWriter, _ *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = json.NewEncoder(w).Encode(fields{"generations": p.processes}) // an error means that the page has gone
+}
+
+// listRoutes answers with the routes.
+func (p *pretence) listRoutes(w http.ResponseWriter, _ *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = json.NewEncoder(w).Encode(fields{"routes": p.routes, "unmatched": fields{"does": "pool pool", "requests": 1}}) // an error means that the page has gone
+}
+
+// sessions answers with the terminals of a host.
+func (p *pretence) sessions(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := []fields{}
+	for _, t := range p.terminals {
+		if t["host"] == r.FormValue("host") {
+			all = append(all, t)
+		}
+	}
+	_ = json.NewEncoder(w).Encode(fields{"sessions": all, "total": len(all), "missing": p.missing}) // an error means that the page has gone
 }
 
 // change changes the region. The pages show it at once.

@@ -10,19 +10,21 @@ import (
 	"tokenring/admin"
 )
 
-// Access is what lb.yaml says of the way to a balancer's admin endpoint.
+// Access is how to reach a balancer's admin endpoint, as lb.yaml says.
 type Access struct {
 	Address   string // host:port that the balancer listens on
-	TokenFile string // holds the token, or will
+	TokenFile string // the file of the token; it may not exist yet
 	Cert      string // PEM file of the endpoint's certificate; "" if it speaks no TLS
+
+	ControlSocket string // of the parent of the balancer's processes
 }
 
-// LoadAccess reads the sections admin and state_dir of the file at path, and of
-// those only what it returns: a balancer that runs can be reached whatever has
-// become of the rest of its file, and of the files that it names. The error is an
-// Errors if the file is no YAML or these values can't be read.
+// LoadAccess reads admin and state_dir in the file at path, and only the values that it
+// returns. So a running balancer can be reached even if the rest of its file, or a file
+// that it names, has been broken since. The error is an Errors if the file isn't YAML or
+// one of these values is wrong.
 func LoadAccess(path string) (*Access, error) {
-	data, err := readFile(path)
+	data, err := Read(path)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +46,7 @@ func LoadAccess(path string) (*Access, error) {
 	state := cmp.Or(file.StateDir, defaultStateDir)
 	d.resolve(&state)
 	d.resolve(&a.TokenFile)
-	access := &Access{Address: a.Address, TokenFile: a.TokenFileIn(state)}
+	access := &Access{Address: a.Address, TokenFile: a.TokenFileIn(state), ControlSocket: controlSocketIn(state)}
 	if a.TLS != nil {
 		access.Cert = a.TLS.Cert
 		d.resolve(&access.Cert)
@@ -52,18 +54,17 @@ func LoadAccess(path string) (*Access, error) {
 	return access, nil
 }
 
-// decodeKnown fills v, a struct, from the keys of root that it has, and passes over
-// the others.
+// decodeKnown fills v, a struct, from root. It ignores keys that v doesn't have.
 func (d *document) decodeKnown(root ast.Node, v reflect.Value) {
 	if _, ok := root.(ast.MapNode); !ok {
-		d.decode("", root, v) // says what is wrong with it
+		d.decode("", root, v) // reports the error
 		return
 	}
 	for _, pair := range pairs(root) {
 		key := pair.Key.GetToken().Value
-		if i := slices.Index(keysOf(v.Type()), key); i >= 0 {
+		if field, known := fieldOf(v.Type(), key); known {
 			d.keys[key] = where(pair.Key.GetToken())
-			d.decode(key, pair.Value, v.Field(i))
+			d.decode(key, pair.Value, v.FieldByIndex(field))
 		}
 	}
 }

@@ -15,11 +15,11 @@ func TestAccessIsReadWhateverTheRestOfTheFileSays(t *testing.T) {
 		name, text string
 		want       Access // with paths below the file's directory
 	}{
-		{"an empty file", "", Access{"127.0.0.1:7000", "/var/lib/lb/admin.token", ""}},
-		{"another section is wrong", "listne: 7\npool: []\nadmin: {address: \"10.0.0.2:7001\"}\nstate_dir: state", Access{"10.0.0.2:7001", "DIR/state/admin.token", ""}},
-		{"files are missing", "tls: {certificates: [{cert: no.crt, key: no.key}]}\nadmin: {token_file: no.token, tls: {cert: no.crt, key: no.key}}", Access{"127.0.0.1:7000", "DIR/no.token", "DIR/no.crt"}},
-		{"keys of a later version", "admin: {address: \"10.0.0.2:7000\", audit: {to: syslog}, confirm_share: much}", Access{"10.0.0.2:7000", "/var/lib/lb/admin.token", ""}},
-		{"a section without values", "admin:\nstate_dir: /srv/lb", Access{"127.0.0.1:7000", "/srv/lb/admin.token", ""}},
+		{"an empty file", "", Access{"127.0.0.1:7000", "/var/lib/lb/admin.token", "", "/var/lib/lb/control.sock"}},
+		{"another section is wrong", "listne: 7\npool: []\nadmin: {address: \"10.0.0.2:7001\"}\nstate_dir: state", Access{"10.0.0.2:7001", "DIR/state/admin.token", "", "DIR/state/control.sock"}},
+		{"files are missing", "tls: {certificates: [{cert: no.crt, key: no.key}]}\nadmin: {token_file: no.token, tls: {cert: no.crt, key: no.key}}", Access{"127.0.0.1:7000", "DIR/no.token", "DIR/no.crt", "/var/lib/lb/control.sock"}},
+		{"keys of a later version", "admin: {address: \"10.0.0.2:7000\", audit: {to: syslog}, confirm_share: much}", Access{"10.0.0.2:7000", "/var/lib/lb/admin.token", "", "/var/lib/lb/control.sock"}},
+		{"a section without values", "admin:\nstate_dir: /srv/lb", Access{"127.0.0.1:7000", "/srv/lb/admin.token", "", "/srv/lb/control.sock"}},
 	} {
 		dir := t.TempDir()
 		put(t, dir, "lb.yaml", []byte(row.text))
@@ -28,7 +28,7 @@ func TestAccessIsReadWhateverTheRestOfTheFileSays(t *testing.T) {
 			t.Errorf("%s: %v", row.name, err)
 			continue
 		}
-		for _, path := range []*string{&row.want.TokenFile, &row.want.Cert} {
+		for _, path := range []*string{&row.want.TokenFile, &row.want.Cert, &row.want.ControlSocket} {
 			*path = strings.Replace(*path, "DIR", dir, 1)
 		}
 		if diff := cmp.Diff(row.want, *got); diff != "" {

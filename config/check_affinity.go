@@ -7,10 +7,12 @@ import (
 	"time"
 
 	"tokenring/balancer"
-	"tokenring/proxy"
+	"tokenring/netaddr"
+	"tokenring/proxy/affinity"
 )
 
-// maxSecrets bounds how many keys a spoofed cookie is tried with.
+// maxSecrets bounds the files of keys. Each may have two keys, and lb tries all of them on
+// each cookie.
 const maxSecrets = 8
 
 func (c *Config) checkAffinity(d *document) {
@@ -24,14 +26,14 @@ func (c *Config) checkAffinity(d *document) {
 	c.checkCookieSecrets(d, k)
 }
 
-func (c *Config) checkCookieName(d *document, k *proxy.CookieConfig) {
+func (c *Config) checkCookieName(d *document, k *affinity.CookieConfig) {
 	const path = "affinity.cookie.name"
-	if !cookieName(k.Name) {
+	if !isToken(k.Name) {
 		d.fail(path, fmt.Sprintf("no cookie can have the name %q", k.Name), "write letters, digits, - and _, such as lb")
 		return
 	}
 	if slices.Contains(c.Hash.Key, balancer.KeyRule{Source: balancer.KeyCookie, Name: k.Name}) {
-		d.fail(path, "hash.key takes the cookie of this name for a key, and lb would set it", "give one of them another name")
+		d.fail(path, "hash.key takes this cookie as the key, and lb would overwrite it", "give one of them another name")
 	}
 	lower := strings.ToLower(k.Name) // as browsers compare it
 	onHost := strings.HasPrefix(lower, "__host-")
@@ -43,8 +45,9 @@ func (c *Config) checkCookieName(d *document, k *proxy.CookieConfig) {
 	}
 }
 
-// cookieName tells whether a cookie can have that name (RFC 6265 §4.1.1: a token).
-func cookieName(name string) bool {
+// isToken reports whether a cookie (RFC 6265 §4.1.1) or a field (RFC 9110 §5.1) can have a
+// name.
+func isToken(name string) bool {
 	for _, c := range []byte(name) {
 		if c <= ' ' || c >= 0x7f || strings.IndexByte(`()<>@,;:\"/[]?={}`, c) >= 0 {
 			return false
@@ -53,7 +56,7 @@ func cookieName(name string) bool {
 	return name != ""
 }
 
-func (d *document) checkCookieAttributes(k *proxy.CookieConfig) {
+func (d *document) checkCookieAttributes(k *affinity.CookieConfig) {
 	const path = "affinity.cookie"
 	if k.SameSite != "" {
 		d.checkWord(path+".same_site", k.SameSite, "strict", "lax", "none")
@@ -64,12 +67,12 @@ func (d *document) checkCookieAttributes(k *proxy.CookieConfig) {
 	if k.Partitioned && !*k.Secure {
 		d.fail(path+".partitioned", "browsers keep a partitioned cookie only with secure: true", "set it, or leave partitioned out")
 	}
-	if domain := strings.TrimPrefix(k.Domain, "."); k.Domain != "" && (!hostLike(domain) || !strings.Contains(domain, ".")) {
+	if domain := strings.TrimPrefix(k.Domain, "."); k.Domain != "" && (!netaddr.HostLike(domain) || !strings.Contains(domain, ".")) {
 		d.fail(path+".domain", fmt.Sprintf("%q is no domain name", k.Domain), "write for example example.com, or leave it out")
 	}
 }
 
-func (d *document) checkCookieTimes(k *proxy.CookieConfig) {
+func (d *document) checkCookieTimes(k *affinity.CookieConfig) {
 	for _, t := range []struct {
 		path  string
 		value time.Duration
@@ -83,17 +86,17 @@ func (d *document) checkCookieTimes(k *proxy.CookieConfig) {
 	}
 }
 
-// checkCookieSecrets looks at the keys. What the files hold is never shown.
-func (c *Config) checkCookieSecrets(d *document, k *proxy.CookieConfig) {
+// checkCookieSecrets checks the keys. Errors never show the files' content.
+func (c *Config) checkCookieSecrets(d *document, k *affinity.CookieConfig) {
 	const path = "affinity.cookie.secret_file"
 	if len(k.SecretFile) == 0 {
 		if c.Peers.Bind != "" {
-			d.fail(path, "the balancers in peers need one key: with keys of their own, each would undo the other's cookies", "make one with: head -c 32 /dev/urandom | base64; give it to all of them, and name its file here")
+			d.fail(path, "the balancers in peers need the same key: with different keys, each would replace the other's cookies", "make a key with: head -c 32 /dev/urandom | base64; give it to all balancers, and name its file here")
 		}
 		return
 	}
 	if len(k.SecretFile) > maxSecrets {
-		d.fail(path, fmt.Sprintf("there are %d keys", len(k.SecretFile)), fmt.Sprintf("at most %d are possible; two are enough to change from one to the next", maxSecrets))
+		d.fail(path, fmt.Sprintf("there are %d keys", len(k.SecretFile)), fmt.Sprintf("at most %d are possible; two are enough to change the key", maxSecrets))
 		return
 	}
 	for i := range k.SecretFile {
@@ -101,12 +104,12 @@ func (c *Config) checkCookieSecrets(d *document, k *proxy.CookieConfig) {
 		if d.has(item(path, i)) {
 			at = item(path, i)
 		}
-		d.checkSecret(at, file)
+		d.checkSecrets(at, file)
 		switch {
 		case *file == c.Pool.SecretFile:
 			d.fail(at, "this is the pool's secret, which every host has", "the cookie needs a secret of its own: a host must not be able to forge one")
 		case slices.Contains(k.SecretFile[:i], *file):
-			d.fail(at, "the same file is in the list twice", "leave one out")
+			d.fail(at, "the same file is in the list twice", "remove one of them")
 		}
 	}
 }

@@ -1,43 +1,27 @@
 package config
 
 import (
-	"fmt"
 	"strings"
 
 	"tokenring/balancer"
 )
 
-// checkHash places what the balancer package finds. Its messages have the
-// remedy behind a semicolon or a colon.
+// checkHash reports the errors of package balancer at their places. Its messages have
+// the hint after a semicolon.
 func (c *Config) checkHash(d *document) {
-	if at, ok := d.values["hash.seed"]; ok {
+	if at, ok := d.values[d.path("hash.seed")]; ok {
 		d.mask(at)
+	}
+	if c.Hash.Keyless() && d.pool == "" {
+		d.fail("hash.policy", "with the policy "+c.Hash.Policy+" a token would have several hosts at once", "it is for pools beside the main one: their hosts must be able to serve any request")
+	}
+	for i, rule := range c.Hash.Key {
+		if rule.Source == balancer.KeyTrusted && len(c.TrustedNetworks) == 0 {
+			d.fail(item("hash.key", i), "the field is taken from trusted networks only, and there are none", "add the addresses of the proxies in front to trusted_networks")
+		}
 	}
 	for _, p := range c.Hash.Validate() {
 		message, hint, _ := strings.Cut(p.Message, "; ")
 		d.fail("hash."+p.Path, message, hint)
-	}
-	if c.Hash.Policy == balancer.PolicyHAProxy {
-		c.checkIDs(d)
-	}
-}
-
-// checkIDs wants ids of the hosts by which HAProxy could tell them apart. That two
-// are equal, checkHosts says.
-func (c *Config) checkIDs(d *document) {
-	first := map[uint32]int{}
-	for i, h := range c.Pool.Hosts {
-		path := item("pool.hosts", i) + ".id"
-		if h.ID == 0 || h.ID > balancer.MaxHAProxyID {
-			d.fail(path, "the policy haproxy places hosts by their ids, and this host's is missing or too large",
-				fmt.Sprintf("give the id of its server line in HAProxy, from 1 to %d", balancer.MaxHAProxyID))
-			continue
-		}
-		j, taken := first[h.ID%balancer.HAProxyIDs]
-		if other := c.Pool.Hosts[j]; taken && other.ID != h.ID {
-			d.fail(path, fmt.Sprintf("HAProxy can't tell the ids %d and %d of %s apart", h.ID, other.ID, other.Name),
-				fmt.Sprintf("ids must differ modulo %d", balancer.HAProxyIDs))
-		}
-		first[h.ID%balancer.HAProxyIDs] = i
 	}
 }

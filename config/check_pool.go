@@ -2,78 +2,90 @@ package config
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
-	"strings"
 
-	"tokenring/balancer"
+	"tokenring/gossip"
+	"tokenring/hostkeys"
 	"tokenring/pool"
+	"tokenring/pool/eligibility"
+	"tokenring/route"
 )
 
-const (
-	maxWeight = 256
-	maxLabel  = 255 // bytes, memberlist's limit
-)
+const maxLabel = 255 // bytes, memberlist's limit
 
 func (c *Config) checkPool(d *document) {
 	p := &c.Pool
-	d.checkGossip("pool", gossip{p.Bind, p.Advertise, p.Join, &p.SecretFile, p.Label})
+	d.checkGossip("pool", &p.Config)
 	for i, network := range p.AllowedNetworks {
 		d.checkNetwork(item("pool.allowed_networks", i), network)
 	}
-	if p.Bind == "" && len(p.Hosts) == 0 && !d.silent("pool.bind") && !d.silent("pool.hosts") {
-		d.fail("pool", "there is no way to find hosts", "list them in pool.hosts, or set pool.bind so that they join by gossip")
+	if p.Bind == "" && len(p.Hosts) == 0 && p.HostsFile == "" && !d.silent("pool.bind") && !d.silent("pool.hosts") {
+		d.fail("pool", "there is no way to find hosts", "list them in pool.hosts or in a file that pool.hosts_file names, or set pool.bind so that they join by gossip")
 	}
-	if d.has("pool.slow_start") && (p.SlowStart < pool.MinSlowStart || p.SlowStart > pool.MaxSlowStart) {
-		d.fail("pool.slow_start", fmt.Sprintf("%v is not in %v..%v", p.SlowStart, pool.MinSlowStart, pool.MaxSlowStart),
-			"it goes in steps of at least a second, the first of which takes nothing; leave it out for none")
+	if d.has("pool.slow_start") && (p.SlowStart < route.MinSlowStart || p.SlowStart > route.MaxSlowStart) {
+		d.fail("pool.slow_start", fmt.Sprintf("%v is not in %v..%v", p.SlowStart, route.MinSlowStart, route.MaxSlowStart),
+			"slow start has steps of at least a second, and the host takes no tokens in the first step; leave it out for no slow start")
 	}
 	d.checkFreeze(p.Freeze)
-	c.checkHosts(d)
+	d.checkSignatures(p)
+	d.checkAnnounceLimits(p.AnnounceLimits)
+	c.checkConnections(d)
+	c.checkHosts(hostList{document: d, path: "pool.hosts", hosts: p.Hosts})
+	c.checkHostsFile(d)
 }
 
-func (d *document) checkFreeze(f pool.FreezeConfig) {
-	const off = "write `freeze: off` if the ring is never to freeze"
+// checkSignatures checks by which keys hosts are known.
+func (d *document) checkSignatures(p *pool.Config) {
+	if d.has("pool.signatures") && p.Signatures != pool.SignaturesTolerated && p.Signatures != pool.SignaturesRequired {
+		d.fail("pool.signatures", fmt.Sprintf("there is no %q", p.Signatures), "write tolerate (a host of which no key is known need not sign) or require")
+	}
+	if !d.checkFile("pool.hosts_keys", &p.HostsKeys) {
+		return
+	}
+	if _, err := hostkeys.Read(p.HostsKeys); err != nil {
+		d.fail("pool.hosts_keys", err.Error(), "each line has the name of a host and the key that its agent logs when it starts")
+	}
+}
+
+// checkAnnounceLimits checks how much hosts may announce.
+func (d *document) checkAnnounceLimits(l pool.AnnounceLimits) {
+	const most = route.MaxWeight * gossip.MaxHosts
+	if d.has("pool.max_weight") && (l.MaxWeight < 1 || l.MaxWeight > most) {
+		d.fail("pool.max_weight", fmt.Sprintf("%d is not in 1..%d", l.MaxWeight, most),
+			"the hosts of one machine have at most this weight together; leave it out for 8 times the median")
+	}
+	if d.has("pool.max_hosts_per_address") && (l.MaxHostsPerAddress < 1 || l.MaxHostsPerAddress > gossip.MaxHosts) {
+		d.fail("pool.max_hosts_per_address", fmt.Sprintf("%d is not in 1..%d", l.MaxHostsPerAddress, gossip.MaxHosts), "the default is 8")
+	}
+}
+
+func (d *document) checkFreeze(f eligibility.FreezeConfig) {
+	const off = "write `freeze: off` if the ring should never freeze"
 	if d.has("pool.freeze.share") && !(f.Share > 0 && f.Share < 1) {
 		d.fail("pool.freeze.share", fmt.Sprintf("%v is no share between 0 and 1", f.Share), "0.5 is more than half of the hosts; "+off)
 	}
-	if d.has("pool.freeze.for") && (f.For < pool.MinFreeze || f.For > pool.MaxFreeze) {
-		d.fail("pool.freeze.for", fmt.Sprintf("%v is not in %v..%v", f.For, pool.MinFreeze, pool.MaxFreeze), off)
+	if d.has("pool.freeze.for") && (f.For < eligibility.MinFreeze || f.For > eligibility.MaxFreeze) {
+		d.fail("pool.freeze.for", fmt.Sprintf("%v is not in %v..%v", f.For, eligibility.MinFreeze, eligibility.MaxFreeze), off)
 	}
 	if d.has("pool.freeze.min_hosts") && f.MinHosts < 1 {
-		d.fail("pool.freeze.min_hosts", fmt.Sprintf("%d hosts are no ring", f.MinHosts), "write 1 for rings of any size")
+		d.fail("pool.freeze.min_hosts", fmt.Sprintf("a ring has at least 1 host, not %d", f.MinHosts), "write 1 for rings of any size")
 	}
 }
 
-func (c *Config) checkPeers(d *document) {
-	p := &c.Peers
-	d.checkGossip("peers", gossip{p.Bind, p.Advertise, p.Join, &p.SecretFile, p.Label})
-	if p.SecretFile != "" && p.SecretFile == c.Pool.SecretFile {
-		d.fail("peers.secret_file", "this is the pool's secret, which every host has", "peers need a secret of their own: what balancers tell each other, hosts must not be able to forge")
-	}
-}
-
-// gossip is what the sections pool and peers have in common.
-type gossip struct {
-	bind, advertise string
-	join            []string
-	secretFile      *string
-	label           string
-}
-
-func (d *document) checkGossip(section string, g gossip) {
-	d.checkSecret(section+".secret_file", g.secretFile)
-	for i, seed := range g.join {
+// checkGossip checks the settings that the sections pool and peers share.
+func (d *document) checkGossip(section string, g *gossip.Config) {
+	d.checkSecrets(section+".secret_file", &g.SecretFile)
+	for i, seed := range g.Join {
 		d.checkAddress(item(section+".join", i), seed, "10.0.0.3:7946 or lb-2.internal:7946")
 	}
-	if len(g.label) > maxLabel {
-		d.fail(section+".label", fmt.Sprintf("the label has %d bytes", len(g.label)), fmt.Sprintf("at most %d are possible", maxLabel))
+	if len(g.Label) > maxLabel {
+		d.fail(section+".label", fmt.Sprintf("the label has %d bytes", len(g.Label)), fmt.Sprintf("at most %d are possible", maxLabel))
 	}
-	if g.bind == "" {
+	if g.Bind == "" {
 		d.checkNoGossip(section)
 		return
 	}
-	if err := pool.CheckBind(g.bind); err != nil {
+	if err := gossip.CheckBind(g.Bind); err != nil {
 		d.fail(section+".bind", err.Error(), "write for example 10.0.0.2:7946 or 0.0.0.0:7946")
 		return
 	}
@@ -83,105 +95,42 @@ func (d *document) checkGossip(section string, g gossip) {
 	d.checkAdvertise(section, g)
 }
 
-// checkNoGossip finds settings of a gossip that isn't wanted.
+// checkNoGossip reports settings of gossip in a section without bind.
 func (d *document) checkNoGossip(section string) {
-	for _, key := range []string{"join", "advertise", "secret_file", "label", "allowed_networks"} {
+	for _, key := range []string{"join", "advertise", "secret_file", "label", "allowed_networks", "hosts_keys", "signatures", "max_weight", "max_hosts_per_address"} {
 		if path := under(section, key); d.has(path) {
-			d.fail(path, "this is for gossip, and without "+section+".bind there is none", "set "+section+".bind, such as 0.0.0.0:7946, or remove this")
+			d.fail(path, "this setting is for gossip, and without "+section+".bind there is no gossip", "set "+section+".bind, such as 0.0.0.0:7946, or remove this")
 		}
 	}
 }
 
-func (d *document) checkAdvertise(section string, g gossip) {
+func (d *document) checkAdvertise(section string, g *gossip.Config) {
 	path := section + ".advertise"
 	const example = "write this machine's own address, such as 10.0.0.2:7946"
-	if g.advertise == "" {
-		if unspecified(g.bind) {
-			d.fail(path, fmt.Sprintf("%s.bind is %s, which tells the others no address to reach this machine at; "+
-				"it isn't guessed, because the guess could be the floating IP, which moves to another machine", section, g.bind), example)
+	if g.Advertise == "" {
+		if unspecified(g.Bind) {
+			d.fail(path, fmt.Sprintf("%s.bind is %s, which isn't an address that the others can use to reach this machine; "+
+				"lb doesn't guess one, because it could be the floating IP, which moves to another machine", section, g.Bind), example)
 		}
 		return
 	}
-	at, err := netip.ParseAddrPort(g.advertise)
+	at, err := netip.ParseAddrPort(g.Advertise)
 	switch {
 	case err != nil:
-		d.fail(path, fmt.Sprintf("the address %q is not ip:port", g.advertise), example)
+		d.fail(path, fmt.Sprintf("the address %q is not ip:port", g.Advertise), example)
 	case at.Addr().Unmap().IsUnspecified() || at.Addr().IsMulticast():
-		d.fail(path, at.Addr().String()+" is no address that others could reach", example)
+		d.fail(path, at.Addr().String()+" isn't an address that others can reach", example)
 	}
 }
 
-// checkHosts checks each host of pool.hosts, and that no two are the same.
-func (c *Config) checkHosts(d *document) {
-	first := map[string]string{} // name, id or address → the path that has it
-	for i, h := range c.Pool.Hosts {
-		path := item("pool.hosts", i)
-		if err := pool.CheckName(h.Name); err != nil {
-			d.fail(path+".name", err.Error(), "write a name such as ide-1")
-		}
-		d.checkAddress(path+".address", h.Address, "10.0.0.11:4000 or ide-1.internal:4000")
-		if weight := *h.Weight; weight < 0 || weight > maxWeight {
-			d.fail(path+".weight", fmt.Sprintf("%d is not in 0..%d", weight, maxWeight), "the default is 1; 0 stands for no tokens until an operator gives the host some")
-		}
-		d.unique(first, path+".name", h.Name)
-		d.unique(first, path+".address", strings.ToLower(h.Address))
-		if h.ID != 0 {
-			d.unique(first, path+".id", fmt.Sprint(h.ID))
-		}
-	}
-	c.checkRoom(d)
-}
-
-// checkRoom wants hosts that a ring can hold, all of them together. About hosts or
-// a policy that are wrong by themselves it says nothing.
-func (c *Config) checkRoom(d *document) {
-	for path := range d.failed {
-		if strings.HasPrefix(path, "pool.hosts") || strings.HasPrefix(path, "hash") {
-			return
-		}
-	}
-	hosts := make([]balancer.Host, len(c.Pool.Hosts))
-	for i, h := range c.Pool.Hosts {
-		hosts[i] = balancer.Host{Name: h.Name, ID: h.ID, Weight: *h.Weight}
-	}
-	remedy := "use smaller weights (only their proportions count), fewer hosts, or another hash.policy"
-	if c.Hash.Policy == balancer.PolicyHAProxy {
-		remedy = "use fewer hosts, or smaller weights; with this policy other weights move tokens, even in the same proportions"
-	}
-	if err := c.Hash.Check(hosts); err != nil {
-		d.fail("pool.hosts", fmt.Sprintf("the policy %s has no room for these hosts: %v", c.Hash.Policy, err), remedy)
-	}
-}
-
-// unique reports a value that an earlier host has for the same key.
-func (d *document) unique(first map[string]string, path, value string) {
-	if value == "" {
-		return
-	}
-	key := path[strings.LastIndexByte(path, '.')+1:]
-	if earlier, twice := first[key+"="+value]; twice {
-		d.fail(path, fmt.Sprintf("another host has the %s %s already", key, value), fmt.Sprintf("see line %d: each host needs its own", d.values[earlier].line))
-		return
-	}
-	first[key+"="+value] = path
-}
-
-// checkAddress wants host:port of something to connect to.
+// checkAddress reports an address that isn't host:port, or can't be connected to.
 func (d *document) checkAddress(path, address, example string) {
 	example = "write for example " + example
 	if !d.has(path) {
 		d.fail(path, "the address is missing", example)
 		return
 	}
-	if err := pool.CheckAddress(address); err != nil {
+	if err := route.CheckTarget(address); err != nil {
 		d.fail(path, err.Error(), example)
-		return
-	}
-	host, _, _ := net.SplitHostPort(address)
-	switch {
-	case unspecified(address):
-		d.fail(path, host+" is no address to connect to", example)
-	case !hostLike(host):
-		d.fail(path, fmt.Sprintf("%q is neither an IP address nor a host name", host), example)
 	}
 }

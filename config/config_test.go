@@ -21,7 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"tokenring/balancer"
-	"tokenring/pool"
+	"tokenring/pool/eligibility"
 	"tokenring/proxy"
 )
 
@@ -32,15 +32,25 @@ func folder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, data := range map[string]string{
-		"pool.key":    strings.Repeat("0f", 32) + "\n",
-		"peers.key":   strings.Repeat("f0", 32) + "\n",
-		"cookie.key":  strings.Repeat("a5", 32) + "\n",
-		"next.key":    strings.Repeat("5a", 32) + "\n",
-		"short.key":   "not-32-bytes\n",
-		"admin.token": "swordfish-swordfish\n",
-		"short.token": "fifteen-letters\n",
-		"empty.token": " \n",
-		"lines.token": "swordfish-swordfish\nswordfish-swordfish\n",
+		"503.html":       "<p>{status}</p>\n",
+		"error.html":     "<p>{status}</p>\n",
+		"pool.key":       strings.Repeat("0f", 32) + "\n",
+		"peers.key":      strings.Repeat("f0", 32) + "\n",
+		"cookie.key":     strings.Repeat("a5", 32) + "\n",
+		"next.key":       strings.Repeat("5a", 32) + "\n",
+		"short.key":      "not-32-bytes\n",
+		"admin.token":    "swordfish-swordfish\n",
+		"short.token":    "fifteen-letters\n",
+		"reader.token":   "whoever-may-look\n",
+		"empty.token":    " \n",
+		"lines.token":    "swordfish-swordfish\nswordfish-swordfish\n",
+		"networks.txt":   "10.0.0.0/8 # the office\n",
+		"admin.htpasswd": "eva:$2y$04$JAElNUh17MJ5aq5n37VbW.DHUmgxtOWuZiGGquAs7UWvvdolHzxG6\n",
+		"md5.htpasswd":   "# by htpasswd -m\neva:$apr1$abc$def\n",
+		"hosts.keys":     "ide-1 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo\n\nide-2 PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=   # in the cellar\n",
+		"robots.txt":     "User-agent: *\n",
+		"hosts.yaml":     "- {name: ide-9, id: 9, address: '10.0.0.19:4000'}\n",
+		"short.keys":     "ide-1 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo\nide-2 abc\n",
 	} {
 		put(t, dir, name, []byte(data))
 	}
@@ -49,6 +59,16 @@ func folder(t *testing.T) string {
 	pair(t, dir, "other", 60*day)
 	pair(t, dir, "soon", 13*day)
 	pair(t, dir, "expired", -day)
+	for _, name := range []string{"certs", "junk", "mixed"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pair(t, dir, "certs/site", 60*day)
+	put(t, dir, "junk/site.pem", []byte("nothing\n"))
+	pair(t, dir, "mixed/site", 60*day)
+	pair(t, dir, "mixed/soon", 13*day)
+	put(t, dir, "mixed/bad.pem", []byte("nothing\n"))
 	put(t, dir, "open.key", []byte(strings.Repeat("3c", 32)))
 	put(t, dir, "open-cookie.key", []byte(strings.Repeat("c3", 32)))
 	put(t, dir, "open.token", []byte("swordfish-swordfish"))
@@ -120,11 +140,14 @@ func tell(t *testing.T, story string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(archive.Files) != 2 || archive.Files[0].Name != "lb.yaml" || archive.Files[1].Name != "want" {
-		t.Fatal("a story has the files lb.yaml and want")
+	last := len(archive.Files) - 1
+	if last < 1 || archive.Files[0].Name != "lb.yaml" || archive.Files[last].Name != "want" {
+		t.Fatal("a story has the file lb.yaml, others that it names, and want")
 	}
 	dir := folder(t)
-	put(t, dir, "lb.yaml", archive.Files[0].Data)
+	for _, file := range archive.Files[:last] {
+		put(t, dir, file.Name, file.Data)
+	}
 	got := "accepted\n"
 	cfg, err := Load(filepath.Join(dir, "lb.yaml"))
 	if err != nil {
@@ -139,13 +162,13 @@ func tell(t *testing.T, story string) {
 	got = strings.NewReplacer(dir+"/", "", dir, ".").Replace(got)
 	got = instants.ReplaceAllString(got, "DATE")
 	if *update {
-		archive.Files[1].Data = []byte(got)
+		archive.Files[last].Data = []byte(got)
 		if err := os.WriteFile(story, txtar.Format(archive), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	if diff := cmp.Diff(string(archive.Files[1].Data), got); diff != "" {
+	if diff := cmp.Diff(string(archive.Files[last].Data), got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 }
@@ -182,13 +205,17 @@ func TestEveryDefaultIsFilledIn(t *testing.T) {
 		{"hash.key", c.Hash.Key, []balancer.KeyRule{{Source: balancer.KeyQuery, Name: "token"}}},
 		{"hash.policy", c.Hash.Policy, "consistent"},
 		{"hash.consistent", c.Hash.Consistent, balancer.ConsistentConfig{Partitions: 16381, Replicas: 160, Load: 1.25}},
-		{"pool.hosts[0].weight", *c.Pool.Hosts[0].Weight, 1},
-		{"pool.freeze", c.Pool.Freeze, pool.FreezeConfig{Share: 0.5, For: 2 * time.Minute, MinHosts: 6}},
+		{"pool.hosts[0].weight", c.Pool.Hosts[0].Weight, 1},
+		{"pool.freeze", c.Pool.Freeze, eligibility.FreezeConfig{Share: 0.5, For: 2 * time.Minute, MinHosts: 6}},
 		{"health.path", c.Health.CheckPath(), "/healthz"},
 		{"health.interval", c.Health.Interval, 2 * time.Second},
 		{"health.timeout", c.Health.Timeout, time.Second},
 		{"health.rise", c.Health.Rise, 2},
 		{"health.fall", c.Health.Fall, 3},
+		{"health.damping", c.Health.Damping, Damping(10 * time.Second)},
+		{"peers.agree_within", c.Peers.AgreeWithin, Agreement(10 * time.Minute)},
+		{"health.on_down", c.Health.OnDown, OnDownKeep},
+		{"health.close_after", c.Health.CloseAfter, 30 * time.Second},
 		{"timeouts.handshake", c.Timeouts.Handshake, 5 * time.Second},
 		{"timeouts.head", c.Timeouts.Head, 10 * time.Second},
 		{"timeouts.connect", c.Timeouts.Connect, 2 * time.Second},
@@ -196,7 +223,10 @@ func TestEveryDefaultIsFilledIn(t *testing.T) {
 		{"timeouts.host_idle", c.Timeouts.HostIdle, 3 * time.Second},
 		{"timeouts.idle", c.Timeouts.Idle, time.Minute},
 		{"timeouts.tunnel", c.Timeouts.Tunnel, time.Hour},
-		{"timeouts.shutdown", c.Timeouts.Shutdown, 10 * time.Second},
+		{"shutdown", c.Shutdown, ShutdownConfig{Grace: 10 * time.Second}},
+		{"sessions.linger", c.Sessions.Linger, Linger(10 * time.Minute)},
+		{"sessions.strict_lease", c.Sessions.StrictLease, 10 * time.Second},
+		{"hosts don't fence themselves", c.FenceWait(), time.Duration(0)},
 		{"admin.address", c.Admin.Address, "127.0.0.1:7000"},
 		{"admin.confirm_share", *c.Admin.ConfirmShare, 0.5},
 		{"log", c.Log, LogConfig{Level: "info", Format: "json", Access: true}},
@@ -214,10 +244,11 @@ func TestWhatTheFileSaysWinsOverDefaults(t *testing.T) {
 listen: [{address: ":443", tls: true}]
 tls: {certificates: [{cert: ide.crt, key: ide.key}], min_version: 1.3}
 hash: {key: [{cookie: sid}, source], consistent: {load: 1.1}}
-health: {path: "", interval: 500ms, timeout: 0.5s}
+health: {path: "", interval: 500ms, timeout: 0.5s, damping: off, on_down: close, close_after: 5s}
 pool: {bind: "0.0.0.0:7946", advertise: "10.0.0.2:7946", secret_file: pool.key, freeze: {share: 0.25}}
 peers: {bind: "0.0.0.0:7947", secret_file: peers.key}
 admin: {confirm_share: 0}
+sessions: {linger: off}
 log: {access: false}
 state_dir: state
 `))
@@ -234,8 +265,12 @@ state_dir: state
 		{"a version is a text", c.TLS.MinVersion, "1.3"},
 		{"health.path", c.Health.CheckPath(), ""},
 		{"health.timeout", c.Health.Timeout, 500 * time.Millisecond},
-		{"pool.freeze", c.Pool.Freeze, pool.FreezeConfig{Share: 0.25, For: 2 * time.Minute, MinHosts: 6}},
+		{"health.damping", c.Health.Damping, Damping(0)},
+		{"health.close_after", c.Health.CloseAfter, 5 * time.Second},
+		{"pool.freeze", c.Pool.Freeze, eligibility.FreezeConfig{Share: 0.25, For: 2 * time.Minute, MinHosts: 6}},
 		{"admin.confirm_share", *c.Admin.ConfirmShare, 0.0},
+		{"sessions.linger", c.Sessions.Linger, Linger(0)},
+		{"peers.agree_within", c.Peers.AgreeWithin, Agreement(0)},
 		{"log.access", c.Log.Access, false},
 		{"hash.consistent.load", c.Hash.Consistent.Load, 1.1},
 		{"hash.key", c.Hash.Key, []balancer.KeyRule{{Source: balancer.KeyCookie, Name: "sid"}, {Source: balancer.KeyClient}}},
@@ -292,7 +327,7 @@ func FuzzParse(f *testing.F) {
 		}
 		lines := bytes.Count(bytes.ReplaceAll(bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n")), []byte("\n")) + 1
 		for _, e := range errs {
-			if e.Line < 1 || e.Line > lines || e.Column < 1 || e.Message == "" || e.File != "lb.yaml" {
+			if e.Line < 1 || e.Line > lines || e.Column < 1 || e.Message == "" || e.File != "lb.yaml" && filepath.Dir(e.File) != "." {
 				t.Errorf("error without a place: %#v", e)
 			}
 		}

@@ -6,9 +6,9 @@ import (
 	"math"
 	"reflect"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -22,11 +22,11 @@ var (
 	optionalType    = reflect.TypeFor[optional]()
 )
 
-// An optional is a section that `off` switches off.
+// An optional is a section or a value that may be `off`.
 type optional interface{ SetOff() }
 
-// decode fills v, which stands at path, from node. It goes on after an error,
-// so that all of them are found; the library's own decoder stops at the first.
+// decode fills v, the value at path, from node. It continues after an error, so that it
+// finds all errors; the library's own decoder stops at the first.
 func (d *document) decode(path string, node ast.Node, v reflect.Value) {
 	d.values[path] = begin(node)
 	switch node.(type) {
@@ -43,7 +43,7 @@ func (d *document) decode(path string, node ast.Node, v reflect.Value) {
 		d.decodeItself(path, node, v)
 	case isOff(node) && v.Addr().Type().Implements(optionalType):
 		v.Addr().Interface().(optional).SetOff()
-	case v.Kind() == reflect.Pointer && v.Type().Elem().Kind() != reflect.Struct: // it tells 0 from nothing
+	case v.Kind() == reflect.Pointer && v.Type().Elem().Kind() != reflect.Struct: // nil is a missing value
 		v.Set(reflect.New(v.Type().Elem()))
 		d.decodeScalar(path, node, v.Elem())
 	case v.Kind() == reflect.Pointer:
@@ -53,6 +53,8 @@ func (d *document) decode(path string, node ast.Node, v reflect.Value) {
 		d.decodeStruct(path, node, v)
 	case v.Kind() == reflect.Slice:
 		d.decodeSlice(path, node, v)
+	case v.Kind() == reflect.Map:
+		d.decodeMap(path, node, v)
 	default:
 		d.decodeScalar(path, node, v)
 		if v.IsZero() && isNumber(node) && v.Kind() != reflect.String {
@@ -67,16 +69,18 @@ func isOff(node ast.Node) bool {
 	return isText && node.GetToken().Value == "off"
 }
 
-// unexpanded finds what a shell, or HAProxy, would put a value in place of.
-var unexpanded = regexp.MustCompile(`\$\{[^}]*\}|\$\([^)]*\)`)
+// unexpanded finds variables, as a shell or HAProxy writes them.
+var unexpanded = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\$\{[^}]*\}|\$\([^)]*\)`)
+})
 
-// hasVariable reports a text with a variable in it: lb.yaml expands none, and a
-// name or an address would be taken as it is written.
+// hasVariable reports an error for a text with a variable in it, because lb.yaml has no
+// variables: the text would be used as it is written.
 func (d *document) hasVariable(path string, node ast.Node) bool {
-	if text, isText := textOf(node); !isText || !unexpanded.MatchString(text) {
+	if text, isText := textOf(node); !isText || !unexpanded().MatchString(text) {
 		return false
 	}
-	d.fail(path, "lb.yaml has no variables, and this text has one", "write what it stands for")
+	d.fail(path, "this text has a variable, and lb.yaml has no variables", "write its value")
 	return true
 }
 
@@ -103,7 +107,8 @@ func (d *document) decodeItself(path string, node ast.Node, v reflect.Value) {
 	d.report(where(at.GetToken()), path, message, hint)
 }
 
-// index notes the places of the keys or items in a node that reads itself.
+// index notes the places of the keys or items in the node of a type that reads its own
+// YAML.
 func (d *document) index(path string, node ast.Node) {
 	if list, ok := node.(*ast.SequenceNode); ok {
 		for i, one := range list.Values {
@@ -130,27 +135,32 @@ func (d *document) decodeStruct(path string, node ast.Node, v reflect.Value) {
 	for _, pair := range pairs(node) {
 		key, at := pair.Key.GetToken().Value, where(pair.Key.GetToken())
 		if pair.Key.IsMergeKey() || pair.Key.Type() != ast.StringType {
-			d.report(at, path, "only plain words can be keys here", "known keys here: "+strings.Join(keysOf(v.Type()), ", "))
+			d.report(at, path, "a key must be a plain word here", "known keys here: "+strings.Join(keysOf(v.Type()), ", "))
 			continue
 		}
 		sub := under(path, key)
 		if first, twice := seen[key]; twice {
-			d.report(at, sub, "the key is here twice", fmt.Sprintf("the first is in line %d; one of them must go", first.line))
+			d.report(at, sub, "the key is here twice", fmt.Sprintf("the first is in line %d; remove one of them", first.line))
 			continue
 		}
 		seen[key] = at
-		field := slices.Index(keysOf(v.Type()), key)
-		if field < 0 {
+		field, known := fieldOf(v.Type(), key)
+		if home := renamed[sub]; home != "" {
+			d.keys[sub], d.values[sub] = at, begin(pair.Value)
+			d.old[sub] = pair.Value
+			continue
+		}
+		if !known {
 			d.unknown(path, pair, v.Type())
 			continue
 		}
 		d.keys[sub] = at
-		d.decode(sub, pair.Value, v.Field(field))
+		d.decode(sub, pair.Value, v.FieldByIndex(field))
 	}
 }
 
-// unknown reports a key that v's type doesn't have. Its value isn't shown if it
-// could be a secret.
+// unknown reports a key that t, the type at path, doesn't have. Its value isn't shown if
+// it could be a secret.
 func (d *document) unknown(path string, pair *ast.MappingValueNode, t reflect.Type) {
 	key, at := pair.Key.GetToken().Value, where(pair.Key.GetToken())
 	if looksSecret(key) {
@@ -159,14 +169,14 @@ func (d *document) unknown(path string, pair *ast.MappingValueNode, t reflect.Ty
 	hint := "known keys here: " + strings.Join(keysOf(t), ", ")
 	if near := nearest(key, keysOf(t)); near != "" {
 		hint = fmt.Sprintf("did you mean `%s`?", near)
-		d.failed[under(path, near)] = true // that this one is missing follows
-	} else if home := homeOf(key); home != "" {
+		d.failed[under(path, near)] = true // this key isn't reported as missing as well
+	} else if home := pathOf(key); home != "" {
 		hint = fmt.Sprintf("did you mean `%s`?", home)
 	}
 	d.report(at, under(path, key), "unknown key", hint)
 }
 
-// maskNode keeps a value out of all errors, all its lines.
+// maskNode hides all lines of a value from all errors.
 func (d *document) maskNode(node ast.Node) {
 	at := begin(node)
 	d.mask(at)
@@ -199,7 +209,7 @@ func (d *document) decodeScalar(path string, node ast.Node, v reflect.Value) {
 	text, isText := textOf(node)
 	want, ok := "", true
 	switch {
-	case v.Type() == durationType:
+	case isDuration(v.Type()):
 		d.decodeDuration(path, node, v)
 		return
 	case v.Kind() == reflect.String:
@@ -219,7 +229,7 @@ func (d *document) decodeScalar(path string, node ast.Node, v reflect.Value) {
 	default:
 		want, ok = "a whole number", setInteger(node, v)
 		if node.Type() == ast.IntegerType && !ok {
-			want = "a whole number that isn't negative or that large"
+			want = "a smaller whole number that isn't negative"
 		}
 	}
 	if !ok {
@@ -227,10 +237,19 @@ func (d *document) decodeScalar(path string, node ast.Node, v reflect.Value) {
 	}
 }
 
-// decodeDuration reads 500ms, 2s, 1h30m. There is no duration in lb.yaml that
-// could be zero or less.
+// isDuration reports whether the values of a type are durations, or durations that may be off.
+func isDuration(t reflect.Type) bool {
+	return t == durationType || t.Kind() == reflect.Int64 && reflect.PointerTo(t).Implements(optionalType)
+}
+
+// decodeDuration reads a duration such as 500ms, 2s or 1h30m. All durations in lb.yaml
+// are greater than zero.
 func (d *document) decodeDuration(path string, node ast.Node, v reflect.Value) {
 	const forms = "write it like 500ms, 2s, 1m30s or 1h"
+	instead := "leave the key out for the default"
+	if v.Addr().Type().Implements(optionalType) {
+		instead = "write off for none, or " + instead
+	}
 	text, isText := textOf(node)
 	length, err := time.ParseDuration(text)
 	switch {
@@ -239,14 +258,14 @@ func (d *document) decodeDuration(path string, node ast.Node, v reflect.Value) {
 	case !isText || err != nil:
 		d.fail(path, describe(node)+" is no duration", forms)
 	case length <= 0:
-		d.fail(path, text+" is not more than zero", "leave the key out for the default")
+		d.fail(path, text+" is not more than zero", instead)
 	default:
 		v.SetInt(int64(length))
 	}
 }
 
-// setInteger sets v, an integer of any kind, and reports whether the node is
-// one that fits.
+// setInteger sets v, an integer of any kind. It reports whether node is an integer that
+// fits in v.
 func setInteger(node ast.Node, v reflect.Value) bool {
 	n, ok := node.(*ast.IntegerNode)
 	if !ok {
@@ -286,7 +305,7 @@ func numberOf(node ast.Node) (float64, bool) {
 	return n, err == nil && isNumber(node)
 }
 
-// textOf returns a scalar as it is written, and whether it is a text.
+// textOf returns a scalar as it is written. isText reports whether it is a text.
 func textOf(node ast.Node) (text string, isText bool) {
 	switch n := node.(type) {
 	case *ast.StringNode:
@@ -300,9 +319,8 @@ func textOf(node ast.Node) (text string, isText bool) {
 	return node.GetToken().Value, false
 }
 
-// addressOf returns the text of host:port in a list within braces, which the
-// library takes for a mapping. A colon without a space behind it is part of a
-// plain text (YAML 1.2.2 §7.3.3).
+// addressOf returns the text of host:port in a flow list, which the library parses as a
+// mapping. A colon without a space after it is part of a plain text (YAML 1.2.2 §7.3.3).
 func addressOf(node ast.Node) (string, bool) {
 	all := pairs(node)
 	if len(all) != 1 || all[0].Start == nil || all[0].Key.Type() == ast.NullType {
@@ -326,7 +344,7 @@ func describe(node ast.Node) string {
 	switch node.Type() {
 	case ast.StringType:
 		if node.GetToken().Type == token.StringType && strings.Trim(text, "0123456789") == "" {
-			return "the number " + text // one that is too large to be read as such
+			return "the number " + text // it is too large to be read as a number
 		}
 		return "the text " + strconv.Quote(text)
 	case ast.LiteralType:
@@ -353,7 +371,7 @@ func pairs(node ast.Node) []*ast.MappingValueNode {
 	return nil
 }
 
-// begin is where a node begins: a block mapping at its first key.
+// begin returns where a node begins. A block mapping begins at its first key.
 func begin(node ast.Node) spot {
 	first := node.GetToken()
 	all := pairs(node)
@@ -363,13 +381,27 @@ func begin(node ast.Node) spot {
 	return where(first)
 }
 
-// keysOf returns the keys of a struct's exported fields, in their order. Fields that
-// aren't exported stand behind them.
-func keysOf(t reflect.Type) []string {
-	var keys []string
-	for i := 0; i < t.NumField() && t.Field(i).IsExported(); i++ {
-		key, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
-		keys = append(keys, key)
+// decodeMap fills a map from names to sections.
+func (d *document) decodeMap(path string, node ast.Node, v reflect.Value) {
+	if _, ok := node.(ast.MapNode); !ok {
+		d.fail(path, describe(node)+" where names and their sections belong", "write NAME: {…}")
+		return
 	}
-	return keys
+	v.Set(reflect.MakeMap(v.Type()))
+	for _, pair := range pairs(node) {
+		name, at := pair.Key.GetToken().Value, where(pair.Key.GetToken())
+		sub := under(path, name)
+		if _, twice := d.keys[sub]; twice {
+			d.report(at, sub, "the name is here twice", fmt.Sprintf("the first is in line %d; remove one of them", d.keys[sub].line))
+			continue
+		}
+		if strings.ContainsAny(name, ".[") { // paths have them
+			d.report(at, sub, fmt.Sprintf("%q is no name", name), "write small letters, digits and -")
+			continue
+		}
+		d.keys[sub] = at
+		entry := reflect.New(v.Type().Elem()).Elem()
+		d.decode(sub, pair.Value, entry)
+		v.SetMapIndex(reflect.ValueOf(name), entry)
+	}
 }

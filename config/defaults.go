@@ -8,22 +8,30 @@ import (
 	"slices"
 
 	"tokenring/proxy"
+	"tokenring/proxy/routing"
 )
 
-// setDefaults fills in what the file leaves out. It comes after decoding and
-// before checking, so that contradictions with defaults are found too.
+// setDefaults fills in the values that the file leaves out. It runs after decoding and
+// before the checks, so that these find contradictions with defaults, too.
 func (c *Config) setDefaults(d *document) {
 	if c.Name == "" && !d.has("name") {
 		c.Name = hostName()
 	}
-	c.Hash = c.Hash.WithDefaults()
-	c.Pool = c.Pool.WithDefaults()
-	c.Peers = c.Peers.WithDefaults()
-	c.Health = c.Health.WithDefaults()
-	if c.Affinity.Cookie != nil {
-		c.Affinity.Cookie.SetDefaults(slices.ContainsFunc(c.Listen, func(l proxy.ListenConfig) bool { return l.TLS }))
+	c.setPoolDefaults(d)
+	c.setPoolsDefaults(d)
+	if again := c.Sessions.SecondChance; again != nil {
+		*again = again.WithDefaults()
 	}
 	c.Timeouts = c.Timeouts.WithDefaults()
+	c.Unmatched = cmp.Or(c.Unmatched, routing.UnmatchedPool)
+	c.Shutdown.Grace = cmp.Or(c.Shutdown.Grace, proxy.DefaultShutdownGrace)
+	c.Generations = c.Generations.WithDefaults()
+	if !d.has("sessions.linger") {
+		c.Sessions.Linger = defaultLinger
+	}
+	if !d.has("sessions.strict_lease") {
+		c.Sessions.StrictLease = defaultLease
+	}
 	c.Admin = c.Admin.WithDefaults()
 	c.Log.Level = cmp.Or(c.Log.Level, "info")
 	c.Log.Format = cmp.Or(c.Log.Format, "json")
@@ -31,19 +39,16 @@ func (c *Config) setDefaults(d *document) {
 		c.Log.Access = true
 	}
 	c.StateDir = cmp.Or(c.StateDir, defaultStateDir)
-	c.setAdvertise()
+	c.setPeersDefaults(d)
 }
 
-// setAdvertise gives the peers the address that the pool advertises, if they
-// are bound to all addresses and have none of their own.
-func (c *Config) setAdvertise() {
-	if c.Peers.Advertise != "" || !unspecified(c.Peers.Bind) {
-		return
-	}
-	host, _, err := net.SplitHostPort(c.Pool.Advertise)
-	_, port, bindErr := net.SplitHostPort(c.Peers.Bind)
-	if err == nil && bindErr == nil {
-		c.Peers.Advertise = net.JoinHostPort(host, port)
+// setPoolDefaults fills in what belongs to the main pool, or to another one.
+func (c *Config) setPoolDefaults(d *document) {
+	c.Hash = c.Hash.WithDefaults()
+	c.Pool = c.Pool.WithDefaults()
+	c.Health.setDefaults(d)
+	if c.Affinity.Cookie != nil {
+		c.Affinity.Cookie.SetDefaults(slices.ContainsFunc(c.Listen, func(l proxy.ListenConfig) bool { return l.TLS }))
 	}
 }
 
@@ -55,7 +60,7 @@ func hostName() string {
 	return name
 }
 
-// unspecified tells whether an address to listen on stands for all addresses.
+// unspecified reports whether an address to listen on means all addresses.
 func unspecified(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -21,19 +22,23 @@ const maxDepth = 32 // of nested brackets and blocks; lb.yaml needs five
 // A spot is a place in the file; lines and columns count from 1.
 type spot struct{ line, column int }
 
-// A document is one lb.yaml on its way into a Config: where its keys and values
-// stand, and what was found to be wrong.
+// A document is one lb.yaml that is being read: the places of its keys and values, and the
+// errors that were found.
 type document struct {
 	name   string
 	dir    string
 	lines  []string
-	keys   map[string]spot // by path, such as pool.hosts[0].address; items of lists stand where they begin
+	keys   map[string]spot // by path, such as pool.hosts[0].address; an item of a list is where it begins
 	values map[string]spot
-	masked map[int]int     // line → the column from which on it isn't shown
-	failed map[string]bool // paths about which something has been said
-	broken bool            // no YAML at all: there is nothing more to check
+	masked map[int]int         // line → the first column that isn't shown
+	failed map[string]bool     // paths that have an error already
+	old    map[string]ast.Node // values under former keys, by path
+	pool   string              // the pool whose sections are checked, such as pools.api; "" for all others: see path
+	broken bool                // it isn't YAML: nothing more can be checked
 	found  []Error
 	warned []Error
+
+	elsewhere Errors // in another file that this one names
 }
 
 func newDocument(name string, data []byte) *document {
@@ -41,15 +46,16 @@ func newDocument(name string, data []byte) *document {
 	return &document{
 		name: name, dir: filepath.Dir(name), lines: strings.Split(text, "\n"),
 		keys: map[string]spot{}, values: map[string]spot{}, masked: map[int]int{}, failed: map[string]bool{},
+		old: map[string]ast.Node{},
 	}
 }
 
 // parse returns the document's root, nil if it is empty or broken.
 func (d *document) parse(data []byte) (root ast.Node) {
 	defer func() {
-		if recover() != nil { // the YAML library meets input that it can't cope with
+		if recover() != nil { // the YAML library panics on some input
 			root = nil
-			d.syntax(nil, "this is no YAML that can be read")
+			d.syntax(nil, "this can't be read as YAML")
 		}
 	}()
 	if len(data) > maxBytes {
@@ -85,8 +91,8 @@ func (d *document) root(file *ast.File) ast.Node {
 	return root
 }
 
-// tooDeep returns the token at which nesting exceeds what the recursive parser
-// should be trusted with, nil if none does.
+// tooDeep returns the token at which the nesting is too deep for the recursive parser,
+// nil if there is none.
 func tooDeep(tokens token.Tokens) *token.Token {
 	brackets, dashes, line := 0, 0, 0
 	for _, tk := range tokens {
@@ -117,21 +123,23 @@ func (d *document) syntaxError(err error) {
 	d.syntax(nil, err.Error())
 }
 
-// secretLine finds where a secret may begin in a file that can't be parsed.
-var secretLine = regexp.MustCompile(`(?i)\b[a-z_-]*(secret|password|passwd|passphrase|token|credential|seed)["']?\s*:`)
+// secretLine finds the places where a secret may begin in a file that can't be parsed.
+var secretLine = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)\b[a-z_-]*(secret|password|passwd|passphrase|token|credential|seed)["']?\s*:`)
+})
 
 // syntax reports why the file can't be read at all.
 func (d *document) syntax(tk *token.Token, message string) {
 	d.broken = true
 	for i, line := range d.lines {
-		if at := secretLine.FindStringIndex(line); at != nil {
+		if at := secretLine().FindStringIndex(line); at != nil {
 			d.mask(spot{i + 1, len([]rune(line[:at[1]])) + 1})
 		}
 	}
 	d.report(where(tk), "", message, "")
 }
 
-// where returns a token's place; the first one if it has none.
+// where returns a token's place; the start of the file if it has none.
 func where(tk *token.Token) spot {
 	if tk == nil || tk.Position == nil {
 		return spot{1, 1}
@@ -150,24 +158,26 @@ func (d *document) finding(at spot, key, message, hint string) Error {
 	return Error{File: d.name, Line: at.line, Column: at.column, Key: key, Message: message, Hint: hint}
 }
 
-// warn notes a warning about the value at path or, if there is none, where it
-// would belong.
+// warn notes a warning about the value at path. If there is no value, its place is where
+// the value would be.
 func (d *document) warn(path, message, hint string) {
+	path = d.path(path)
 	d.warned = append(d.warned, d.finding(d.placeOf(path), path, message, hint))
 }
 
-// fail reports an error about the value at path or, if there is none, where it
-// would belong. What follows from an error already reported is not reported.
+// fail reports an error about the value at path. If there is no value, its place is where
+// the value would be. It doesn't report an error that follows from an earlier one.
 func (d *document) fail(path, message, hint string) {
 	if d.silent(path) {
 		return
 	}
+	path = d.path(path)
 	d.failed[path] = true
 	d.report(d.placeOf(path), path, message, hint)
 }
 
-// placeOf returns where the value at path stands or, if there is none, the key of
-// what would hold it; the first place of the file if there is none either.
+// placeOf returns the place of the value at path. If there is none, it is the key of the
+// section that would have it; if there is no such key, the start of the file.
 func (d *document) placeOf(path string) spot {
 	if v, ok := d.values[path]; ok && path != "" {
 		return v
@@ -180,9 +190,9 @@ func (d *document) placeOf(path string) spot {
 	return spot{1, 1}
 }
 
-// silent tells whether path, or what holds it, has already failed.
+// silent reports whether path, or a section that contains it, has an error already.
 func (d *document) silent(path string) bool {
-	for p := path; p != ""; p = parent(p) {
+	for p := d.path(path); p != ""; p = parent(p) {
 		if d.failed[p] {
 			return true
 		}
@@ -190,18 +200,18 @@ func (d *document) silent(path string) bool {
 	return false
 }
 
-// has tells whether the file gives path a value.
+// has reports whether the file has a value at path.
 func (d *document) has(path string) bool {
-	_, ok := d.values[path]
+	_, ok := d.values[d.path(path)]
 	return ok
 }
 
-// parent is the path of what holds path: a.b[0] → a.b → a → "".
+// parent returns the path of the section or list that contains path: a.b[0] → a.b → a → "".
 func parent(path string) string {
 	return path[:max(0, strings.LastIndexAny(path, ".["))]
 }
 
-// under is the path of a key of what path holds.
+// under returns the path of a key in the section at path.
 func under(path, key string) string {
 	if path == "" {
 		return key
@@ -211,17 +221,17 @@ func under(path, key string) string {
 
 func item(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 
-// mask keeps the rest of a line, and with it maybe a secret, out of all errors.
+// mask hides the rest of a line from all errors, because it may be a secret.
 func (d *document) mask(at spot) {
 	if from, ok := d.masked[at.line]; !ok || at.column < from {
 		d.masked[at.line] = at.column
 	}
 }
 
-// errors returns what was found to be wrong, in the order of lines, each thing once.
+// errors returns the errors in the order of lines, without duplicates.
 func (d *document) errors() Errors { return d.sorted(d.found) }
 
-// warnings returns the warnings, in the order of lines, each thing once.
+// warnings returns the warnings in the order of lines, without duplicates.
 func (d *document) warnings() []Warning {
 	var all []Warning
 	for _, w := range d.sorted(d.warned) {

@@ -1,20 +1,21 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-// Error is one thing that is wrong with a configuration.
+// An Error is one mistake in a configuration.
 type Error struct {
 	File         string
 	Line, Column int    // from 1; columns count characters
-	Excerpt      string // the line itself, without what could be a secret
-	Key          string // such as pool.hosts[1].weight; empty for the whole file
+	Excerpt      string // the line itself, without anything that could be a secret
+	Key          string // such as pool.hosts[1].weight; "" for the whole file
 	Message      string // what is wrong
-	Hint         string // what would be right; may be empty
+	Hint         string // what to write instead; may be empty
 }
 
 // Error returns the message in several lines:
@@ -25,11 +26,11 @@ type Error struct {
 //	   known: consistent
 func (e Error) Error() string { return e.text("") }
 
-// A Warning is something that works and that an operator should know.
+// A Warning is about a setting that works and may cause trouble.
 type Warning Error
 
-// String returns the message in several lines, as an Error has it, with "warning:"
-// behind the place.
+// String returns the message in several lines, like that of an Error, with "warning:"
+// after the place.
 func (w Warning) String() string { return Error(w).text("warning: ") }
 
 func (e Error) text(kind string) string {
@@ -49,8 +50,8 @@ func (e Error) text(kind string) string {
 	return b.String()
 }
 
-// indent is the white space under what is left of the column. Tabs stay tabs,
-// so that the caret stands right whatever their width.
+// indent returns white space as wide as the line up to a column. Tabs stay tabs, so that
+// the caret is at the right place whatever their width.
 func indent(line string, column int) string {
 	var b strings.Builder
 	for _, r := range line {
@@ -65,8 +66,8 @@ func indent(line string, column int) string {
 	return b.String()
 }
 
-// Errors is everything that is wrong with a configuration, in the order of its
-// lines; never empty.
+// Errors are all mistakes in a configuration, in the order of its lines. It is never
+// empty.
 type Errors []Error
 
 // Error returns all messages, with an empty line between two.
@@ -78,7 +79,24 @@ func (e Errors) Error() string {
 	return strings.Join(texts, "\n\n")
 }
 
-// printable makes a line of the file fit for a terminal.
+// brief returns the first mistake in one line, and how many more there are.
+func (e Errors) brief() error {
+	first := e[0]
+	place := fmt.Sprintf("%s:%d:%d: ", first.File, first.Line, first.Column)
+	if first.Key != "" {
+		place += first.Key + ": "
+	}
+	text := place + first.Message
+	if first.Hint != "" {
+		text += "; " + first.Hint
+	}
+	if more := len(e) - 1; more > 0 {
+		text += fmt.Sprintf(" (and %d more: lb check shows all)", more)
+	}
+	return errors.New(text)
+}
+
+// printable returns a line of the file with control characters replaced.
 func printable(line string) string {
 	clean := func(r rune) rune {
 		if r == '\t' || r >= ' ' && r != 0x7f && (r < 0x80 || r >= 0xa0) && r != utf8.RuneError {

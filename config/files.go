@@ -10,21 +10,22 @@ import (
 	"strings"
 
 	"tokenring/admin"
-	"tokenring/pool"
+	"tokenring/gossip"
 	"tokenring/statefile"
 )
 
 const maxFile = 1 << 20 // bytes of a certificate, key or secret
 
-// resolve makes a path in the file one that the process can open.
+// resolve replaces a relative path, which is relative to lb.yaml's directory, by one that
+// the process can open.
 func (d *document) resolve(file *string) {
 	if *file != "" && !filepath.IsAbs(*file) {
 		*file = filepath.Join(d.dir, *file)
 	}
 }
 
-// checkFile resolves *file, and reports whether it is one that can be read. No
-// file is fine: it is up to the caller whether there must be one.
+// checkFile resolves *file. It returns whether the file can be read, and reports an error
+// if not. If *file is empty, it returns false without an error.
 func (d *document) checkFile(path string, file *string) bool {
 	if *file == "" || d.silent(path) {
 		return false
@@ -36,7 +37,7 @@ func (d *document) checkFile(path string, file *string) bool {
 	case err == nil:
 		return true
 	case looksSecret(path) && pastedSecret(written):
-		d.mask(d.values[path])
+		d.mask(d.values[d.path(path)])
 		d.fail(path, "there is no such file, and this looks like the secret itself", "put it in a file and name the file here")
 	case errors.Is(err, fs.ErrNotExist):
 		d.fail(path, "there is no file "+*file, "paths are relative to the directory of "+d.name)
@@ -46,20 +47,20 @@ func (d *document) checkFile(path string, file *string) bool {
 	return false
 }
 
-// checkSecret is checkFile for a gossip key. What the file holds is never
-// shown.
-func (d *document) checkSecret(path string, file *string) {
+// checkSecrets is checkFile for a file of one key, or of two while they change. Errors never
+// show the file's content.
+func (d *document) checkSecrets(path string, file *string) {
 	if !d.checkFile(path, file) {
 		return
 	}
-	if _, err := pool.ReadSecret(*file); err != nil {
+	if _, err := gossip.ReadSecrets(*file); err != nil {
 		message, remedy, _ := strings.Cut(err.Error(), "; ")
 		d.fail(path, message, remedy)
 	}
 }
 
-// checkAdminToken is checkFile for the operators' token, which a person may have
-// thought of.
+// checkAdminToken is checkFile for the operators' token. The file has the token itself as
+// text, not a key in base64.
 func (d *document) checkAdminToken(path string, file *string) {
 	if !d.checkFile(path, file) {
 		return
@@ -75,15 +76,16 @@ func (d *document) checkAdminToken(path string, file *string) {
 	}
 }
 
-// checkDirectory resolves *dir, which may be missing but not something else.
+// checkDirectory resolves *dir. The directory may be missing; an error is reported if it
+// is something else.
 func (d *document) checkDirectory(path string, dir *string) {
 	d.resolve(dir)
 	if st, err := os.Stat(*dir); err == nil && !st.IsDir() {
-		d.fail(path, *dir+" is not a directory", "it is made when it is missing")
+		d.fail(path, *dir+" is not a directory", "lb makes the directory if there is nothing at this path")
 	}
 }
 
-// readable tells what keeps path from being read as a plain file.
+// readable returns why path can't be read as a plain file, nil if it can.
 func readable(path string) error {
 	st, err := os.Stat(path)
 	switch {
@@ -103,7 +105,7 @@ func readable(path string) error {
 	return f.Close()
 }
 
-// pastedSecret tells whether text is more likely a secret than a file's name.
+// pastedSecret reports whether text is more likely a secret than a file name.
 func pastedSecret(text string) bool {
 	return len(text) >= 20 && filepath.Ext(text) == "" && (text[0] != '/' && text[0] != '.')
 }

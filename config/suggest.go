@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// looksSecret tells whether a key's value may be a secret.
+// looksSecret reports whether a key's value may be a secret.
 func looksSecret(key string) bool {
 	key = strings.ToLower(key)
 	for _, part := range []string{"secret", "password", "passwd", "passphrase", "token", "key", "credential", "seed"} {
@@ -16,8 +16,8 @@ func looksSecret(key string) bool {
 	return false
 }
 
-// nearest returns the known key that was probably meant by key, "" if none is
-// near enough: another spelling, a beginning, or up to two slips.
+// nearest returns the known key that key is most likely meant to be: another spelling, a
+// prefix, or up to two typing errors. It is "" if no known key is near enough.
 func nearest(key string, known []string) string {
 	plain := func(s string) string {
 		return strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(s))
@@ -27,7 +27,7 @@ func nearest(key string, known []string) string {
 		if plain(k) == plain(key) {
 			return k
 		}
-		if n := slips(plain(key), plain(k)); n < least {
+		if n := editDistance(plain(key), plain(k)); n < least {
 			best, least = k, n
 		}
 	}
@@ -42,9 +42,9 @@ func nearest(key string, known []string) string {
 	return ""
 }
 
-// slips counts the letters to insert, remove, replace or swap with their
-// neighbour to get from a to b (optimal string alignment).
-func slips(a, b string) int {
+// editDistance returns how many letters must be inserted, removed, replaced or swapped
+// with their neighbour to get from a to b (optimal string alignment distance).
+func editDistance(a, b string) int {
 	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {
 		last[j] = j
@@ -67,17 +67,17 @@ func slips(a, b string) int {
 	return last[len(b)]
 }
 
-// homeOf returns the path of a key that exists elsewhere in lb.yaml, "" if it
-// exists nowhere or in several places.
-func homeOf(key string) string {
-	found := homes("", key, reflect.TypeFor[Config]())
+// pathOf returns the path of a key that lb.yaml has in another section. It is "" if no
+// section has the key, or several have.
+func pathOf(key string) string {
+	found := pathsOf("", key, reflect.TypeFor[Config]())
 	if len(found) != 1 {
 		return ""
 	}
 	return found[0]
 }
 
-func homes(path, key string, t reflect.Type) (found []string) {
+func pathsOf(path, key string, t reflect.Type) (found []string) {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
 		if t.Kind() == reflect.Slice {
 			path += "[]"
@@ -87,11 +87,11 @@ func homes(path, key string, t reflect.Type) (found []string) {
 	if t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(unmarshalerType) {
 		return nil
 	}
-	for i, k := range keysOf(t) {
-		if k == key {
-			found = append(found, under(path, k))
+	for _, f := range fieldsOf(t) {
+		if f.key == key {
+			found = append(found, under(path, f.key))
 		}
-		found = append(found, homes(under(path, k), key, t.Field(i).Type)...)
+		found = append(found, pathsOf(under(path, f.key), key, f.is)...)
 	}
 	return found
 }

@@ -83,6 +83,25 @@ func TestOnLoopbackNothingIsInClear(t *testing.T) {
 	}
 }
 
+// TestWhereHostsMayBeIsSaid: beyond loopback, a host must not choose which machine it is.
+func TestWhereHostsMayBeIsSaid(t *testing.T) {
+	for pool, want := range map[string]string{
+		`bind: "127.0.0.1:7946"`:                                                       "",
+		`bind: "127.0.0.1:7946", allowed_networks: [127.0.0.0/8]`:                      "",
+		`bind: "0.0.0.0:7946", advertise: "127.0.0.1:7946"`:                            "",
+		`bind: "10.0.0.2:7946"`:                                                        "pool.bind",
+		`bind: "0.0.0.0:7946", advertise: "10.0.0.2:7946"`:                             "pool.bind",
+		`bind: "10.0.0.2:7946", allowed_networks: [10.0.0.0/16]`:                       "",
+		`bind: "10.0.0.2:7946", allowed_networks: [10.0.0.0/16, 127.0.0.0/8, "::1"]`:   "pool.allowed_networks[1] pool.allowed_networks[2]",
+		`bind: "10.0.0.2:7946", allowed_networks: [169.254.0.0/16, "fe80::/10", "::"]`: "pool.allowed_networks[0] pool.allowed_networks[1]",
+	} {
+		text := fmt.Sprintf("listen: [{address: \"127.0.0.1:80\"}]\nstate_dir: state\npool: {secret_file: pool.key, %s}\n", pool)
+		if got := keysWarned(t, folder(t), text); got != want {
+			t.Errorf("%s: got %q, want %q", pool, got, want)
+		}
+	}
+}
+
 func TestASeedInAFileThatOthersCanReadIsWarnedOf(t *testing.T) {
 	if got := keysWarned(t, folder(t), quiet+`hash: {seed: "a seed of 16 bytes"}`); got != "hash.seed" {
 		t.Errorf("got %q", got)
@@ -137,5 +156,29 @@ func TestManyHostsAreWarnedOfWithThePolicyThatMindsThem(t *testing.T) {
 		if got := keysWarned(t, folder(t), text); got != row.want {
 			t.Errorf("%d hosts, %s: got %q, want %q", row.hosts, row.policy, got, row.want)
 		}
+	}
+}
+
+// TestHostsThatProveNothingAreAWarning, of each pool for itself.
+func TestHostsThatProveNothingAreAWarning(t *testing.T) {
+	dir := folder(t)
+	const api = `pools: {api: {hosts: [{name: a1, address: "10.0.0.21:8080"}], tls: %s}}
+routes: [{path_prefix: /api/, pool: api}]
+`
+	for tls, want := range map[string]string{
+		"{}":                                "",
+		"{verify: true}":                    "",
+		"{verify: false}":                   "pools.api.tls.verify",
+		"{cert: other.crt, key: other.key}": "pools.api.tls.key", // others may read it
+	} {
+		if err := os.Chmod(filepath.Join(dir, "other.key"), 0o604); err != nil {
+			t.Fatal(err)
+		}
+		if got := keysWarned(t, dir, quiet+fmt.Sprintf(api, tls)); got != want {
+			t.Errorf("%s: got %q, want %q", tls, got, want)
+		}
+	}
+	if got := keysWarned(t, dir, strings.Replace(quiet, "pool: {", "pool: {tls: {verify: false}, ", 1)); got != "pool.tls.verify" {
+		t.Errorf("got %q", got)
 	}
 }

@@ -1,6 +1,6 @@
-// Package demo is an IDE host to try a balancer with: a page with a terminal in
-// it, and behind its WebSocket one real shell per token, kept for a while when
-// the connection breaks. A few plain endpoints beside it serve tests.
+// Package demo is an IDE host to try a balancer with. It has a page with a terminal, and
+// behind the terminal's WebSocket one real shell per token, which stays for a while when
+// the connection breaks. A few plain endpoints are for tests.
 package demo
 
 import (
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -23,26 +24,26 @@ const (
 
 // HostConfig says what one demo host is.
 type HostConfig struct {
-	// Name is what the host shows as its own, such as "ide-1".
+	// Name is the host's name that users see, such as "ide-1".
 	Name string
 	// Shell makes terminals run the user's own shell. Serve refuses it on a
 	// listener that isn't loopback. Without it, and where the system has no
 	// shell, terminals answer a few built-in commands.
 	Shell bool
-	// Stop is called, at most once, when somebody presses the page's stop
-	// button. It should end Serve's context, and must not wait for Serve to
-	// return. Nil: there is no button.
+	// Stop is called, at most once, when a user presses the page's stop button. It
+	// should end Serve's context, and must not wait for Serve to return. If Stop is
+	// nil, there is no button.
 	Stop func()
 	// Linger is how long a shell outlives its last connection; 0 is 2 minutes.
 	Linger time.Duration
-	// Logger gets changes of state; tokens never.
+	// Logger gets changes of state, never tokens.
 	Logger zerolog.Logger
 }
 
 // Host is one demo IDE host. Its methods are safe for concurrent use.
 type Host struct {
 	cfg     HostConfig
-	guard   guard
+	origins originCheck
 	shells  *shells
 	started time.Time
 	busy    sync.WaitGroup // handlers, those of hijacked connections included
@@ -59,7 +60,7 @@ func NewHost(cfg HostConfig) *Host {
 	if cfg.Shell {
 		shell = findShell()
 	}
-	h.guard = guard{loopbackOnly: cfg.Shell}
+	h.origins = originCheck{loopbackOnly: cfg.Shell}
 	h.shells = newShells(cfg.Linger, func() (program, error) {
 		if shell != "" {
 			return startShell(shell, cfg.Name)
@@ -69,9 +70,9 @@ func NewHost(cfg HostConfig) *Host {
 	return h
 }
 
-// Serve answers ln's connections until ctx ends, and owns ln. When ctx ends it
-// closes the terminals, gives plain requests a few seconds, ends every shell,
-// and returns nil once all of it is over. A host may be served once.
+// Serve answers on ln until ctx ends, and closes ln. When ctx ends, it closes the
+// terminals, gives plain requests a few seconds, ends every shell, and returns nil when
+// all of that is done. It may be called once.
 func (h *Host) Serve(ctx context.Context, ln net.Listener) error {
 	if h.cfg.Shell && !loopback(ln.Addr()) {
 		_ = ln.Close()
@@ -99,6 +100,21 @@ func (h *Host) Serve(ctx context.Context, ln net.Listener) error {
 	return nil
 }
 
+// ServeWhile is Serve as long as announce runs, and returns the error of the two. When ctx
+// ends, announce ends first, because a host announces that it leaves before it stops.
+func (h *Host) ServeWhile(ctx context.Context, ln net.Listener, announce func(context.Context) error) error {
+	g, group := errgroup.WithContext(context.WithoutCancel(ctx))
+	serving, stop := context.WithCancel(group)
+	g.Go(func() error { return h.Serve(serving, ln) })
+	g.Go(func() error {
+		defer stop()
+		ctx, cancel := context.WithCancel(ctx)
+		defer context.AfterFunc(group, cancel)()
+		return announce(ctx)
+	})
+	return g.Wait()
+}
+
 // shutDown ends what srv serves; cut ends the requests that outlive the grace.
 func (h *Host) shutDown(srv *http.Server, cut context.CancelFunc) {
 	grace, done := context.WithTimeout(context.Background(), stopGrace)
@@ -112,7 +128,7 @@ func (h *Host) shutDown(srv *http.Server, cut context.CancelFunc) {
 	h.cfg.Logger.Info().Str("host", h.cfg.Name).Msg("demo host has stopped")
 }
 
-// handler routes requests; ctx is Serve's: when it ends, terminals close.
+// handler returns the handler of all paths. ctx is Serve's; terminals close when it ends.
 func (h *Host) handler(ctx context.Context) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", h.page)
@@ -126,7 +142,7 @@ func (h *Host) handler(ctx context.Context) http.Handler {
 
 	all := http.NewServeMux()
 	all.HandleFunc("GET /healthz", healthz)
-	all.Handle("/", h.guarded(mux))
+	all.Handle("/", h.checked(mux))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.busy.Add(1)
 		defer h.busy.Done()
@@ -134,23 +150,23 @@ func (h *Host) handler(ctx context.Context) http.Handler {
 	})
 }
 
-// guarded refuses what the guard refuses and sets the fields every answer has.
-func (h *Host) guarded(next http.Handler) http.Handler {
+// checked refuses requests for other hosts, and sets the fields that every answer has.
+func (h *Host) checked(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if why := h.guard.refuseHost(r.Host); why != "" {
+		if why := h.origins.refuseHost(r.Host); why != "" {
 			http.Error(w, why, http.StatusForbidden)
 			return
 		}
 		head := w.Header()
 		head.Set("X-Content-Type-Options", "nosniff")
-		head.Set("Referrer-Policy", "no-referrer") // the page's own URL holds the token
+		head.Set("Referrer-Policy", "no-referrer") // the page's URL has the token
 		head.Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r)
 	})
 }
 
-// serveStop is the page's stop button. It names the host it means, because a
-// request may reach another one after the first has gone.
+// serveStop answers the page's stop button. The request names its host, because it may
+// reach another host after the first has stopped.
 func (h *Host) serveStop(w http.ResponseWriter, r *http.Request) {
 	origin := r.Header.Get("Origin")
 	switch {

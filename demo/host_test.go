@@ -62,7 +62,7 @@ func (s *served) dial(query string) *websocket.Conn {
 }
 
 func (s *served) try(query, origin string) (*websocket.Conn, *http.Response, error) {
-	ctx, done := context.WithTimeout(s.t.Context(), 10*time.Second)
+	ctx, done := context.WithTimeout(s.t.Context(), time.Minute)
 	defer done()
 	head := http.Header{}
 	if origin != "" {
@@ -73,7 +73,7 @@ func (s *served) try(query, origin string) (*websocket.Conn, *http.Response, err
 
 func read(t *testing.T, conn *websocket.Conn) (websocket.MessageType, string) {
 	t.Helper()
-	ctx, done := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, done := context.WithTimeout(t.Context(), time.Minute)
 	defer done()
 	kind, msg, err := conn.Read(ctx)
 	if err != nil {
@@ -85,7 +85,7 @@ func read(t *testing.T, conn *websocket.Conn) (websocket.MessageType, string) {
 // until reads the terminal's output until want is in it.
 func until(t *testing.T, conn *websocket.Conn, want string) string {
 	t.Helper()
-	ctx, done := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, done := context.WithTimeout(t.Context(), time.Minute)
 	defer done()
 	var seen strings.Builder
 	for !strings.Contains(seen.String(), want) {
@@ -109,7 +109,7 @@ func send(t *testing.T, conn *websocket.Conn, kind websocket.MessageType, text s
 
 func closeCode(t *testing.T, conn *websocket.Conn) websocket.StatusCode {
 	t.Helper()
-	ctx, done := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, done := context.WithTimeout(t.Context(), time.Minute)
 	defer done()
 	for {
 		if _, _, err := conn.Read(ctx); err != nil {

@@ -9,22 +9,24 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"tokenring/notify"
 )
 
 const (
 	maxShells = 32
-	maxRecent = 64 << 10         // bytes of output replayed to who connects
-	viewStall = 10 * time.Second // a viewer that takes nothing for this long is dropped
+	maxRecent = 64 << 10         // bytes of output that a new viewer gets
+	viewStall = 10 * time.Second // a viewer that reads nothing for this long is dropped
 )
 
 var (
-	errFull       = errors.New("all shells of this host are taken")
+	errFull       = errors.New("all shells of this host are in use")
 	errShellEnded = errors.New("the shell has ended")
 	errSlow       = errors.New("too slow to read")
 )
 
-// A program is what a terminal shows. Read fails when it has ended. Close ends
-// it, waits for that, and may be called while Read and Write run.
+// A program runs in a terminal. Read fails when it has ended. Close ends it and waits for
+// its end; it may be called while Read and Write run.
 type program interface {
 	io.ReadWriteCloser
 	Resize(cols, rows uint16)
@@ -37,16 +39,16 @@ type shells struct {
 	runs   sync.WaitGroup
 
 	mu   sync.Mutex
-	open map[string]*session // by token, which leaves this map for nowhere
+	open map[string]*session // by token; the tokens are never logged or sent
 }
 
 func newShells(linger time.Duration, start func() (program, error)) *shells {
 	return &shells{start: start, linger: linger, open: map[string]*session{}}
 }
 
-// join lets v watch the token's session, which it starts if there is none. The
-// session ends with its program, with ctx, or when nobody has watched it for a
-// while; wait waits for it.
+// join adds v to the viewers of the token's session, and starts the session if there is
+// none. The session ends with its program, with ctx, or when it has had no viewers for a
+// while. wait waits for it.
 func (s *shells) join(ctx context.Context, token string, v *viewer) (*session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,7 +62,7 @@ func (s *shells) join(ctx context.Context, token string, v *viewer) (*session, e
 	if err != nil {
 		return nil, err
 	}
-	one := &session{program: p, changed: make(chan struct{}, 1), viewers: map[*viewer]struct{}{}}
+	one := &session{program: p, changed: notify.NewNote(), viewers: map[*viewer]struct{}{}}
 	one.add(v)
 	s.open[token] = one
 	s.runs.Go(func() {
@@ -84,26 +86,26 @@ func (s *shells) count() int {
 	return len(s.open)
 }
 
-// wait returns when all sessions have ended; no join may begin meanwhile.
+// wait returns when all sessions have ended. join must not be called meanwhile.
 func (s *shells) wait() { s.runs.Wait() }
 
 // A session is one program and the connections that watch it.
 type session struct {
 	program program
-	changed chan struct{} // viewers came or went; has room for one note
+	changed notify.Note // viewers came or went
 
 	mu      sync.Mutex
 	viewers map[*viewer]struct{}
 	recent  []byte // the last output, at most maxRecent bytes
-	ended   bool   // takes no viewers any more
+	ended   bool   // no viewers may be added any more
 }
 
-// A viewer is one connection to a session. Its ctx ends with a cause that says
-// why it has nothing more to expect.
+// A viewer is one connection to a session. Its ctx ends when no more output comes, with
+// the reason as its cause.
 type viewer struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	replay []byte // set by add: what was shown before
+	replay []byte // set by add: the earlier output
 	out    chan []byte
 }
 
@@ -112,22 +114,22 @@ func newViewer(ctx context.Context) *viewer {
 	return &viewer{ctx: ctx, cancel: cancel, out: make(chan []byte, 64)}
 }
 
-// run is the session's life. When it returns, the program has been waited for.
+// run runs the session until it must end, ends its program, and waits for that.
 func (s *session) run(ctx context.Context, linger time.Duration) {
 	pumped := make(chan struct{})
 	go func() {
 		defer close(pumped)
 		s.pump()
 	}()
-	s.end(s.attend(ctx, linger, pumped))
+	s.end(s.waitForEnd(ctx, linger, pumped))
 	_ = s.program.Close()
 	<-pumped
 }
 
-// attend returns when the session must end, and why. That ctx has ended must not
-// count as the shell's own end: this goroutine may learn of it before the viewers
-// do, and the cause that they get first is the one that their clients are told.
-func (s *session) attend(ctx context.Context, linger time.Duration, pumped <-chan struct{}) error {
+// waitForEnd returns when the session must end, with the reason. When ctx has ended, the
+// reason must not be the end of the shell: this goroutine may see the end of ctx before
+// the viewers do, and clients are told the first cause that their viewer gets.
+func (s *session) waitForEnd(ctx context.Context, linger time.Duration, pumped <-chan struct{}) error {
 	alone := time.NewTimer(linger)
 	defer alone.Stop()
 	for {
@@ -146,7 +148,7 @@ func (s *session) attend(ctx context.Context, linger time.Duration, pumped <-cha
 	}
 }
 
-// pump shows the program's output until there is no more.
+// pump sends the program's output to the viewers until the program ends.
 func (s *session) pump() {
 	buf := make([]byte, 16<<10)
 	for {
@@ -160,8 +162,8 @@ func (s *session) pump() {
 	}
 }
 
-// show hands b to all viewers, at the pace of the slowest: a program that
-// writes without end is slowed down by its terminal, as everywhere.
+// show sends b to all viewers, as fast as the slowest can take it. So a terminal slows
+// down a program that writes without end.
 func (s *session) show(b []byte) {
 	s.mu.Lock()
 	s.recent = tail(append(s.recent, b...), maxRecent)
@@ -183,7 +185,7 @@ func (v *viewer) send(b []byte) {
 	}
 }
 
-// add makes v a viewer; false: the session has ended.
+// add makes v a viewer. It returns false if the session has ended.
 func (s *session) add(v *viewer) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,24 +194,17 @@ func (s *session) add(v *viewer) bool {
 	}
 	v.replay = bytes.Clone(s.recent)
 	s.viewers[v] = struct{}{}
-	s.note()
+	s.changed.Leave()
 	return true
 }
 
-// leave takes v off; the session goes on without viewers for a while.
+// leave removes v. The session continues without viewers for a while.
 func (s *session) leave(v *viewer) {
 	v.cancel(nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.viewers, v)
-	s.note()
-}
-
-func (s *session) note() {
-	select {
-	case s.changed <- struct{}{}:
-	default:
-	}
+	s.changed.Leave()
 }
 
 func (s *session) endIfAlone() bool {
@@ -221,7 +216,7 @@ func (s *session) endIfAlone() bool {
 	return s.ended
 }
 
-// end takes no more viewers, and gives those there are the cause.
+// end ends the contexts of all viewers with the cause. No viewer can be added after it.
 func (s *session) end(cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -231,8 +226,8 @@ func (s *session) end(cause error) {
 	}
 }
 
-// tail cuts b to its last limit bytes or fewer, at the start of a line if there
-// is one, so that no escape sequence or character is cut in two.
+// tail returns at most the last limit bytes of b. It begins at the start of a line if
+// there is one, so that no escape sequence or character is cut in two.
 func tail(b []byte, limit int) []byte {
 	if len(b) <= limit {
 		return b

@@ -27,8 +27,8 @@ func findShell() string {
 	return ""
 }
 
-// ptyShell is a shell in a pseudo-terminal. It leads a session and a process
-// group of its own.
+// ptyShell is a shell in a pseudo-terminal. It is the leader of its own session and process
+// group.
 type ptyShell struct {
 	cmd   *exec.Cmd
 	tty   *os.File
@@ -56,8 +56,8 @@ func startShell(path, host string) (program, error) {
 	return s, nil
 }
 
-// pollable returns tty as a file whose Close interrupts its Read, and closes
-// tty. What the pty package returns is in blocking mode.
+// pollable returns tty as a file whose Close interrupts its Read, and closes tty. The file
+// of the pty package is in blocking mode.
 func pollable(tty *os.File) (*os.File, error) {
 	fd, err := unix.FcntlInt(tty.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
@@ -74,7 +74,7 @@ func pollable(tty *os.File) (*os.File, error) {
 func (s *ptyShell) Read(p []byte) (int, error)  { return s.tty.Read(p) }
 func (s *ptyShell) Write(p []byte) (int, error) { return s.tty.Write(p) }
 
-// Resize tells the shell its size; nonsense is ignored.
+// Resize sets the terminal's size. It ignores impossible sizes.
 func (s *ptyShell) Resize(cols, rows uint16) {
 	if cols == 0 || rows == 0 || cols > 1000 || rows > 1000 {
 		return
@@ -88,8 +88,9 @@ func (s *ptyShell) Resize(cols, rows uint16) {
 	})
 }
 
-// Close hangs up: the shell, its process group, and through the closed terminal
-// what runs in its foreground get SIGHUP; what is left of the group is killed.
+// Close sends SIGHUP to the shell and its process group, and closes the terminal, so that
+// the kernel sends SIGHUP to its foreground processes. It kills what is left of the group
+// after hangUpGrace.
 func (s *ptyShell) Close() error {
 	s.close.Do(s.hangUp)
 	return nil
@@ -110,14 +111,14 @@ func (s *ptyShell) hangUp() {
 	case <-exited:
 	case <-grace.C:
 	}
-	// Until Wait the pid stays the shell's, even if it has exited: this can't
-	// hit a stranger.
+	// Until Wait, the pid is the shell's even if the shell has exited, so this can't
+	// kill another process.
 	_ = syscall.Kill(-pid, syscall.SIGKILL)
 	<-exited
-	_ = s.cmd.Wait() // how it ended is the user's business
+	_ = s.cmd.Wait() // the exit status doesn't matter
 }
 
-// awaitExit returns when the child has exited, and leaves it to be reaped.
+// awaitExit returns when the child has exited. Wait must still be called for it.
 func awaitExit(pid int) {
 	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 	}

@@ -24,13 +24,13 @@ const (
 // {"host":…} and then each message back as it came. Otherwise it is a terminal:
 //
 //	client → host  binary: keys · text {"resize":[cols,rows]} · any other text: keys
-//	host → client  binary: output · text {"host":…}: what follows is the session
-//	               so far · text {"live":true}: and from here on it is new
+//	host → client  binary: output · text {"host":…}: the session's earlier output
+//	               follows · text {"live":true}: new output follows
 //
 // It closes with 1000 when the shell has ended, 1001 when the host stops, and
-// 1013 when the host has no shell to spare.
+// 1013 when all shells of the host are in use.
 func (h *Host) webSocket(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	if why := h.guard.refuseSocket(r.Header.Get("Origin"), r.Host, r.RemoteAddr); why != "" {
+	if why := h.origins.refuseSocket(r.Header.Get("Origin"), r.Host, r.RemoteAddr); why != "" {
 		http.Error(w, why, http.StatusForbidden)
 		return
 	}
@@ -41,7 +41,7 @@ func (h *Host) webSocket(ctx context.Context, w http.ResponseWriter, r *http.Req
 		http.Error(w, "a terminal needs a token, and mode is echo or absent", http.StatusBadRequest)
 		return
 	}
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // the guard has looked
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // originCheck has checked it
 	if err != nil {
 		return // Accept has answered
 	}
@@ -53,7 +53,7 @@ func (h *Host) webSocket(ctx context.Context, w http.ResponseWriter, r *http.Req
 	h.terminal(ctx, conn, string(token))
 }
 
-// echo sends messages back until the client goes or ctx ends.
+// echo sends messages back until the client leaves or ctx ends.
 func (h *Host) echo(ctx context.Context, conn *websocket.Conn) {
 	conn.SetReadLimit(maxEcho)
 	reading, cut := context.WithCancel(context.WithoutCancel(ctx))
@@ -87,7 +87,7 @@ func (h *Host) terminal(ctx context.Context, conn *websocket.Conn, token string)
 		if !errors.Is(err, errFull) {
 			h.cfg.Logger.Error().Err(err).Str("host", h.cfg.Name).Msg("no shell")
 		}
-		_ = conn.Close(websocket.StatusTryAgainLater, "this host has no shell to spare")
+		_ = conn.Close(websocket.StatusTryAgainLater, "all shells of this host are in use")
 		return
 	}
 	reading, cut := context.WithCancel(context.WithoutCancel(ctx))
@@ -104,7 +104,7 @@ func (h *Host) terminal(ctx context.Context, conn *websocket.Conn, token string)
 	<-typed
 }
 
-// readKeys passes on what the user types until the connection ends.
+// readKeys writes what the user types to the program until the connection ends.
 func readKeys(ctx context.Context, conn *websocket.Conn, p program) {
 	for {
 		kind, msg, err := conn.Read(ctx)
@@ -123,8 +123,8 @@ func readKeys(ctx context.Context, conn *websocket.Conn, p program) {
 	}
 }
 
-// show writes the session's output to conn until v's context ends, and what is
-// still queued then.
+// show writes the session's output to conn until v's context ends, and then the output
+// that is still queued.
 func (h *Host) show(conn *websocket.Conn, v *viewer) {
 	if h.introduce(v.ctx, conn) != nil ||
 		write(v.ctx, conn, websocket.MessageBinary, v.replay) != nil ||
@@ -169,8 +169,8 @@ func (h *Host) introduce(ctx context.Context, conn *websocket.Conn) error {
 	return write(ctx, conn, websocket.MessageText, msg)
 }
 
-// write sends one message. The end of ctx doesn't interrupt it: a write that
-// was cut short would leave no way to say goodbye.
+// write sends one message. The end of ctx doesn't interrupt it, because no close frame can
+// follow an interrupted message.
 func write(ctx context.Context, conn *websocket.Conn, kind websocket.MessageType, msg []byte) error {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
 	defer done()
@@ -183,15 +183,15 @@ func ping(ctx context.Context, conn *websocket.Conn) error {
 	return conn.Ping(ctx)
 }
 
-// goodbye closes conn in order. A client that doesn't answer within a second is
-// cut off: cut must end the context of the connection's reader.
+// goodbye closes conn with a close frame. If the client doesn't answer within a second, it
+// calls cut, which must end the context of the connection's reader.
 func goodbye(conn *websocket.Conn, cut context.CancelFunc, cause error) {
 	late := time.AfterFunc(byeTime, cut)
 	defer late.Stop()
 	_ = conn.Close(closing(cause)) // fails only when the client has gone
 }
 
-// closing is how a WebSocket ends for the given cause.
+// closing returns the status and the reason of the close frame for a cause.
 func closing(cause error) (websocket.StatusCode, string) {
 	switch {
 	case errors.Is(cause, errShellEnded):

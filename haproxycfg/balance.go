@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// keyless are the algorithms that look at no key.
+// keyless are the algorithms that use no key.
 var keyless = []string{"roundrobin", "static-rr", "leastconn", "first", "random"}
 
 // takeBalance handles balance <algorithm> [<arguments>]: where the key is.
@@ -25,14 +25,15 @@ func takeBalance(t *translation, d *directive) {
 		t.takeSource(d)
 	case slices.Contains(keyless, name):
 		t.withoutKey(d)
+	case t.pool != "": // see takeTurns
 	default:
 		t.plan.key.set(d, "hash.key", "{query: token}", "")
-		d.note(Moves, printable(d.word(1))+" can't be a key here: a key is a query parameter, a cookie, a header or the client's address. lb sends each token to its own host: users whom HAProxy keeps together by this are together here only if they have one token, and go to another host with each request if they have none. Which of the four tells your users apart?")
+		d.note(Moves, printable(d.word(1))+" can't be a key in lb: a key is a query parameter, a cookie, a header or the client's address. lb sends each token to its own host: users whom HAProxy keeps together by this stay together only if they have the same token; without a token they go to another host with each request. Which of the four tells your users apart?")
 	}
 }
 
-// askKey is for a balance line with a variable: there is a ring, and which key
-// leads to it has to be filled in.
+// askKey handles a balance line with a variable: there is a ring, and the operator must fill
+// in its key.
 func (t *translation) askKey(d *directive) {
 	rule := fmt.Sprintf("{query: %s}", quote(d.word(2)))
 	switch name := algorithm(d); {
@@ -46,9 +47,9 @@ func (t *translation) askKey(d *directive) {
 
 // takeParameter handles url_param <name> [check_post [<bytes>]].
 func takeParameter(t *translation, d *directive) {
-	t.key(d, "query", d.word(2), "the raw value, as there; but an empty one counts as missing, and bodies of POST requests aren't searched")
+	t.key(d, "query", d.word(2), "the raw value, as in HAProxy; but an empty value counts as missing, and lb doesn't look into the bodies of POST requests")
 	if d.word(3) == "check_post" {
-		d.note(Moves, "check_post: a token in the body of a POST isn't found, and such requests go to another host each time. Send it in the query")
+		d.note(Moves, "check_post: lb doesn't look for a token in the body of a POST, and such requests go to another host each time. Send the token in the query")
 	}
 }
 
@@ -60,7 +61,7 @@ func takeHash(t *translation, d *directive) {
 		t.takeSource(d)
 	case p.source == "" || len(d.words) > 3:
 		t.plan.key.set(d, "hash.key", "{query: token}", "")
-		d.note(Moves, "this expression can't be a key here: a key is the raw value of a query parameter, a cookie or a header, or the client's address. lb sends each token to its own host: users whom the expression keeps together are together here only if they have one token, and go to another host with each request if they have none")
+		d.note(Moves, "this expression can't be a key in lb: a key is the raw value of a query parameter, a cookie or a header, or the client's address. lb sends each token to its own host: users whom the expression keeps together stay together only if they have the same token; without a token they go to another host with each request")
 	default:
 		t.key(d, p.source, p.name, "the raw value; an empty one counts as missing")
 		d.note(Moves, fetched[p.source])
@@ -70,44 +71,44 @@ func takeHash(t *translation, d *directive) {
 	}
 }
 
-// fetched is how the values that balance hash fetches differ from lb's keys.
+// fetched says how the values that balance hash fetches differ from lb's keys.
 var fetched = map[string]string{
-	"query":  "the value ends at & here, and there also at ;. Users whose query has a ; in the token or before it move once, when lb takes over",
-	"cookie": "of two cookies with that name HAProxy takes the last, lb the first, and lb keeps blanks at the end. Users who send such move once, when lb takes over",
-	"header": "HAProxy hashes what is behind the last comma, of the last field with that name; lb the whole value of the first. Users whose value has a comma move once, when lb takes over",
+	"query":  "in lb the value ends at &, in HAProxy also at ;. Users whose query has a ; in the token or before it move once, when lb takes over",
+	"cookie": "of two cookies with that name, HAProxy takes the last and lb the first; and lb keeps blanks at the end of a value. Users who send such cookies move once, when lb takes over",
+	"header": "HAProxy hashes the part behind the last comma, in the last field of that name; lb hashes the whole value of the first field. Users whose value has a comma move once, when lb takes over",
 }
 
-// takeSource is for a ring of addresses.
+// takeSource handles balance source: the key is the client's address.
 func (t *translation) takeSource(d *directive) {
 	t.plan.key.set(d, "hash.key", "source", "")
-	d.note(Moves, "HAProxy hashes the bits of the address, lb its text: each client moves once, when lb takes over, and those of one address stay together")
+	d.note(Moves, "HAProxy hashes the bits of the client's address, and lb its text: all clients move once, when lb takes over; clients of one address stay together")
 }
 
 // takeFieldKey handles hdr(<name>) [use_domain_only].
 func takeFieldKey(t *translation, d *directive) {
 	name := inBrackets(d.word(1))
 	t.key(d, "header", name, "the raw value; an empty one counts as missing")
-	d.note(Moves, "HAProxy hashes what is before the first comma, lb the whole value. Users whose value has a comma move once, when lb takes over")
+	d.note(Moves, "HAProxy hashes the part before the first comma, and lb the whole value. Users whose value has a comma move once, when lb takes over")
 	t.list(d, name)
 	switch {
 	case d.word(2) == "use_domain_only":
-		d.note(Moves, "use_domain_only: HAProxy hashes a part of the name, such as example of ide.example.com, and lb all of it: tokens move once, when lb takes over, and users of one domain are no longer together")
+		d.note(Moves, "use_domain_only: HAProxy hashes a part of the name, such as example in ide.example.com, and lb the whole name. Tokens move once, when lb takes over, and users of one domain are no longer together")
 	case d.word(2) != "":
-		d.note(Unknown, fmt.Sprintf("%q is no option of balance hdr that is known here", d.word(2)))
+		d.note(Unknown, fmt.Sprintf("%q is no option of balance hdr that the import knows", d.word(2)))
 	}
 }
 
-// lists are the fields whose values mostly have commas.
+// lists are the fields whose values usually have commas.
 var lists = []string{"x-forwarded-for", "forwarded", "via", "user-agent", "accept", "accept-language", "accept-encoding", "cache-control"}
 
-// list notes a key that is a part of its field's value.
+// list notes that HAProxy's key is only a part of the field's value.
 func (t *translation) list(d *directive, name string) {
 	if slices.Contains(lists, strings.ToLower(name)) {
-		d.note(Moves, name+" is a list for many users, and HAProxy hashes one item of it: they move once, when lb takes over")
+		d.note(Moves, name+" is a list for many users, and HAProxy hashes one item of it: these users move once, when lb takes over")
 	}
 }
 
-// key takes a rule that names a place of requests.
+// key sets hash.key to a place in requests.
 func (t *translation) key(d *directive, source, name, why string) {
 	if name == "" {
 		t.fail(d.Line, "balance "+d.word(1)+" names nothing", "write balance url_param token")
@@ -116,26 +117,29 @@ func (t *translation) key(d *directive, source, name, why string) {
 	t.plan.key.set(d, "hash.key", place{source, name}.rule(), why)
 }
 
-// withoutKey is for backends that don't hash: there is no ring to keep.
+// withoutKey handles backends that don't hash: there is no ring to keep.
 func (t *translation) withoutKey(d *directive) {
+	if t.pool != "" {
+		return // see takeTurns
+	}
 	t.plan.policy = "consistent"
 	if p, stick := t.stickPlace(); stick != nil {
 		t.plan.key.set(stick, "hash.key", p.rule(), "")
-		d.note(Changed, "the stick table decides, which has a key: lb hashes that, with policy consistent")
+		d.note(Changed, "HAProxy's stick table decides, and not this line: lb hashes the key of the table, with policy consistent")
 		return
 	}
 	t.plan.key.set(d, "hash.key", "{query: token}", "")
-	d.note(Moves, fmt.Sprintf("%s looks at no key, so that there is no ring to keep; lb sends each token to its own host, with policy consistent. Is it the query parameter token that tells users apart?", d.word(1)))
+	d.note(Moves, fmt.Sprintf("%s looks at no key, so there is no ring to keep; lb sends each token to its own host, with policy consistent. Does the query parameter token tell your users apart?", d.word(1)))
 }
 
-// inBrackets returns what is between the first brackets.
+// inBrackets returns the text in the first brackets.
 func inBrackets(text string) string {
 	_, rest, _ := strings.Cut(text, "(")
 	inside, _, _ := strings.Cut(rest, ")")
 	return strings.TrimSpace(inside)
 }
 
-// hashFunctions are those that HAProxy knows.
+// hashFunctions are HAProxy's hash functions.
 var hashFunctions = []string{"sdbm", "djb2", "wt6", "crc32", "none"}
 
 // takeHashType handles hash-type <type> [<function> [avalanche]].
@@ -159,17 +163,20 @@ func takeHashType(t *translation, d *directive) {
 	t.plan.ring = r
 }
 
-// whyOldRing is about the versions whose ring is another.
-const whyOldRing = "HAProxy 3.0.0 to 3.2.6 places hosts by another rule, by mistake: coming from one of them, add hash_key: id-3.0 to hash.haproxy"
+// whyOldRing is the note about the versions that have a different ring.
+const whyOldRing = "HAProxy 3.0.0 to 3.2.6 places hosts by another rule, by mistake: if yours is one of them, add hash_key: id-3.0 to hash.haproxy"
 
-// noteRing says what became of the hash-type line, once it is known whether there
-// is a ring.
+// oldRings are those versions, in the summary of the report.
+const oldRings = "HAProxy is 3.0.0 to 3.2.6"
+
+// noteRing notes what happens to the hash-type line. It is called when it is known whether
+// there is a ring.
 func (t *translation) noteRing() {
 	d, r := t.backend.last("hash-type"), t.plan.ring
 	switch {
 	case d == nil || d.no || d.variable() != "":
 	case t.plan.policy != "haproxy":
-		d.note(LeftOut, "HAProxy has no ring without a key, so that there is none to keep")
+		d.note(LeftOut, "HAProxy has no ring without a key, so there is no ring to keep")
 	default:
 		d.note(Took, fmt.Sprintf("hash.haproxy: type %s, function %s, avalanche %t", r.kind, r.function, r.avalanche))
 	}
@@ -178,7 +185,7 @@ func (t *translation) noteRing() {
 	}
 }
 
-// askRing is for a hash-type line with a variable.
+// askRing handles a hash-type line with a variable.
 func (t *translation) askRing(d *directive, r ring) {
 	if d.unread(1) != "" {
 		r.kind = quote(r.kind)
@@ -191,8 +198,8 @@ func (t *translation) askRing(d *directive, r ring) {
 	d.askFor(Moves, "hash.haproxy", d.variable())
 }
 
-// takeBalanceFactor handles hash-balance-factor <percent>, which HAProxy heeds
-// where it looks for a key on its ring.
+// takeBalanceFactor handles hash-balance-factor <percent>. HAProxy uses it only when it looks
+// up a key on its ring.
 func takeBalanceFactor(t *translation, d *directive) {
 	const most = 10000
 	percent, err := parseNumber(d.word(1), 0, most)
@@ -203,23 +210,23 @@ func takeBalanceFactor(t *translation, d *directive) {
 	case err != nil || percent > 0 && percent <= 100:
 		t.fail(d.Line, fmt.Sprintf("the hash-balance-factor %q is neither 0 nor from 101 to %d", d.word(1), most), "see what HAProxy says: haproxy -c -f "+t.name)
 	case percent == 0:
-		d.note(Took, "0 is no bound, there as here")
+		d.note(Took, "0 means no bound, in HAProxy and in lb")
 	case balance == nil || slices.Contains(keyless, algorithm(balance)) || kind == nil || kind.word(1) != "consistent":
-		d.note(LeftOut, "HAProxy heeds it with a key and hash-type consistent only: no bound, there as here")
+		d.note(LeftOut, "HAProxy uses it only with a key and hash-type consistent: neither HAProxy nor lb has a bound")
 	default:
 		t.plan.bound.set(d, "hash.bounded_load", strconv.FormatFloat(float64(percent)/100, 'g', -1, 64),
-			"HAProxy asks with each request how many are under way to a host; lb asks when it first sees a token how many terminals are open there, and the token stays where it is then")
-		d.note(Moves, "tokens that HAProxy sent elsewhere move once, when lb takes over; and each lb knows only where it has put a token itself. Leave bounded_load out if a user's files are on one host alone: see docs/bounded-load.md")
+			"HAProxy compares, at each request, how many requests hosts have in flight. lb compares how many terminals they have open, only when it first sees a token, and then the token stays on its host")
+		d.note(Moves, "tokens that HAProxy has sent to other hosts because of the bound move once, when lb takes over. Each lb knows only where it has sent a token itself. If a user's files are on one host alone, leave bounded_load out: see docs/bounded-load.md")
 	}
 }
 
-// algorithm returns that of a balance line, without what is in its brackets.
+// algorithm returns the algorithm of a balance line, without its arguments in brackets.
 func algorithm(balance *directive) string {
 	name, _, _ := strings.Cut(balance.word(1), "(")
 	return name
 }
 
-// finishHash fills in what HAProxy does without a word.
+// finishHash fills in HAProxy's defaults.
 func (t *translation) finishHash() {
 	p := t.plan
 	if p.key.value == "" {
@@ -232,7 +239,7 @@ func (t *translation) finishHash() {
 	p.policy = "haproxy"
 	if p.ring.kind == "" {
 		p.ring = ring{kind: "map-based", function: "sdbm"}
-		t.backend.head.note(Took, "there is no hash-type line, and that means map-based: hash.haproxy says so")
+		t.backend.head.note(Took, "without a hash-type line HAProxy uses map-based, and so does hash.haproxy")
 	}
 	t.noteRing()
 	if p.ring.kind == "map-based" {
@@ -240,7 +247,7 @@ func (t *translation) finishHash() {
 	}
 }
 
-// withoutBalance is for a backend without a balance line.
+// withoutBalance handles a backend without a balance line.
 func (t *translation) withoutBalance() {
 	p := t.plan
 	p.policy = "consistent"
@@ -249,35 +256,35 @@ func (t *translation) withoutBalance() {
 		return
 	}
 	p.key.value = "{query: token}"
-	t.backend.head.note(Moves, "there is no balance line, so that HAProxy goes round robin and there is no ring to keep; lb sends each token to its own host, with policy consistent. Is it the query parameter token that tells users apart?")
+	t.backend.head.note(Moves, "without a balance line HAProxy balances round robin, and there is no ring to keep; lb sends each token to its own host, with policy consistent. Does the query parameter token tell your users apart?")
 }
 
-// renumber gives the hosts ids in the order of their lines. It is what decides
-// with map-based, where ids play no part in HAProxy and stand for the order here.
+// renumber gives the hosts ids in the order of their lines. With map-based, HAProxy places
+// servers by this order and not by their ids; lb uses the ids as the order.
 func (t *translation) renumber() {
-	line := t.backend.head.Line
+	line := t.backend.head
 	if d := t.backend.last("hash-type"); d != nil {
-		line = d.Line
+		line = d
 	}
-	line.note(Changed, "with map-based, HAProxy moves most tokens while a host is down; lb moves those of that host and no others. When a host comes or goes for good, most tokens move here as well: choose another policy when nothing has to stay where HAProxy put it")
+	line.note(Changed, "with map-based, HAProxy moves most tokens while a host is down; lb moves only the tokens of that host. When a host joins or leaves for good, most tokens move in lb as well: choose another policy as soon as users need not stay where HAProxy has put them")
 	ascending := slices.IsSortedFunc(t.plan.hosts, func(a, b host) int { return int(a.id) - int(b.id) })
 	if ascending {
 		return
 	}
 	for i := range t.plan.hosts {
 		h, id := &t.plan.hosts[i], uint64(i+1)
-		t.lines[h.line-1].renumber(h, id)
+		renumber(&t.lines[h.line-1], t.backend.head.in("pool.hosts"), h, id)
 		h.id = id
 	}
-	line.note(Changed, "the hosts get new ids, in the order of their lines: with map-based that order decides in HAProxy, and the ids stand for it here")
+	line.note(Changed, "the hosts get new ids in the order of their lines: with map-based that order decides in HAProxy, and in lb the ids stand for it")
 }
 
-// renumber corrects the note that says a host's id.
-func (l *Line) renumber(h *host, id uint64) {
-	before := fmt.Sprintf("pool.hosts: %s, id %d", h.name, h.id)
+// renumber corrects the note of a line that says a host's id. hosts is the key of the hosts in lb.yaml.
+func renumber(l *Line, hosts string, h *host, id uint64) {
+	before := fmt.Sprintf("%s: %s, id %d", hosts, h.name, h.id)
 	for i, n := range l.Notes {
 		if rest, ok := strings.CutPrefix(n.Text, before); ok && h.id != id && (rest == "" || strings.IndexByte(digits, rest[0]) < 0) {
-			l.Notes[i].Text = fmt.Sprintf("pool.hosts: %s, id %d for its place in the order, not %d%s", h.name, id, h.id, rest)
+			l.Notes[i].Text = fmt.Sprintf("%s: %s, id %d for its place in the order, not %d%s", hosts, h.name, id, h.id, rest)
 			return
 		}
 	}

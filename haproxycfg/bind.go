@@ -11,18 +11,22 @@ import (
 	"strings"
 )
 
-// maxPorts bounds the listeners that a range of ports is spread into.
+// maxPorts bounds the number of listeners for a range of ports.
 const maxPorts = 64
 
-// A bind is one bind line: its options, and whether it can be taken at all.
+// A bind is one bind line: its options, and whether lb can listen on its address.
 type bind struct {
 	t       *translation
 	d       *directive
 	ssl     bool
 	http2   offer
-	version string // the oldest of TLS that it says, "" if it says none
+	version string // the oldest version of TLS on the line, "" if there is none
 	pairs   []pair
+	dir     string // of certificates
+	terms   tlsTerms
+	verify  string
 	refused bool
+	proxied bool // connections begin with a header of the PROXY protocol
 }
 
 // takeBind handles bind <address>[,<address>…] [<option>…].
@@ -32,7 +36,7 @@ func takeBind(t *translation, d *directive) {
 	for len(rest) > 0 {
 		known, ok := bindOptions[rest[0]]
 		if !ok {
-			d.note(Unknown, fmt.Sprintf("%q is no option of bind that is known here. What follows is read from the next word that is", d.words[len(d.words)-len(rest)].raw))
+			d.note(Unknown, fmt.Sprintf("%q is no option of bind that the import knows. It reads on from the next word that it knows", d.words[len(d.words)-len(rest)].raw))
 			rest = rest[1:]
 			continue
 		}
@@ -40,6 +44,7 @@ func takeBind(t *translation, d *directive) {
 		b.option(rest[:n], known)
 		rest = rest[n:]
 	}
+	b.finishClients()
 	t.plan.addPairs(b.pairs)
 	if b.refused {
 		t.unheard = append(t.unheard, d)
@@ -54,7 +59,7 @@ func takeBind(t *translation, d *directive) {
 	}
 	b.noteProtocols()
 	t.versions = append(t.versions, version{d, b.version})
-	if len(b.pairs) == 0 {
+	if len(b.pairs) == 0 && b.dir == "" {
 		d.note(Decide, "no certificate is known for this address: name one in tls.certificates")
 	}
 }
@@ -65,21 +70,23 @@ func (b *bind) option(words []string, known option) {
 	case "ssl":
 		b.ssl = true
 	case "crt":
-		b.pairs = append(b.pairs, b.t.certificates(b.d, value)...)
+		b.pairs = append(b.pairs, b.certificates(value)...)
 	case "crt-list":
 		b.pairs = append(b.pairs, b.certificateList(value)...)
 	case "alpn", "no-alpn", "proto":
 		b.takeProtocol(words[0], value)
 	case "ssl-min-ver", "no-tlsv12", "force-tlsv13":
 		b.version = oldest(words, b.version)
-	case "accept-proxy", "accept-netscaler-cip":
+	case "accept-proxy":
+		b.proxied = true
+		b.d.asked = true
+		b.d.note(known.verdict, known.why)
+	case "accept-netscaler-cip":
 		b.refused = true
 		b.d.note(known.verdict, known.why)
-	case "verify":
-		if value != "none" {
-			b.d.note(known.verdict, known.why)
-		}
-	case "ca-sign-pass": // what follows isn't repeated
+	case "verify", "ca-file", "strict-sni":
+		b.takeClients(words[0], value)
+	case "ca-sign-pass": // its argument isn't repeated
 		b.d.note(known.verdict, words[0]+": "+known.why)
 	default:
 		b.d.note(known.verdict, strings.Join(words, " ")+": "+known.why)
@@ -90,7 +97,7 @@ func (b *bind) option(words []string, known option) {
 func (b *bind) listen(text string) {
 	host, first, last, why := parseBind(text)
 	if strings.Contains(text, "$") && b.d.unread(1) != "" {
-		b.t.plan.listeners = append(b.t.plan.listeners, listener{address: text, tls: b.ssl, fronts: []*section{b.t.proxy}, line: b.d.Number})
+		b.t.plan.listeners = append(b.t.plan.listeners, listener{address: text, tls: b.ssl, proxied: b.proxied, fronts: []*section{b.t.proxy}, terms: b.terms, pairs: b.pairs, directory: b.dir, line: b.d.Number})
 		b.d.askFor(Decide, "listen", b.d.unread(1))
 		return
 	}
@@ -104,7 +111,7 @@ func (b *bind) listen(text string) {
 		return
 	}
 	for port := first; port <= last; port++ {
-		l := listener{address: net.JoinHostPort(host, strconv.Itoa(port)), tls: b.ssl, http1: b.ssl && b.http2 == refused, fronts: []*section{b.t.proxy}, line: b.d.Number}
+		l := listener{address: net.JoinHostPort(host, strconv.Itoa(port)), tls: b.ssl, proxied: b.proxied, http1: b.ssl && b.http2 == refused, fronts: []*section{b.t.proxy}, terms: b.terms, pairs: b.pairs, directory: b.dir, line: b.d.Number}
 		if host == "" {
 			l.address = fmt.Sprintf(":%d", port)
 		}
@@ -114,14 +121,14 @@ func (b *bind) listen(text string) {
 			b.t.plan.listeners = append(b.t.plan.listeners, l)
 			b.d.note(Took, "listen: "+l.address)
 		case b.t.plan.listeners[at].tls != l.tls:
-			b.d.note(Decide, fmt.Sprintf("listen: %s is line %d's already, with other TLS", l.address, b.t.plan.listeners[at].line))
+			b.d.note(Decide, fmt.Sprintf("listen: %s is line %d's already, with other TLS settings", l.address, b.t.plan.listeners[at].line))
 		default:
 			b.t.plan.listeners[at].fronts = append(b.t.plan.listeners[at].fronts, b.t.proxy)
 			b.d.note(Took, fmt.Sprintf("listen: %s, with line %d", l.address, b.t.plan.listeners[at].line))
 		}
 	}
 	if host == "" {
-		b.d.note(Changed, "all addresses of the machine means IPv4 and IPv6 here; write one address to listen on that one only")
+		b.d.note(Changed, "in lb, this means all addresses of the machine, IPv4 and IPv6; write one address to listen on that one only")
 	}
 }
 
@@ -166,7 +173,7 @@ func parseBind(text string) (host string, first, last int, why string) {
 	return host, first, last, ""
 }
 
-// addPairs adds certificates that aren't there yet.
+// addPairs adds the certificates that the plan doesn't have yet.
 func (p *plan) addPairs(pairs []pair) {
 	for _, c := range pairs {
 		if !slices.ContainsFunc(p.pairs, func(other pair) bool { return other.cert == c.cert }) {
@@ -175,19 +182,21 @@ func (p *plan) addPairs(pairs []pair) {
 	}
 }
 
-// certificates finds what crt names: a PEM file, or all those of a directory.
-func (t *translation) certificates(d *directive, name string) []pair {
+// certificates finds the certificates of crt: a PEM file, or all PEM files of a directory.
+func (b *bind) certificates(name string) []pair {
+	t, d := b.t, b.d
+	name = path.Clean(name)
 	if base := t.base("crt-base"); base != "" && !path.IsAbs(name) {
 		name = path.Join(base, name)
 	}
 	if t.files == nil || !path.IsAbs(name) {
 		d.note(Took, "tls.certificates: "+name)
-		d.note(Decide, name+" hasn't been looked at: see whether it holds the certificate and its key, and is no directory")
+		d.note(Decide, name+" hasn't been read: make sure that it holds the certificate and its key, and is no directory")
 		return []pair{{name, name, d.Number}}
 	}
 	info, err := fs.Stat(t.files, inRoot(name))
 	if err != nil {
-		d.note(Decide, name+" can't be looked at here: copy it to where lb.yaml names it, and if it is a directory, name its files one by one")
+		d.note(Decide, name+" can't be read on this machine: copy it to the path that lb.yaml names; if it is a directory, name its files one by one")
 		return []pair{{name, name, d.Number}}
 	}
 	if !info.IsDir() {
@@ -197,23 +206,30 @@ func (t *translation) certificates(d *directive, name string) []pair {
 	if err != nil {
 		d.note(Decide, name+" can't be listed: name its files in tls.certificates one by one")
 	}
-	var pairs []pair
+	var files []string
 	for _, e := range entries {
 		if !e.IsDir() && !notCertificate(e.Name()) {
-			pairs = append(pairs, t.certificate(d, path.Join(name, e.Name())))
+			files = append(files, path.Join(name, e.Name()))
 		}
 	}
-	d.note(Changed, fmt.Sprintf("tls.certificates names the %d file(s) that %s has now: a new one has to be added to lb.yaml", len(pairs), name))
+	if b.directory(name, files) {
+		return nil
+	}
+	var pairs []pair
+	for _, file := range files {
+		pairs = append(pairs, t.certificate(d, file))
+	}
+	d.note(Changed, fmt.Sprintf("tls.certificates names the %d file(s) that %s has now: add new ones to lb.yaml", len(pairs), name))
 	return pairs
 }
 
-// notCertificate tells which files of a directory HAProxy passes over (§5.1, crt).
+// notCertificate reports whether HAProxy ignores a file of a directory (§5.1, crt).
 func notCertificate(name string) bool {
 	return strings.HasPrefix(name, ".") || slices.Contains([]string{".key", ".issuer", ".ocsp", ".sctl"}, path.Ext(name))
 }
 
-// certificate finds the key for a PEM file: in it, or beside it in a file that
-// is called the same and .key.
+// certificate finds the key of a PEM file: in the file itself, or in the file with the same
+// name and .key.
 func (t *translation) certificate(d *directive, name string) pair {
 	key := name
 	data, err := fs.ReadFile(t.files, inRoot(name))
@@ -223,7 +239,7 @@ func (t *translation) certificate(d *directive, name string) pair {
 	}
 	switch bundled := strings.Contains(string(data), "PRIVATE KEY-----"); {
 	case err != nil:
-		d.note(Decide, name+" can't be read by this user: the one that runs lb must be able to")
+		d.note(Decide, name+" can't be read by this user: the user that runs lb must be able to read it")
 	case !bundled && beside(name+".key"):
 		key = name + ".key"
 	case !bundled && beside(strings.TrimSuffix(name, path.Ext(name))+".key"):
@@ -235,8 +251,8 @@ func (t *translation) certificate(d *directive, name string) pair {
 	return pair{name, key, d.Number}
 }
 
-// certificateList finds what the lines of a crt-list name. Their filters aren't
-// needed: a certificate is chosen by the names in it.
+// certificateList finds the certificates of a crt-list. It ignores filters, because lb
+// chooses a certificate by the names in it.
 func (b *bind) certificateList(name string) []pair {
 	var data []byte
 	var err error = fs.ErrNotExist
@@ -244,29 +260,29 @@ func (b *bind) certificateList(name string) []pair {
 		data, err = fs.ReadFile(b.t.files, inRoot(name))
 	}
 	if err != nil {
-		b.d.note(Decide, "crt-list "+name+" can't be read here: name its certificates in tls.certificates one by one, and see whether verify in its brackets keeps somebody out")
+		b.d.note(Decide, "crt-list "+name+" can't be read: name its certificates in tls.certificates one by one, and check whether verify in its brackets keeps clients out")
 		return nil
 	}
 	var pairs []pair
 	for line := range strings.Lines(string(data)) {
 		if words := strings.Fields(line); len(words) > 0 && !strings.HasPrefix(words[0], "#") {
-			pairs = append(pairs, b.t.certificates(b.d, words[0])...)
+			pairs = append(pairs, b.certificates(words[0])...)
 			b.listed(line)
 		}
 	}
-	b.d.note(Changed, "the list's certificates are in tls.certificates, and each is shown for the names in it: filters of the list are left out")
+	b.d.note(Changed, "the list's certificates are in tls.certificates. lb uses each for the names in the certificate, and the import leaves the filters of the list out")
 	return pairs
 }
 
-// listed reads the options that a line of a crt-list has in brackets. They are
-// some of bind's, for one certificate.
+// listed reads the options in brackets on a line of a crt-list. They are options of bind, for
+// one certificate.
 func (b *bind) listed(line string) {
 	_, rest, _ := strings.Cut(line, "[")
 	inside, _, _ := strings.Cut(rest, "]")
 	for words := strings.Fields(inside); len(words) > 0; {
 		known, ok := bindOptions[words[0]]
 		if !ok {
-			b.d.note(Unknown, fmt.Sprintf("%q in the list is no option that is known here. What follows is read from the next word that is", printable(words[0])))
+			b.d.note(Unknown, fmt.Sprintf("%q in the list is no option that the import knows. It reads on from the next word that it knows", printable(words[0])))
 			words = words[1:]
 			continue
 		}
@@ -274,6 +290,9 @@ func (b *bind) listed(line string) {
 		switch version := oldest(words[:n], ""); {
 		case version == "1.3":
 			b.d.note(Decide, strings.Join(words[:n], " ")+" in the list is for one certificate: tls.min_version is for all")
+		case words[0] == "verify" && first(words[1:n]) != "none":
+			b.d.note(Stops, "verify in the list is for one certificate, and lb asks all clients of an address for certificates or none: write client_ca, or clients that HAProxy keeps out get in")
+		case words[0] == "ca-file", words[0] == "verify":
 		case version == "":
 			b.option(words[:n], known)
 		}
@@ -291,5 +310,5 @@ func (t *translation) base(key string) string {
 	return ""
 }
 
-// inRoot makes an absolute path one of a file system's.
+// inRoot returns an absolute path as a path of a file system (fs.FS).
 func inRoot(name string) string { return strings.TrimPrefix(path.Clean(name), "/") }

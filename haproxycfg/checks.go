@@ -4,15 +4,14 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"tokenring/pool"
+	"tokenring/route"
 )
 
-// settings takes what servers say of checks. lb has one set of them for all
-// hosts: what most servers have, and the others' lines note what differs.
+// settings translates the servers' settings of checks. lb has one set for all hosts: the
+// values that most servers have. The lines of the other servers note the difference.
 func (t *translation) settings(all []*server) {
 	p := t.plan
 	var checked []*server
@@ -23,11 +22,11 @@ func (t *translation) settings(all []*server) {
 	}
 	for _, s := range all {
 		if !s.check && len(checked) > 0 {
-			s.directive.note(Changed, "no check there; lb checks every host, by the same rule")
+			s.directive.note(Changed, "HAProxy doesn't check this server; lb checks every host in the same way")
 		}
 	}
 	if len(checked) == 0 {
-		t.backend.head.note(Changed, "HAProxy checks none of the servers; lb checks every host, and by a TCP connect if nothing else is said")
+		t.backend.head.note(Changed, "HAProxy checks none of the servers; lb checks every host, by a TCP connect unless lb.yaml says otherwise")
 		checked = all
 	}
 	common(checked, &p.interval, "health.interval", formatTime(defaultInter), func(s *server) said { return s.inter })
@@ -36,12 +35,35 @@ func (t *translation) settings(all []*server) {
 	if p.interval.value == "" {
 		p.interval.value = formatTime(defaultInter)
 	}
+	t.checkPort(checked)
+	t.onDown(all)
 }
 
-const defaultInter = 2 * time.Second // HAProxy's
+// closing is health.on_down if the sessions of a server end when it goes down. HAProxy ends them at
+// once; the shortest time that lb has is closeAfter.
+const (
+	closing    = "close"
+	closeAfter = "1s"
+)
 
-// common sets what most of the servers have, the first of those that are equally
-// frequent. A server whose lines say nothing has HAProxy's default, usual.
+// onDown sets what becomes of the terminals of a host that is down.
+func (t *translation) onDown(all []*server) {
+	common(all, &t.plan.onDown, "health.on_down", "keep", func(s *server) said { return s.params.onDown })
+	if t.plan.onDown.value != closing {
+		return
+	}
+	for _, s := range all {
+		if by := s.params.onDown.by; by != nil {
+			t.plan.closeAfter.set(by, "health.close_after", closeAfter, "terminals end when most balancers have had the host down, and it has sent nothing, for so long; a longer time, such as 30s, spares those that work again")
+			return
+		}
+	}
+}
+
+const defaultInter = 2 * time.Second // HAProxy's default
+
+// common sets the value that most servers have; if several are equally frequent, the first of
+// these. A server without a value has HAProxy's default, usual.
 func common(all []*server, to *setting, key, usual string, of func(*server) said) {
 	count, most := map[string]int{}, ""
 	for _, s := range all {
@@ -59,22 +81,22 @@ func common(all []*server, to *setting, key, usual string, of func(*server) said
 			if to.value == "" {
 				to.value = most
 			}
-			cmp.Or(one.by, s.directive).note(Changed, fmt.Sprintf("%s: %s as with most servers, not %s: there is one value for all here", key, most, value))
+			cmp.Or(one.by, s.directive).note(Changed, fmt.Sprintf("%s: %s as with most servers, not %s: lb has one value for all", s.directive.in(key), most, value))
 		case one.by != nil:
 			to.set(one.by, key, value, "")
 		}
 	}
 }
 
-// slowStart takes how long servers take to come back, if all that serve say the
-// same. lb has one time for all hosts.
+// slowStart sets the slow start if it is the same for all servers that serve. lb has one value
+// for all hosts.
 func (t *translation) slowStart(all []*server) {
 	all = slices.DeleteFunc(slices.Clone(all), func(s *server) bool { return s.disabled || s.backup || s.weight == 0 })
 	for _, s := range all {
 		switch one := s.slowstart; {
 		case one.by == nil:
 		case slices.ContainsFunc(all, func(other *server) bool { return other.slowstart.value != one.value }):
-			one.by.note(LeftOut, "slowstart "+one.value+": there is one pool.slow_start for all hosts here, and not all servers say the same")
+			one.by.note(LeftOut, "slowstart "+one.value+": lb has one pool.slow_start for all hosts, and not all servers have the same value")
 		default:
 			t.takeSlowStart(one)
 		}
@@ -83,15 +105,15 @@ func (t *translation) slowStart(all []*server) {
 
 func (t *translation) takeSlowStart(one said) {
 	lasts, err := time.ParseDuration(one.value)
-	if err != nil { // a variable, as it is written
+	if err != nil { // it is a variable
 		t.plan.slowStart.set(one.by, "pool.slow_start", one.value, "")
 		return
 	}
-	why := "a host that joins starts slowly, too, and each token moves once"
-	if lasts < pool.MinSlowStart || lasts > pool.MaxSlowStart {
-		why = fmt.Sprintf("from %s to %s is possible", formatTime(pool.MinSlowStart), formatTime(pool.MaxSlowStart))
+	why := "a host that joins also starts slowly, and each token moves once"
+	if lasts < route.MinSlowStart || lasts > route.MaxSlowStart {
+		why = fmt.Sprintf("from %s to %s is possible", formatTime(route.MinSlowStart), formatTime(route.MaxSlowStart))
 	}
-	lasts = min(max(lasts, pool.MinSlowStart), pool.MaxSlowStart)
+	lasts = min(max(lasts, route.MinSlowStart), route.MaxSlowStart)
 	t.plan.slowStart.set(one.by, "pool.slow_start", formatTime(lasts), why)
 }
 
@@ -106,7 +128,7 @@ func takeHTTPCheck(t *translation, d *directive) {
 		t.oldFields(d, strings.Join(args[2:], " "))
 	}
 	if send := t.sends("uri", "uri-lf"); send != nil {
-		d.note(Took, "checks are HTTP requests; http-check send says which")
+		d.note(Took, "checks are HTTP requests; the http-check send line says which")
 		return
 	}
 	switch len(args) {
@@ -119,22 +141,21 @@ func takeHTTPCheck(t *translation, d *directive) {
 	}
 }
 
-// checkPath takes what checks ask for. Whether a host answers it well may depend
-// on the method.
+// checkPath sets the path of checks. The answer of a host may depend on the method.
 func (t *translation) checkPath(d *directive, uri string) {
 	method := t.checkMethod()
 	why := ""
 	if method != "GET" {
-		why = "asked for with GET, not " + method
+		why = "lb sends GET, not " + method
 	}
 	t.plan.path.set(d, "health.path", quote(uri), why)
 	if method != "GET" && method != "HEAD" {
-		d.note(Decide, fmt.Sprintf("see that a healthy host answers GET %s with a status from 200 to 399, as it does %s: else all are down here, and everybody gets 503", printable(uri), method))
+		d.note(Decide, fmt.Sprintf("make sure that a healthy host answers GET %s with a good status, as it answers %s: otherwise all hosts are down in lb, and all users get 503", printable(uri), method))
 	}
 }
 
-// checkMethod returns that of HAProxy's checks: what http-check send says, or
-// else option httpchk.
+// checkMethod returns the method of HAProxy's checks: that of http-check send, or else that of
+// option httpchk.
 func (t *translation) checkMethod() string {
 	if send := t.sends("meth"); send != nil {
 		return send.after("meth")
@@ -145,14 +166,14 @@ func (t *translation) checkMethod() string {
 	return "OPTIONS"
 }
 
-// after returns the word behind the first one that is key.
+// after returns the word after the first word that is key.
 func (d *directive) after(key string) string {
 	words := d.args(0)
 	return d.word(slices.Index(words, key) + 1)
 }
 
-// oldFields takes the Host field from where fields stood before http-check send:
-// behind the version, with line ends written out.
+// oldFields reads the Host field in the old form, without http-check send: the fields come
+// after the version, with escaped line ends.
 func (t *translation) oldFields(d *directive, text string) {
 	for field := range strings.SplitSeq(text, "\r\n") {
 		if name, value, ok := strings.Cut(field, ":"); ok {
@@ -161,7 +182,7 @@ func (t *translation) oldFields(d *directive, text string) {
 	}
 }
 
-// sends returns the http-check send that says one of what, nil if none does.
+// sends returns the http-check send with one of some keywords, nil if there is none.
 func (t *translation) sends(what ...string) *directive {
 	for _, d := range t.backend.chain() {
 		if d.word(0) == "http-check" && d.word(1) == "send" && slices.ContainsFunc(d.args(2), func(w string) bool { return slices.Contains(what, w) }) {
@@ -174,7 +195,7 @@ func (t *translation) sends(what ...string) *directive {
 // takeHTTPCheckRule handles http-check send, expect and others.
 func takeHTTPCheckRule(t *translation, d *directive) {
 	if option := t.backend.last("option httpchk"); option == nil || option.no {
-		d.note(LeftOut, "HAProxy heeds it with option httpchk only: a check is a TCP connect, there as here")
+		d.note(LeftOut, "HAProxy uses it only with option httpchk: without that option a check is a TCP connect, in HAProxy and in lb")
 		return
 	}
 	switch d.word(1) {
@@ -183,19 +204,19 @@ func takeHTTPCheckRule(t *translation, d *directive) {
 	case "expect":
 		t.expect(d)
 	case "disable-on-404":
-		d.note(LeftOut, "a host that answers 404 is down here, not draining: take it out with lb ctl, or announce it by an agent")
+		d.note(LeftOut, "in lb, a host that answers 404 is down, not draining: take it out with lb ctl, or let its lb agent announce that it leaves")
 	case "connect":
-		d.note(Decide, "checks connect to the address of the host, in clear; whatever else is said here isn't done")
+		d.note(Decide, "lb's checks connect to the host's address without TLS; lb does nothing else of what this line says")
 	default:
-		d.note(LeftOut, "a check is one GET and its status here")
+		d.note(LeftOut, "in lb, a check is one GET and the status of its answer")
 	}
 }
 
-// sendWords are the keywords of http-check send, with what of them lb can't send.
+// sendWords are the keywords of http-check send, and which of them lb can't send.
 var sendWords = map[string]string{
-	"uri-lf":  "the path of checks is made from variables there: write one in health.path. Without it a check is a TCP connect, which a broken host passes",
-	"body":    "checks have no body here: see that a healthy host answers without one with a status from 200 to 399, or all are down",
-	"body-lf": "checks have no body here: see that a healthy host answers without one with a status from 200 to 399, or all are down",
+	"uri-lf":  "HAProxy makes the path of checks from variables: write a path in health.path. Without one, a check is a TCP connect, which a broken host passes",
+	"body":    "lb's checks have no body: make sure that healthy hosts answer without one, with a good status, or all hosts are down",
+	"body-lf": "lb's checks have no body: make sure that healthy hosts answer without one, with a good status, or all hosts are down",
 }
 
 // send handles http-check send [meth <m>] [uri <u>] [ver <v>] [hdr <n> <v>]… [body <b>].
@@ -211,7 +232,7 @@ func (t *translation) send(d *directive) {
 		default:
 			why, ok := sendWords[key]
 			if !ok {
-				d.note(Unknown, fmt.Sprintf("%q is no keyword of http-check send that is known here. What follows is read from the next word that is", d.words[i].raw))
+				d.note(Unknown, fmt.Sprintf("%q is no keyword of http-check send that the import knows. It reads on from the next word that it knows", d.words[i].raw))
 				i--
 				continue
 			}
@@ -219,75 +240,25 @@ func (t *translation) send(d *directive) {
 		}
 	}
 	if len(d.Notes) == 0 {
-		d.note(Took, "a GET with HTTP/1.1 is what lb sends")
+		d.note(Took, "lb sends a GET with HTTP/1.1")
 	}
 }
 
-// idleFields are those on which no answer's status should depend.
+// idleFields are fields of requests that shouldn't change the status of an answer.
 var idleFields = []string{"connection", "user-agent", "accept", "accept-encoding", "cache-control", "pragma"}
 
-// checkField takes the Host field of a check.
-func (t *translation) checkField(d *directive, name, value string) {
-	switch lower := strings.ToLower(name); {
-	case lower == "host":
-		t.plan.checkHost.set(d, "health.host", quote(value), "")
-	case slices.Contains(idleFields, lower):
-		d.note(LeftOut, "the field "+printable(name)+" isn't sent with checks")
-	default:
-		d.note(Decide, "the field "+printable(name)+" isn't sent with checks: see that a healthy host answers without it with a status from 200 to 399, or all are down and everybody gets 503")
-	}
-}
-
-// expectOptions are what may stand in front of the condition, each with a value.
-var expectOptions = []string{"min-recv", "comment", "ok-status", "error-status", "tout-status", "on-success", "on-error", "status-code"}
-
-// expect handles http-check expect [<option>…] [!] status|string|… <pattern>.
-func (t *translation) expect(d *directive) {
-	args := d.args(2)
-	for len(args) > 2 && slices.Contains(expectOptions, args[0]) {
-		args = args[2:]
-	}
-	rule := printable(strings.Join(args, " "))
-	switch {
-	case len(args) == 2 && args[0] == "status" && args[1] == "200-399":
-		d.note(Took, "any status from 200 to 399 is good")
-	case len(args) == 2 && args[0] == "status" && goodStatuses(args[1]):
-		d.note(Changed, "any status from 200 to 399 is good here: a host that answers with another of these counts as up")
-	case slices.Contains(args, "status") || slices.Contains(args, "rstatus"):
-		d.note(Stops, "a status from 200 to 399 is good here, and no other, whatever "+rule+" says: a host whose good answer has another status is down, and if all are, everybody gets 503. Let health.path name a page that healthy hosts answer so, or be \"\" for a TCP connect")
-	default:
-		d.note(Decide, "only the status of the answer counts here, and any from 200 to 399 is good: a host that answers so while "+rule+" says that it is broken stays up and gets users, and one that answers otherwise is down")
-	}
-}
-
-// goodStatuses tells whether a list of statuses and ranges has none that is down
-// here.
-func goodStatuses(list string) bool {
-	for part := range strings.SplitSeq(list, ",") {
-		low, high, isRange := strings.Cut(part, "-")
-		if !isRange {
-			high = low
-		}
-		from, err := strconv.Atoi(low)
-		to, err2 := strconv.Atoi(high)
-		if err != nil || err2 != nil || from < 200 || to > 399 || to < from {
-			return false
-		}
-	}
-	return true
-}
-
-// finishChecks fills in what HAProxy does without a word.
+// finishChecks fills in HAProxy's defaults.
 func (t *translation) finishChecks() {
 	p := t.plan
+	p.finishExpect()
 	if p.path.value == "" {
 		p.path.value = `""`
 	}
 	interval, err := time.ParseDuration(p.interval.value)
 	if p.timeout.value != "" || err != nil {
-		return // one of them has to be filled in
+		return // the operator must fill in one of them
 	}
-	timeout, line := interval, 0 // a check has the interval to end in if nothing else is said
+	timeout, line := interval, 0 // HAProxy's default timeout of a check is the interval
 	if d := t.backend.last("timeout check"); d != nil {
 		if said, err := parseTime(d.word(2)); err == nil && said > 0 {
 			timeout, line = min(interval, said), d.Number
@@ -306,5 +277,5 @@ func takeCheckTimeout(t *translation, d *directive) {
 		t.fail(d.Line, err.Error(), "timeouts are numbers with a unit, such as 5s")
 		return
 	}
-	d.note(Changed, "health.timeout: it covers the connection and the answer together, and is no longer than the interval")
+	d.note(Changed, d.in("health.timeout")+": it covers the connect and the answer together, and is never longer than the interval")
 }

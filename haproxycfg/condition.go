@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// A test is what one term of a condition asks of a request.
+// A test is the question of one term of a condition about a request.
 type test int
 
 const (
 	other     test = iota
-	overTLS        // did it come over TLS?
-	challenge      // is it a challenge of ACME (RFC 8555 §8.3)?
+	overTLS        // does the request come over TLS?
+	challenge      // is the request an ACME challenge (RFC 8555 §8.3)?
 )
 
 // A term is a test, or its opposite.
@@ -20,8 +20,8 @@ type term struct {
 	negated bool
 }
 
-// A condition is what stands under if or unless: it holds if all terms of one of
-// the alternatives do.
+// A condition is what follows if or unless. It holds if all terms of one of the
+// alternatives hold.
 type condition struct {
 	word         string // if or unless; "" for a rule without a condition
 	alternatives [][]term
@@ -49,7 +49,7 @@ func conditionOf(s *section, d *directive) condition {
 	return c
 }
 
-// term reads the first term of words, and returns how many of them it takes.
+// term reads the first term of words. n is the number of its words.
 func (s *section) term(words []string) (one term, n int) {
 	for n < len(words)-1 && words[n] == "!" {
 		one.negated = !one.negated
@@ -74,7 +74,7 @@ func (s *section) term(words []string) (one term, n int) {
 	return one, n
 }
 
-// named returns what an acl tests whose lines all test the same.
+// named returns the test of an acl by its name, if all its lines have the same test.
 func (s *section) named(name string) (what test, negated bool) {
 	first := true
 	for _, d := range s.chain() {
@@ -90,7 +90,7 @@ func (s *section) named(name string) (what test, negated bool) {
 	return what, negated
 }
 
-// testOf reads a criterion, such as path_beg /.well-known/acme-challenge/.
+// testOf returns the test of a criterion, such as path_beg /.well-known/acme-challenge/.
 func testOf(words []string) (what test, negated bool) {
 	switch {
 	case len(words) == 1 && words[0] == "ssl_fc":
@@ -109,18 +109,17 @@ func testOf(words []string) (what test, negated bool) {
 	return challenge, false
 }
 
-// always tells whether a rule has no condition.
+// always reports whether a rule has no condition.
 func (c condition) always() bool { return c.word == "" }
 
-// only tells whether the condition is met by requests of that kind alone, and by
-// all of them.
+// only reports whether exactly the requests for which want holds meet the condition.
 func (c condition) only(want term) bool {
 	return c.word == "if" && len(c.alternatives) == 1 && slices.Equal(c.alternatives[0], []term{want}) ||
 		c.word == "unless" && len(c.alternatives) == 1 && slices.Equal(c.alternatives[0], []term{{want.test, !want.negated}})
 }
 
-// plain tells whether the condition holds for every request without TLS, but
-// perhaps for challenges of ACME. Then exempt is true.
+// plain reports whether the condition holds for every request without TLS. exempt reports
+// whether ACME challenges are an exception.
 func (c condition) plain() (holds, exempt bool) {
 	terms := slices.Concat(c.alternatives...)
 	for i := range terms {

@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// A cookie is the line that keeps clients on their servers, as it is being read.
+// A cookie is a cookie line that is being read.
 type cookie struct {
-	flags      []string // those of cookieFlags that the line has
+	flags      []string // the words of cookieFlags on the line
 	domain     string
 	sameSite   string
 	idle, life time.Duration
 	split      bool // Partitioned
 }
 
-// cookieFlags are the keywords that lb.yaml has by the same name. They are false
-// there unless the line has them.
+// cookieFlags are the keywords that lb.yaml has under the same name. In lb.yaml they are false
+// unless the line has them.
 var cookieFlags = []string{"indirect", "nocache", "httponly", "secure"}
 
 // takeCookie handles cookie <name> insert [<option>]….
@@ -27,7 +27,7 @@ func takeCookie(t *translation, d *directive) {
 		return
 	}
 	if words := d.args(2); !slices.Contains(words, "insert") {
-		d.note(Moves, "lb sets a cookie of its own, and reads or changes none of the hosts': users whom the hosts' cookie keeps in place go where their token is, and those without a token to another host with each request. If that is what keeps them together, write affinity: {cookie: {}}")
+		d.note(Moves, "lb sets a cookie of its own, and neither reads nor changes the hosts' cookies. Users whom such a cookie keeps on a host go to their token's host, and without a token to another host with each request. If your users need a cookie to stay on one host, write affinity: {cookie: {}}")
 		return
 	}
 	c := cookie{}
@@ -36,11 +36,11 @@ func takeCookie(t *translation, d *directive) {
 		words = words[min(n, len(words)):]
 	}
 	t.plan.cookie = setting{c.yaml(d.word(1)), d.Number}
-	d.note(Took, "affinity.cookie: set for clients without one that counts, before the hash, as there")
-	d.note(Moves, "HAProxy's values aren't read: a user who comes with one is new, and goes where the token is, or in turn without one; lb's own cookie keeps them together from then on. Those whose cookie said something else move once, when lb takes over; compare before you switch. With two or more lb, add secret_file")
+	d.note(Took, d.in("affinity.cookie")+": lb sets it for clients without a valid one; it takes precedence over the hash, as in HAProxy")
+	d.note(Moves, "lb doesn't read the cookies that HAProxy has set. A user with such a cookie counts as new: the user goes to the token's host, or without a token to the next host in turn, and lb's own cookie keeps the user there. Users whose cookie named another host move once, when lb takes over; compare before you switch. With two or more lb, add secret_file")
 }
 
-// cookieOption reads the first of words and returns how many it takes.
+// cookieOption reads the first option of words, and returns how many words it has.
 func (t *translation) cookieOption(d *directive, c *cookie, words []string) (n int) {
 	value := ""
 	if len(words) > 1 {
@@ -63,19 +63,19 @@ func (t *translation) cookieOption(d *directive, c *cookie, words []string) (n i
 		c.takeAttribute(d, value)
 		return 2
 	case "dynamic":
-		d.note(Took, "dynamic: lb's values are sealed, and show nothing of a host")
+		d.note(Took, "dynamic: lb's cookie is sealed, and nobody can read the host in it")
 	case "postonly":
-		d.note(Changed, "postonly: the cookie is set in whatever answer comes first")
+		d.note(Changed, "postonly: lb sets the cookie with the first answer, whatever the method")
 	case "preserve":
-		d.note(Decide, "preserve: hosts can neither set nor clear the cookie here; what says that a user is free to go has to be something else, such as max_idle")
+		d.note(Decide, "preserve: with lb, hosts can neither set nor clear the cookie. Something else has to end the time of a user on a host, such as max_idle")
 	default:
-		d.note(Unknown, fmt.Sprintf("%q is no option of cookies that is known here", word))
+		d.note(Unknown, fmt.Sprintf("%q is no option of cookies that the import knows", word))
 	}
 	return 1
 }
 
-// cookieTime reads a time; if it is none, the import fails. A bare number is in
-// seconds here, other than for timeouts.
+// cookieTime reads a time. If it can't be read, the import fails. A number without a unit is in
+// seconds, not in milliseconds as for timeouts.
 func (t *translation) cookieTime(d *directive, word, text string) time.Duration {
 	bare := text
 	if text != "" && strings.Trim(text, "0123456789") == "" {
@@ -88,16 +88,16 @@ func (t *translation) cookieTime(d *directive, word, text string) time.Duration 
 	return value
 }
 
-// takeDomain keeps the last domain, as browsers do of what HAProxy writes (RFC
-// 6265 §5.3).
+// takeDomain keeps the last domain, as browsers do with several Domain attributes (RFC 6265
+// §5.3).
 func (c *cookie) takeDomain(d *directive, domain string) {
 	if c.domain != "" {
-		d.note(LeftOut, "domain "+c.domain+": a cookie has one domain, and browsers take the last one from HAProxy as well")
+		d.note(LeftOut, "domain "+c.domain+": a cookie has one domain; with HAProxy, too, browsers use only the last one")
 	}
 	c.domain = domain
 }
 
-// takeAttribute reads what HAProxy has no keyword for.
+// takeAttribute reads attr: an attribute that HAProxy has no keyword for.
 func (c *cookie) takeAttribute(d *directive, text string) {
 	name, value, _ := strings.Cut(strings.ToLower(text), "=")
 	switch {
@@ -106,11 +106,11 @@ func (c *cookie) takeAttribute(d *directive, text string) {
 	case name == "partitioned":
 		c.split = true
 	default:
-		d.note(LeftOut, fmt.Sprintf("attr %q: lb writes no such attribute; the cookie ends with the browser, and its path is /", text))
+		d.note(LeftOut, fmt.Sprintf("attr %q: lb writes no such attribute; the cookie lasts until the browser is closed, and its path is /", text))
 	}
 }
 
-// yaml writes the cookie as a mapping in one line.
+// yaml returns the cookie as a mapping in one line.
 func (c *cookie) yaml(name string) string {
 	parts := []string{"name: " + quoteName(name)}
 	for _, flag := range cookieFlags {

@@ -1,22 +1,26 @@
 package haproxycfg
 
-import "slices"
+import (
+	"slices"
+
+	"tokenring/migration"
+)
 
 // An origin says where the value of a variable comes from.
 type origin int
 
 const (
 	unknown  origin = iota
-	set             // by the file, whatever HAProxy is started with
-	borrowed        // from presetenv or from the import's own environment: HAProxy may have been started with another
+	set             // the file sets it, whatever HAProxy is started with
+	borrowed        // from presetenv or from the import's own environment: HAProxy's value may differ
 )
 
-// An environment is what is known of HAProxy's variables at a line of the file.
-// A nil one knows nothing.
+// An environment has the known values of HAProxy's variables at a line of the file. A nil
+// environment has none.
 type environment struct {
 	set    map[string]string // by setenv
-	preset map[string]string // by presetenv, which holds unless HAProxy is started with a value
-	unset  map[string]bool   // by unsetenv; nothing is known of them
+	preset map[string]string // by presetenv: HAProxy uses these unless it is started with a value
+	unset  map[string]bool   // by unsetenv: their values aren't known
 	lookup func(name string) (value string, ok bool)
 }
 
@@ -27,17 +31,17 @@ func newEnvironment(lookup func(string) (string, bool)) *environment {
 	return &environment{set: map[string]string{}, preset: map[string]string{}, unset: map[string]bool{}, lookup: lookup}
 }
 
-// naming are the keywords whose words name things. What a variable stands for
-// there is no secret, whatever the variable's name.
+// naming are the keywords whose words are names. The value of a variable there isn't a
+// secret, whatever the variable's name.
 var naming = []string{
 	"balance", "hash-type", "hash-balance-factor", "bind", "server", "server-template", "default-server", "default_backend", "use_backend", "mode",
 	"timeout", "maxconn", "cookie", "ca-base", "crt-base", "tune.bufsize", "tune.http.maxhdr",
 }
 
-// value returns what a variable stands for on a line that begins with keyword.
-// One that may be a secret stays unknown: notes repeat words of lines.
+// value returns the value of a variable on a line that begins with keyword. If it may be a
+// secret, it is unknown, because notes repeat words of lines.
 func (e *environment) value(name, keyword string) (string, origin) {
-	if e == nil || name == "" || secretName.MatchString(name) && !slices.Contains(naming, keyword) {
+	if e == nil || name == "" || migration.SecretName().MatchString(name) && !slices.Contains(naming, keyword) {
 		return "", unknown
 	}
 	if value, ok := e.set[name]; ok {
@@ -55,7 +59,7 @@ func (e *environment) value(name, keyword string) (string, origin) {
 	return "", unknown
 }
 
-// remember takes what a line of the global section does to variables.
+// remember applies a line of the global section to the variables.
 func (e *environment) remember(d *directive) {
 	switch name := d.word(1); d.word(0) {
 	case "setenv", "presetenv":
@@ -64,13 +68,13 @@ func (e *environment) remember(d *directive) {
 		for _, name := range d.args(1) {
 			e.forget(name)
 		}
-	case "resetenv": // all but those it names
+	case "resetenv": // removes all variables except those that it names
 		*e = *newEnvironment(nil)
 	}
 }
 
-// assign takes setenv or presetenv NAME VALUE. Of a value that can't be read
-// nothing is known.
+// assign applies setenv or presetenv NAME VALUE. If VALUE has an unknown variable, the value
+// of NAME is unknown.
 func (e *environment) assign(d *directive, name string) {
 	preset := d.word(0) == "presetenv"
 	_, isSet := e.set[name]

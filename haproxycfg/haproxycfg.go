@@ -1,13 +1,13 @@
-// Package haproxycfg reads a haproxy.cfg and writes the lb.yaml that takes over
-// from it: the same listeners, the same hosts with the ids that HAProxy numbers
-// them by, and HAProxy's own ring, so that no token moves. What became of each
-// line is in a report, because what isn't taken over matters as much.
+// Package haproxycfg reads a haproxy.cfg and writes the lb.yaml that replaces it: the same
+// listeners, the same hosts with the ids that HAProxy gives them, and HAProxy's own ring,
+// so that no token moves. A report says what happened to each line, because lines that
+// aren't translated matter as much as the others.
 //
-// A note of the report says what lb does, or what becomes of users. All texts are
-// in testdata/haproxycfg/claims.txt with what holds lb to them, which a test wants.
+// A note of the report says what lb does, or what happens to users. A test makes sure that
+// testdata/haproxycfg/claims.txt has the text of each note, with the test that proves it.
 //
-// It reads the configuration manual's grammar as of HAProxy 2.6, and nothing of
-// the machine but the certificates that the file names.
+// The package reads the grammar of HAProxy 2.6's configuration manual. Of the machine it
+// reads only the certificates that the file names.
 package haproxycfg
 
 import (
@@ -18,27 +18,27 @@ import (
 	"strings"
 )
 
-// Options say what to import, and what may be looked at for it.
+// Options say what to import, and what the import may read.
 type Options struct {
-	// Backend names the backend or listen section to take over. It may be empty
-	// if only one has servers.
+	// Backend is the name of the backend or listen section to translate. It may be
+	// empty if only one has servers.
 	Backend string
-	// Files is the root of the file system in which certificates are looked up.
-	// Without it what needs a look is left to decide.
+	// Files is the root of the file system that has the certificates. If it is nil,
+	// the report asks the operator to check them.
 	Files fs.FS
-	// Env looks up variables that HAProxy is started with; it may be nil. What it
-	// finds is used, and the report says so.
+	// Env looks up variables that HAProxy is started with; it may be nil. The import
+	// uses their values, and the report says so.
 	Env func(name string) (value string, ok bool)
 }
 
-// Result is what an import gives.
+// A Result is the result of an import.
 type Result struct {
 	YAML   []byte // the lb.yaml, with comments that name the lines it comes from
 	Report *Report
 }
 
-// Import reads the haproxy.cfg in data; errors and the report call it name. The
-// error is an Errors, and there is no result then.
+// Import reads the haproxy.cfg in data. name is its file name in errors and in the report.
+// The error is an Errors; the result is nil then.
 func Import(name string, data []byte, options Options) (*Result, error) {
 	f := readFile(name, data, newEnvironment(options.Env))
 	t := &translation{file: f, files: options.Files, plan: newPlan()}
@@ -54,29 +54,38 @@ func Import(name string, data []byte, options Options) (*Result, error) {
 	}
 	t.sweep()
 	t.plan.from = fmt.Sprintf("%s, %s", name, t.backend)
-	return &Result{YAML: t.plan.yaml(), Report: &Report{File: name, Backend: t.backend.String(), Lines: f.lines}}, nil
+	report := &Report{
+		File: name, Backend: t.backend.String(), Lines: f.lines,
+		Stays:  "no token: each goes where HAProxy's ring sends it",
+		Except: Note{Verdict: Changed, Text: whyOldRing}, Unless: oldRings,
+	}
+	return &Result{YAML: t.plan.yaml(), Report: report}, nil
 }
 
-// A translation is a haproxy.cfg on its way into a plan.
+// A translation is a haproxy.cfg that is being translated into a plan.
 type translation struct {
 	*file
 	files     fs.FS
 	plan      *plan
-	backend   *section   // the one that is taken over
-	fronts    []*section // that lead to it; a listen section is in both
-	proxy     *section   // the one that is being translated
-	judged    *section   // the proxy of which onlyRedirects is known
+	backend   *section   // the backend that is translated
+	fronts    []*section // the frontends that lead to it; a listen section is both
+	proxy     *section   // the proxy that is being translated now
+	judged    *section   // the proxy that onlyRedirects is about
 	redirects []redirect
+	refusals  []refusal
+	leading   *directive // with a directory of certificates, before all other certificates
 
 	onlyRedirects bool
+	pool          string       // the pool that is translated; "" is the main one
+	others        []*section   // the backends that are pools beside the main one
 	aborts        *directive   // option abortonclose, if it is in force
 	unheard       []*directive // bind lines with an address that lb doesn't listen on
-	version       version      // of TLS, unless a bind line says another
+	version       version      // of TLS, for bind lines that don't set one
 	versions      []version    // of the bind lines with TLS
 }
 
-// translate goes through the sections that are taken over. Handlers note at
-// each directive what becomes of it.
+// translate translates the sections. The handlers note at each directive what happens to
+// it.
 func (t *translation) translate() {
 	for _, s := range t.sections {
 		if s.kind == "global" {
@@ -92,11 +101,11 @@ func (t *translation) translate() {
 	t.finish()
 }
 
-// A handler takes one directive into the plan and notes what it did.
+// A handler translates one directive into the plan, and notes what it did.
 type handler func(*translation, *directive)
 
-// apply hands each directive to its handler. What has none is looked up among
-// the keywords that are left out.
+// apply calls the handler of each directive. A directive without a handler is looked up
+// among the keywords that are left out.
 func (t *translation) apply(s *section, all []*directive, handlers map[string]handler) {
 	t.proxy = s
 	for _, d := range all {
@@ -116,37 +125,37 @@ func (t *translation) apply(s *section, all []*directive, handlers map[string]ha
 	}
 }
 
-// noteVariables notes whose values the line depends on. What can't be read is
-// written to lb.yaml as it stands there, and lb check refuses it.
+// noteVariables notes the variables that the line depends on. A variable without a value is
+// written to lb.yaml as it is, and lb check refuses it.
 func (d *directive) noteVariables() {
 	if name := d.borrowed(); name != "" {
-		d.note(Decide, name+" has the value that the import's environment or presetenv gives it: see that HAProxy is started with the same")
+		d.note(Decide, name+" has the value that the import's environment or presetenv gives it: make sure that HAProxy starts with the same value")
 	}
 	if name := d.variable(); name != "" && !d.asked {
-		d.note(Decide, "the value of "+name+" belongs to HAProxy's environment and isn't guessed. lb check refuses lb.yaml for as long as the variable stands in it: write what it stands for. If it isn't in lb.yaml, see what the line means with its value")
+		d.note(Decide, "the value of "+name+" is in HAProxy's environment, and the import doesn't guess it. lb check refuses lb.yaml as long as the variable is in it: write the value in its place. If the variable isn't in lb.yaml, check what the line means with its value")
 	}
 }
 
-// negatable are the keywords whose handlers look at "no" themselves.
+// negatable are the keywords whose handlers handle "no" themselves.
 var negatable = []string{"option", "log"}
 
-// leaveOut notes why a directive without a handler is left out, if it is one
-// that the tables know. The others are noted by sweep, for a keyword without
-// sense in one proxy may have some in another.
+// leaveOut notes why a directive without a handler is left out, if the tables have it.
+// sweep notes the others, because a keyword without a meaning in one proxy may have one in
+// another.
 func (d *directive) leaveOut() {
 	if r := reasonOf(d); r != nil && d.no {
-		d.note(LeftOut, "switched off there: "+r.why)
+		d.note(LeftOut, "switched off in HAProxy: "+r.why)
 	} else if r != nil {
 		d.note(r.verdict, r.why)
 	}
 }
 
-// sweep notes the lines that nothing has been said of.
+// sweep adds notes to the lines that have none.
 func (t *translation) sweep() {
 	for _, s := range t.sections {
 		why := t.unused(s)
 		if why == "" && len(s.head.Notes) == 0 {
-			s.head.note(Took, "what holds unless a proxy says otherwise")
+			s.head.note(Took, "settings for proxies that don't set their own")
 		} else if why != "" {
 			s.head.note(LeftOut, why)
 		}
@@ -168,28 +177,28 @@ func (d *directive) noteIdle() {
 	_, backOption := backHandlers[d.key()]
 	switch {
 	case front || frontOption:
-		d.note(LeftOut, "this is for frontends, and none that is taken over gets it")
+		d.note(LeftOut, "this is for frontends; no frontend that the import translates inherits it")
 	case back || backOption:
-		d.note(LeftOut, "this is for backends, and the one that is taken over doesn't get it")
+		d.note(LeftOut, "this is for backends; the backend that the import translates doesn't inherit it")
 	default:
-		d.note(Unknown, fmt.Sprintf("%q isn't known here; look it up in HAProxy's manual and see whether you rely on it", strings.TrimSpace(d.key())))
+		d.note(Unknown, fmt.Sprintf("%q isn't known to the import; look it up in HAProxy's manual and see whether you rely on it", strings.TrimSpace(d.key())))
 	}
 }
 
-// unused tells why a section has no part in the import, "" if it has one.
+// unused returns why a section isn't translated, "" if it is.
 func (t *translation) unused(s *section) string {
 	switch {
-	case s.kind == "global", s == t.backend, slices.Contains(t.fronts, s):
+	case s.kind == "global", s == t.backend, slices.Contains(t.fronts, s), slices.Contains(t.others, s):
 		return ""
 	case s.kind == "defaults":
 		if t.inherited(s) {
 			return ""
 		}
-		return "nothing that is taken over inherits from these defaults"
+		return "nothing that the import translates inherits from these defaults"
 	case s.front():
-		return fmt.Sprintf("nothing leads from here to %q; clients of this %s stay with HAProxy, or get a balancer of their own", t.backend, s.kind)
+		return fmt.Sprintf("no request goes from here to %q; clients of this %s still need HAProxy, or a balancer of their own", t.backend, s.kind)
 	case s.kind == "backend":
-		return fmt.Sprintf("another backend than %q; one lb has one pool of hosts", t.backend)
+		return fmt.Sprintf("no rule that lb has sends requests here; they go to %q", t.backend)
 	}
 	if why := sectionReasons[s.kind]; why != "" {
 		return why
@@ -197,7 +206,7 @@ func (t *translation) unused(s *section) string {
 	return "lb has nothing like this section"
 }
 
-// inherited tells whether a proxy that is taken over inherits from s.
+// inherited reports whether a translated proxy inherits from s.
 func (t *translation) inherited(s *section) bool {
 	for _, user := range append(slices.Clone(t.fronts), t.backend) {
 		for p := user.parent; p != nil; p = p.parent {

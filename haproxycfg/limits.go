@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// What lb allows by itself, and at most, in bytes.
+// lb's default limits, and the greatest possible limit. Heads are in bytes.
 const (
 	ownHead         = 32768
 	ownAnswerHead   = 65536
@@ -21,14 +21,14 @@ func takeConnections(t *translation, d *directive) {
 	}
 	n, err := strconv.Atoi(d.word(1))
 	if err != nil || n < 1 {
-		d.note(LeftOut, "as many connections as the limit of open files allows, there as here")
+		d.note(LeftOut, "in HAProxy and in lb, the limit of open files bounds the connections")
 		return
 	}
-	t.plan.setLimit(d, "connections", n, "for all listeners together; lb says when it starts if it may not open files enough for that, two for each")
+	t.plan.setLimit(d, "connections", n, "it holds for all listeners together. A connection takes two open files; if lb may not open so many, it says so when it starts")
 }
 
-// takeBuffer handles tune.bufsize, which bounds heads in HAProxy. A limit of lb's
-// that is larger anyway stays.
+// takeBuffer handles tune.bufsize, which bounds heads in HAProxy. It doesn't lower a default
+// limit of lb.
 func takeBuffer(t *translation, d *directive) {
 	if d.unread(1) != "" {
 		t.plan.askLimit(d, "head", 1)
@@ -36,12 +36,12 @@ func takeBuffer(t *translation, d *directive) {
 	}
 	n, err := strconv.Atoi(d.word(1))
 	if err != nil || n <= ownHead {
-		d.note(Changed, fmt.Sprintf("what bounds heads: lb takes %d bytes at least", ownHead))
+		d.note(Changed, fmt.Sprintf("it bounds the size of heads; lb's bound is at least %d bytes", ownHead))
 		return
 	}
-	t.plan.setLimit(d, "head", min(n, mostLimit), "a head is as long as HAProxy lets it be")
+	t.plan.setLimit(d, "head", min(n, mostLimit), "lb allows heads as long as HAProxy does")
 	if n > ownAnswerHead {
-		t.plan.setLimit(d, "response.head", min(n, mostLimit), "so are those of answers")
+		t.plan.setLimit(d, "response.head", min(n, mostLimit), "lb allows heads of answers as long as HAProxy does")
 	}
 }
 
@@ -58,20 +58,20 @@ func takeFields(t *translation, d *directive) {
 		return
 	}
 	n = max(min(n, mostLimit)-1, fewest)
-	t.plan.setLimit(d, "fields", n, "HAProxy counts the first line as well")
+	t.plan.setLimit(d, "fields", n, "HAProxy counts the first line of a head as a field")
 	if n > ownAnswerFields {
-		t.plan.setLimit(d, "response.fields", n, "HAProxy counts the first line as well")
+		t.plan.setLimit(d, "response.fields", n, "HAProxy counts the first line of a head as a field")
 	}
 }
 
-// setLimit is set for one of limits.
+// setLimit calls set for a key of limits.
 func (p *plan) setLimit(d *directive, name string, value int, why string) {
 	s := p.limits[name]
 	s.set(d, "limits."+name, strconv.Itoa(value), why)
 	p.limits[name] = s
 }
 
-// askLimit is ask for one of limits.
+// askLimit calls ask for a key of limits.
 func (p *plan) askLimit(d *directive, name string, i int) {
 	s := p.limits[name]
 	s.ask(d, "limits."+name, quote(d.word(i)), d.unread(i))
@@ -82,7 +82,7 @@ func (p *plan) askLimit(d *directive, name string, i int) {
 var limitOrder = []string{"head", "fields", "connections"}
 
 func (p *plan) writeLimits(w *writer) {
-	if len(p.limits) == 0 {
+	if len(p.limits)+len(p.quotas) == 0 {
 		return
 	}
 	w.line("limits:")
@@ -95,4 +95,5 @@ func (p *plan) writeLimits(w *writer) {
 		w.set("  head", head)
 		w.set("  fields", fields)
 	}
+	p.writeQuotas(w)
 }

@@ -6,33 +6,35 @@ import (
 	"strings"
 )
 
-// A redirect is a rule that sends clients to https, and the fronts whose
-// requests it answers.
+// A redirect is a rule that redirects clients to https, with the frontends whose requests it
+// answers.
 type redirect struct {
 	rule   *directive
 	fronts []*section
 }
 
-// whyChallenges says what becomes of rules that let ACME's challenges through.
-const whyChallenges = "lb redirects ACME's challenges like all requests: what orders certificates over HTTP behind this gets none any more. Let lb order them (tls.acme; it answers challenges on its TLS listeners), or use challenges over DNS"
+// whyChallenges is the note at rules that let ACME challenges through.
+const whyChallenges = "lb redirects ACME's challenges like all requests, so a program behind lb can't order certificates over HTTP any more. Let lb order them (tls.acme; it answers challenges on its TLS listeners), or use challenges over DNS"
 
-// takeRedirect handles redirect rules, of which lb knows one. Which addresses it
-// is for is clear once all of them are known.
+// takeRedirect handles redirect rules. lb has only the redirect to https. finishRedirects
+// finds the addresses that it is for.
 func takeRedirect(t *translation, d *directive) {
 	if !t.proxy.toHTTPS(d) {
-		d.note(Stops, "lb redirects to https only: requests that this rule answers go to a host")
+		if !t.redirectRoute(d) {
+			d.note(Stops, "requests that this rule redirects go to a host: a route redirects to a whole URL, and "+whyNoRoute)
+		}
 		return
 	}
 	holds, exempt := conditionOf(t.proxy, d).plain()
 	if !holds {
-		d.note(Decide, "only under a condition there; lb redirects everything on an address, or nothing. Nothing is written: add redirect_https: true to the plain listener if that is right, for without it tokens are sent in clear")
+		d.note(Decide, "HAProxy redirects only under a condition; lb redirects everything on an address, or nothing. The import writes no redirect: if lb may redirect everything, add redirect_https: true to the plain listener. Without it, clients send tokens unencrypted")
 		return
 	}
 	if exempt {
 		d.note(Stops, whyChallenges)
 	}
 	if !slices.Contains(d.args(0), "scheme") {
-		d.note(Changed, "lb redirects to the host that the client has asked for, and keeps the path")
+		d.note(Changed, "lb redirects to the host name that the client has asked for, and keeps the path")
 	}
 	at := slices.IndexFunc(t.redirects, func(r redirect) bool { return r.rule == d })
 	if at < 0 {
@@ -42,8 +44,8 @@ func takeRedirect(t *translation, d *directive) {
 	t.redirects[at].fronts = append(t.redirects[at].fronts, t.concerned()...)
 }
 
-// concerned returns the fronts whose requests the rules of the present proxy see:
-// itself, or those that lead to it.
+// concerned returns the frontends whose requests reach the rules of the present proxy: the
+// proxy itself, or those that lead to it.
 func (t *translation) concerned() []*section {
 	if t.proxy != t.backend {
 		return []*section{t.proxy}
@@ -57,7 +59,7 @@ func (t *translation) concerned() []*section {
 	return fronts
 }
 
-// finishRedirects marks the listeners of fronts that redirect.
+// finishRedirects marks the listeners of frontends that redirect.
 func (t *translation) finishRedirects() {
 	for _, r := range t.redirects {
 		count, missing := 0, false
@@ -72,10 +74,10 @@ func (t *translation) finishRedirects() {
 			missing = missing || slices.ContainsFunc(s.directives, func(d *directive) bool { return t.plainUnheard(d) })
 		}
 		if count > 0 {
-			r.rule.note(Changed, "redirect_https, with 301 (308 unless it is GET or HEAD). The token isn't repeated in the answer, which is a 307 then; redirect_keep_key: true repeats it")
+			r.rule.note(Changed, "redirect_https, with 301, or 308 for methods other than GET and HEAD. lb leaves the token out of the answer, which is then a 307; redirect_keep_key: true keeps it")
 		}
 		if missing {
-			r.rule.note(Decide, "a plain address that it redirects from isn't in listen: where you add it, add redirect_https: true, or tokens are sent in clear")
+			r.rule.note(Decide, "this rule redirects from a plain address that isn't in listen: if you add the address, add redirect_https: true as well, or clients send tokens unencrypted")
 		}
 		if count == 0 && !missing {
 			r.rule.note(LeftOut, fmt.Sprintf("%s has no plain address: there is nothing to redirect", r.fronts[0]))
@@ -83,8 +85,7 @@ func (t *translation) finishRedirects() {
 	}
 }
 
-// plainUnheard tells whether a directive binds a plain address that lb doesn't
-// listen on.
+// plainUnheard reports whether a directive binds a plain address that lb doesn't listen on.
 func (t *translation) plainUnheard(d *directive) bool {
 	if d.word(0) != "bind" || d.no || slices.Contains(d.args(2), "ssl") {
 		return false
@@ -92,8 +93,8 @@ func (t *translation) plainUnheard(d *directive) bool {
 	return slices.Contains(t.unheard, d)
 }
 
-// toHTTPS tells whether a rule is a redirect to https, whatever its condition.
-// One to a fixed address is, if it is for requests without TLS alone.
+// toHTTPS reports whether a rule is a redirect to https, under any condition. A redirect to a
+// fixed address counts only if it is for requests without TLS alone.
 func (s *section) toHTTPS(d *directive) bool {
 	words := d.args(0)
 	if words[0] == "http-request" {
@@ -114,15 +115,15 @@ func (s *section) toHTTPS(d *directive) bool {
 	return strings.HasPrefix(words[at+1], "https://") && holds && (!c.always() || s.front() && !s.hasTLS())
 }
 
-// hasTLS tells whether an address of s speaks TLS.
+// hasTLS reports whether an address of s has TLS.
 func (s *section) hasTLS() bool {
 	return slices.ContainsFunc(s.directives, func(d *directive) bool {
 		return d.word(0) == "bind" && !d.no && slices.Contains(d.args(2), "ssl")
 	})
 }
 
-// redirects tells whether a proxy sends all that comes without TLS to https, but
-// perhaps challenges of ACME.
+// redirects reports whether a proxy redirects all requests without TLS to https. ACME
+// challenges may be an exception.
 func redirects(s *section) bool {
 	return slices.ContainsFunc(s.chain(), func(d *directive) bool {
 		if d.word(0) != "redirect" && d.word(1) != "redirect" {

@@ -4,14 +4,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"tokenring/migration"
 )
 
-// A directive is one line that says something.
+// A directive is a line that isn't empty or a comment.
 type directive struct {
 	*Line
-	no    bool // "no" or "default" stands in front of the words
-	asked bool // a note says what has to be filled in for a variable
+	no    bool // "no" or "default" comes before the words
+	asked bool // a note asks the operator to fill in a variable's value
 	words []word
+	pool  string // the pool beside the main one that the line is for; "" if there is none
 }
 
 // word returns the text of the i-th word, "" if there are fewer.
@@ -49,8 +52,7 @@ func (d *directive) unread(i int) string {
 	return d.words[i].variable
 }
 
-// borrowed returns the first variable of the line whose value HAProxy may have
-// otherwise.
+// borrowed returns the first variable of the line whose value may differ in HAProxy.
 func (d *directive) borrowed() string {
 	for _, w := range d.words {
 		if w.borrowed != "" {
@@ -60,11 +62,11 @@ func (d *directive) borrowed() string {
 	return ""
 }
 
-// families are the keywords of which the second word says what they set.
+// families are the keywords whose second word says what they set.
 var families = []string{"timeout", "option", "stats", "compression"}
 
-// key names what a directive sets. Of two with the same key in a proxy's chain
-// the later one is in force, unless they add up.
+// key returns the name of what a directive sets. If a proxy's chain has two directives with
+// the same key, the later one is in force, unless the keyword is additive.
 func (d *directive) key() string {
 	if slices.Contains(families, d.word(0)) && len(d.words) > 1 {
 		return d.word(0) + " " + d.word(1)
@@ -72,10 +74,10 @@ func (d *directive) key() string {
 	return d.word(0)
 }
 
-// additive are the keywords that add to what earlier lines say.
+// additive are the keywords that add to earlier lines, and don't replace them.
 var additive = []string{
 	"acl", "bind", "server", "server-template", "default-server", "use_backend", "use-server", "http-request", "http-response",
-	"http-after-response", "tcp-request", "tcp-response", "redirect", "stick", "log", "errorfile", "errorloc", "errorloc302",
+	"http-after-response", "tcp-request", "tcp-response", "redirect", "stick", "log", "errorfile", "errorfiles", "errorloc", "errorloc302",
 	"errorloc303", "http-error", "http-check", "tcp-check", "filter", "capture", "declare", "force-persist", "ignore-persist",
 	"stats admin", "stats auth", "stats http-request", "monitor", "email-alert", "compression type", "compression algo",
 }
@@ -91,10 +93,10 @@ type section struct {
 func (s *section) front() bool { return s.kind == "frontend" || s.kind == "listen" }
 func (s *section) back() bool  { return s.kind == "backend" || s.kind == "listen" }
 
-// String names the section as its first line does.
+// String returns the section's name, as in its first line.
 func (s *section) String() string { return strings.TrimSpace(s.kind + " " + s.name) }
 
-// chain returns what holds for a proxy: what it inherits, then its own lines.
+// chain returns the lines that apply to a proxy: those that it inherits, then its own.
 func (s *section) chain() []*directive {
 	if s == nil {
 		return nil
@@ -102,8 +104,8 @@ func (s *section) chain() []*directive {
 	return append(slices.Clone(s.parent.chain()), s.directives...)
 }
 
-// force returns the directives of the chain that are in force, and notes at the
-// others which line overrides them.
+// force returns the directives of the chain that are in force. It notes at the others which
+// line replaces them.
 func (s *section) force() []*directive {
 	last := map[string]*directive{}
 	chain := s.chain()
@@ -122,7 +124,7 @@ func (s *section) force() []*directive {
 	return all
 }
 
-// last returns the directive that sets key, nil if none does.
+// last returns the last directive that sets key, nil if there is none.
 func (s *section) last(key string) *directive {
 	for _, d := range slices.Backward(s.chain()) {
 		if d.key() == key {
@@ -143,20 +145,17 @@ type file struct {
 	name     string
 	lines    []Line
 	sections []*section
-	defaults *section            // the one that proxies inherit from if they name none
+	defaults *section            // the section that proxies inherit from if they name none
 	named    map[string]*section // defaults by name
-	env      *environment        // as it is at the line that is read
+	env      *environment        // at the line that is being read
 	errs     Errors
 }
 
-// MaxBytes bounds what an import reads; a longer file is refused.
-const MaxBytes = 8 << 20
-
-// readFile cuts data into sections. What it can't read is in errs.
+// readFile cuts data into sections. errs has an error for each line that it can't read.
 func readFile(name string, data []byte, env *environment) *file {
 	f := &file{name: name, named: map[string]*section{}, env: env}
-	if len(data) > MaxBytes {
-		f.errs = Errors{{File: name, Message: fmt.Sprintf("the file has more than %d bytes", MaxBytes), Hint: "import a part of it"}}
+	if len(data) > migration.MaxBytes {
+		f.errs = Errors{{File: name, Message: fmt.Sprintf("the file has more than %d bytes", migration.MaxBytes), Hint: "import a part of it"}}
 		return f
 	}
 	texts := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
@@ -189,7 +188,7 @@ func (f *file) readLine(l *Line, text string) {
 		f.condition(d)
 	case slices.Contains(kinds, d.word(0)) && !d.no:
 		f.open(d)
-	case len(f.sections) == 0 && len(f.errs) > 0: // one error about that is enough
+	case len(f.sections) == 0 && len(f.errs) > 0: // one error is enough
 	case len(f.sections) == 0:
 		f.fail(l, "this line is in no section", "a haproxy.cfg begins with global, defaults, frontend, backend or listen: is this one?")
 	default:
@@ -201,12 +200,12 @@ func (f *file) readLine(l *Line, text string) {
 	}
 }
 
-// condition takes the directives of the preprocessor (§2.4). Those that choose
-// lines depend on the machine that HAProxy runs on.
+// condition handles the directives of the preprocessor (§2.4). Directives that choose lines
+// depend on the machine that HAProxy runs on.
 func (f *file) condition(d *directive) {
 	switch d.word(0) {
 	case ".diag", ".notice", ".warning", ".alert":
-		d.note(LeftOut, "a message of HAProxy's when it reads the file; nothing here depends on it")
+		d.note(LeftOut, "HAProxy prints a message when it reads this line; nothing depends on it")
 	default:
 		f.fail(d.Line, "which lines hold depends on "+d.word(0)+", which only the running HAProxy can tell", "keep the lines that hold on your machine, remove the others and the condition, and import that")
 	}
@@ -223,7 +222,7 @@ func (f *file) open(d *directive) {
 		return
 	}
 	f.defaults = s
-	if s.name == "from" { // defaults from base: it has no name of its own
+	if s.name == "from" { // "defaults from base" has no name
 		s.name = ""
 	}
 	if s.name != "" {
@@ -231,8 +230,8 @@ func (f *file) open(d *directive) {
 	}
 }
 
-// inherit finds the defaults of a proxy: those it names, or else the last ones
-// above it. Defaults inherit only from what they name.
+// inherit finds the defaults section of a proxy: the one that it names, or else the last one
+// above it. A defaults section inherits only from a section that it names.
 func (f *file) inherit(s *section) {
 	if s.kind != "defaults" {
 		s.parent = f.defaults

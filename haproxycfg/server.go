@@ -4,12 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"net"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"tokenring/proxy/queue"
+	"tokenring/route"
 )
 
 // A server is one server line, or one slot of a server-template.
@@ -22,16 +23,21 @@ type server struct {
 	params
 }
 
-// params are the options of servers that mean something here.
+// params are the options of servers that lb uses.
 type params struct {
 	weight                  int
 	unread                  map[string]string // weight and id, as in YAML, if a variable hides them
 	check, backup, disabled bool
 	inter, rise, fall       said
-	slowstart               said // of at least some time
+	slowstart               said // only if it is greater than zero
+	port                    said // of checks
+	onDown                  said // closing, if sessions end when the server goes down
+	tls                     hostTLS
+	most                    int        // maxconn; 0 for any number
+	sendProxy               *directive // nil: no header of the PROXY protocol
 }
 
-// said is a value with the directive that gives it; it is unset without one.
+// A said is a value with its directive. It is unset without a directive.
 type said struct {
 	value string
 	by    *directive
@@ -43,7 +49,7 @@ const (
 	maxSlots  = 4096    // of a server-template
 )
 
-// servers takes the hosts.
+// servers translates the servers.
 func (t *translation) servers() {
 	defaults := params{weight: 1}
 	var all []*server
@@ -60,6 +66,8 @@ func (t *translation) servers() {
 	for _, s := range all {
 		t.host(s)
 	}
+	t.hostTLS(all)
+	t.sendProxy(all)
 	t.settings(all)
 	t.slowStart(all)
 }
@@ -98,7 +106,7 @@ func (t *translation) template(d *directive, p params) []*server {
 	for n := first; n <= last; n++ {
 		s := base
 		s.name, s.address = d.word(1)+strconv.Itoa(n), d.word(3)
-		if n > first { // an id is the first slot's; the others are numbered
+		if n > first { // the id belongs to the first slot; the others are numbered
 			s.id, s.explicit = 0, false
 		}
 		all = append(all, &s)
@@ -111,7 +119,7 @@ func (t *translation) options(d *directive, words []word, p *params, s *server) 
 	for len(words) > 0 {
 		known, ok := serverOptions[words[0].text]
 		if !ok {
-			d.note(Unknown, fmt.Sprintf("%q is no option of servers that is known here. What follows is read from the next word that is", words[0].raw))
+			d.note(Unknown, fmt.Sprintf("%q is no option of servers that the import knows. It reads on from the next word that it knows", words[0].raw))
 			words = words[1:]
 			continue
 		}
@@ -121,7 +129,7 @@ func (t *translation) options(d *directive, words []word, p *params, s *server) 
 	}
 }
 
-// option reads one of them with its arguments.
+// option reads one option with its arguments.
 func (t *translation) option(d *directive, words []word, known option, p *params, s *server) {
 	var args []string
 	for _, w := range words[1:] {
@@ -130,14 +138,16 @@ func (t *translation) option(d *directive, words []word, known option, p *params
 	name, value := words[0].text, strings.Join(args, " ")
 	at := slices.IndexFunc(words, func(w word) bool { return w.variable != "" })
 	switch {
-	case name == "agent-send": // what it sends isn't repeated
+	case name == "agent-send": // its argument isn't repeated
 		d.note(known.verdict, name+": "+known.why)
 	case (name == "proto" || name == "alpn") && (value == "h1" || value == "http/1.1"):
 		d.note(Took, name+" "+value+": that is what lb speaks to hosts")
 	case name == "hash-key" && value == "id":
-		d.note(Took, "hash-key id: the id is what places a host, here as there")
+		d.note(Took, "hash-key id: in HAProxy and in lb, the id places a host")
 	case known.why != "":
 		d.note(known.verdict, strings.TrimSpace(name+" "+value)+": "+known.why)
+	case name == "on-marked-down" && at >= 0: // it has one value only
+		p.onDown = said{closing, d}
 	case at >= 0:
 		p.ask(d, name, value, s)
 		verdict := Decide
@@ -152,7 +162,7 @@ func (t *translation) option(d *directive, words []word, known option, p *params
 	}
 }
 
-// ask takes a value that can't be read, as it is written.
+// ask sets a value that can't be read, as it is written.
 func (p *params) ask(d *directive, name, value string, s *server) {
 	one := said{quote(value), d}
 	switch name {
@@ -164,6 +174,8 @@ func (p *params) ask(d *directive, name, value string, s *server) {
 		p.fall = one
 	case "slowstart":
 		p.slowstart = one
+	case "port":
+		p.port = one
 	default:
 		p.unread = maps.Clone(p.unread) // the slots of a template, and default-server's, are copies
 		if p.unread == nil {
@@ -176,8 +188,17 @@ func (p *params) ask(d *directive, name, value string, s *server) {
 	}
 }
 
-// take sets an option that means something here.
+// take sets an option that lb uses.
 func (p *params) take(d *directive, name, value string, s *server) (err error) {
+	switch {
+	case p.tls.take(d, name, value):
+		return nil
+	case strings.Contains(name, "send-proxy"):
+		if p.sendProxy = d; strings.HasPrefix(name, "no-") {
+			p.sendProxy = nil
+		}
+		return nil
+	}
 	switch name {
 	case "check":
 		p.check = true
@@ -201,12 +222,24 @@ func (p *params) take(d *directive, name, value string, s *server) (err error) {
 		if p.slowstart = (said{}); lasts > 0 {
 			p.slowstart = said{formatTime(lasts), d}
 		}
+	case "on-marked-down":
+		if value != "shutdown-sessions" {
+			err = fmt.Errorf("%q isn't shutdown-sessions", value)
+		}
+		p.onDown = said{closing, d}
 	case "rise":
 		_, err = parseNumber(value, 1, maxID)
 		p.rise = said{value, d}
 	case "fall":
 		_, err = parseNumber(value, 1, maxID)
 		p.fall = said{value, d}
+	case "port":
+		_, err = parseNumber(value, 0, 65535)
+		if p.port = (said{}); err == nil && value != "0" {
+			p.port = said{value, d}
+		}
+	case "maxconn":
+		p.most, err = parseNumber(value, 0, maxID)
 	case "weight":
 		p.weight, err = parseNumber(value, 0, 256)
 	case "id":
@@ -228,7 +261,7 @@ func parseNumber(text string, from, to int) (int, error) {
 	return n, nil
 }
 
-// unique reports servers that HAProxy couldn't tell apart.
+// unique reports servers that are the same to HAProxy.
 func (t *translation) unique(all []*server) {
 	first := map[string]*server{}
 	for _, s := range all {
@@ -246,9 +279,9 @@ func (t *translation) unique(all []*server) {
 	}
 }
 
-// number gives ids to the servers that have none, as HAProxy does: going through
-// them in order, each takes the first id that nobody has, counting from one above
-// its predecessor's counter.
+// number gives ids to the servers that have none, as HAProxy does. In the order of the
+// lines, each server takes the first free id that is greater than the counter of the server
+// before it.
 func number(all []*server) {
 	taken := map[uint64]bool{}
 	for _, s := range all {
@@ -267,12 +300,19 @@ func number(all []*server) {
 	}
 }
 
-// host takes a server into the plan.
+// host adds a server to the plan.
 func (t *translation) host(s *server) {
 	d := s.directive
-	h := host{name: t.hostName(s), id: s.id, weight: cmp.Or(s.unread["weight"], strconv.Itoa(s.weight)), idText: s.unread["id"], line: d.Number}
+	h := host{name: t.hostName(s), id: s.id, weight: cmp.Or(s.unread["weight"], strconv.Itoa(s.weight)), idText: s.unread["id"], most: s.unread["maxconn"], line: d.Number}
+	if h.most == "" && s.most > 0 {
+		h.most = strconv.Itoa(min(s.most, queue.MaxConnections))
+	}
 	h.address, h.ask = hostAddress(s.address)
 	if d.word(0) == "server-template" {
+		if t.pool != "" && route.CheckAddress(s.address) == nil && !strings.HasPrefix(s.address, "_") {
+			t.plan.dns.set(d, "dns.name", quote(s.address), "every address of the name is a host")
+			return
+		}
 		h.address, h.out = "", "its address is from DNS"
 		t.plan.hosts = append(t.plan.hosts, h)
 		return
@@ -281,12 +321,12 @@ func (t *translation) host(s *server) {
 	}
 	switch {
 	case s.disabled:
-		h.out = "disabled there; a token would move if it served here. Take it in when it is to serve"
+		h.out = "disabled in HAProxy; tokens would move if it served in lb. Uncomment it when it is to serve"
 	case s.backup:
-		h.out = "a backup there, which serves only when all others are down; here the line would make it one of them"
+		h.out = "in HAProxy a backup, which serves only when all others are down; in lb it would serve like the others"
 	}
 	t.plan.hosts = append(t.plan.hosts, h)
-	what := fmt.Sprintf("pool.hosts: %s, id %s", h.name, h.number())
+	what := fmt.Sprintf("%s: %s, id %s", d.in("pool.hosts"), h.name, h.number())
 	if !s.explicit {
 		what += " as HAProxy numbers it"
 	}
@@ -298,13 +338,15 @@ func (t *translation) host(s *server) {
 	if h.ask != "" {
 		d.note(Decide, fmt.Sprintf("fill in the address of %s: %s isn't one that lb can connect to by itself", h.name, s.address))
 	}
+	if h.most != "" {
+		d.note(Changed, fmt.Sprintf("max_connections of %s: %s: a terminal counts until its host agrees to it, and in HAProxy as long as it is open", h.name, h.most))
+	}
 	if s.id >= idDivisor {
 		t.wrapped(s)
 	}
 }
 
-// finishTemplates says what to do about each server-template: one remark, however
-// many slots there are.
+// finishTemplates notes what to do about each server-template, in one note for all its slots.
 func (t *translation) finishTemplates() {
 	for _, d := range t.backend.chain() {
 		var slots []host
@@ -322,13 +364,13 @@ func (t *translation) finishTemplates() {
 	}
 }
 
-// wrapped notes an id that HAProxy's arithmetic cuts.
+// wrapped notes an id that is too large for HAProxy's arithmetic.
 func (t *translation) wrapped(s *server) {
-	s.directive.note(Took, fmt.Sprintf("the id counts modulo %d on the ring, here as there; lb check refuses two that are equal so", idDivisor))
+	s.directive.note(Took, fmt.Sprintf("the id counts modulo %d on the ring, in HAProxy and in lb; lb check refuses two ids that are equal modulo that number", idDivisor))
 }
 
-// hostName returns the server's name, changed if lb couldn't have a host of
-// that name. Names play no part in HAProxy's ring.
+// hostName returns the server's name, changed if lb can't have a host with this name.
+// HAProxy's ring doesn't depend on names.
 func (t *translation) hostName(s *server) string {
 	name := strings.Map(func(r rune) rune {
 		if r < 0x80 && (nameByte(byte(r)) || r == '.' || r == '-') {
@@ -344,37 +386,9 @@ func (t *translation) hostName(s *server) string {
 		name = fmt.Sprintf("host-%d", s.id)
 	}
 	if name != s.name {
-		s.directive.note(Changed, fmt.Sprintf("%q can't be a host's name here, it becomes %s; the id is what counts on the ring", printable(s.name), name))
+		s.directive.note(Changed, fmt.Sprintf("%q can't be the name of a host in lb, it becomes %s; on the ring only the id counts", printable(s.name), name))
 	}
 	return name
 }
 
 const maxName = 64 // bytes, as lb check has it
-
-// hostAddress turns a server's address into host:port. What can't be turned is
-// in ask.
-func hostAddress(text string) (address, ask string) {
-	rest := text
-	for _, prefix := range []string{"ipv4@", "ipv6@", "tcp@", "tcp4@", "tcp6@"} {
-		rest = strings.TrimPrefix(rest, prefix)
-	}
-	colon := strings.LastIndexByte(rest, ':')
-	if colon < 0 || strings.ContainsAny(rest, "/@") {
-		return "", text
-	}
-	host, port := strings.Trim(rest[:colon], "[]"), rest[colon+1:]
-	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 || strings.HasPrefix(port, "+") || !hostLike(host) {
-		return "", text
-	}
-	return net.JoinHostPort(host, port), ""
-}
-
-// hostLike tells whether text is an IP address or may be a host's name. What a
-// shell would expand is neither: HAProxy expands between double quotes only.
-func hostLike(text string) bool {
-	if _, err := netip.ParseAddr(text); err == nil {
-		return true
-	}
-	other := func(r rune) bool { return r >= 0x80 || !nameByte(byte(r)) && r != '-' && r != '.' }
-	return text != "" && !strings.ContainsFunc(text, other)
-}

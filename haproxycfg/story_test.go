@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -73,15 +74,15 @@ func (s *story) tell(t *testing.T) map[string]string {
 	return map[string]string{
 		"lb.yaml": string(result.YAML),
 		"report":  result.Report.String(),
-		"check":   check(t, string(result.YAML)),
+		"check":   s.check(t, string(result.YAML)),
 	}
 }
 
 var certificates = regexp.MustCompile(`\{cert: "[^"]*", key: "[^"]*"\}`)
 
 // check says what lb check says. A real certificate and its key, in one file as
-// HAProxy has them, take the place of those in text.
-func check(t *testing.T, text string) string {
+// HAProxy has them, take the place of those in text; the story's files are those that it has.
+func (s *story) check(t *testing.T, text string) string {
 	dir := t.TempDir()
 	cert, key, err := tlsterm.SelfSigned("ide.example.com")
 	if err != nil {
@@ -92,6 +93,27 @@ func check(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	text = certificates.ReplaceAllString(text, `{cert: "`+bundle+`", key: "`+bundle+`"}`)
+	for name, f := range s.files {
+		data := f.Data
+		hasCert, hasKey := bytes.Contains(data, []byte("BEGIN CERTIFICATE")), bytes.Contains(data, []byte("BEGIN PRIVATE KEY"))
+		switch {
+		case hasCert && hasKey:
+			data = slices.Concat(cert, key)
+		case hasCert:
+			data = cert
+		case hasKey:
+			data = key
+		}
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		text = strings.ReplaceAll(text, `"/`+name+`"`, `"`+file+`"`)
+		text = strings.ReplaceAll(text, `directory: "/`+path.Dir(name)+`"`, `directory: "`+filepath.Dir(file)+`"`)
+	}
 	if _, err := config.Parse("lb.yaml", []byte(text)); err != nil {
 		return strings.ReplaceAll(err.Error(), dir, "/etc") + "\n"
 	}

@@ -3,14 +3,23 @@ package haproxycfg
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"tokenring/proxy"
 )
 
-// timeoutOrder is the order of the keys under timeouts.
-var timeoutOrder = []string{"handshake", "head", "body", "connect", "response", "idle", "tunnel", "shutdown"}
+// timeoutOrder is the order of the keys under timeouts. The key grace is under shutdown.
+var timeoutOrder = []string{"handshake", "head", "body", "connect", "response", "idle", "tunnel"}
+
+// timePath returns the path of a timeout's key.
+func timePath(name string) string {
+	if name == "grace" {
+		return "shutdown.grace"
+	}
+	return "timeouts." + name
+}
 
 // timer returns the handler of a timeout whose value is the i-th word.
 func timer(name string, i int, why string) handler {
@@ -23,7 +32,7 @@ func timer(name string, i int, why string) handler {
 	}
 }
 
-// time reads a time; if it is none, the import fails.
+// time reads a time. If it can't be read, the import fails.
 func (t *translation) time(d *directive, i int) (value time.Duration, ok bool) {
 	value, err := parseTime(d.word(i))
 	if err != nil {
@@ -32,8 +41,8 @@ func (t *translation) time(d *directive, i int) (value time.Duration, ok bool) {
 	return value, err == nil
 }
 
-// takeClientTimeout handles timeout client, which in HAProxy bounds whatever has
-// no timeout of its own.
+// takeClientTimeout handles timeout client. In HAProxy it bounds all phases that have no
+// timeout of their own.
 func takeClientTimeout(t *translation, d *directive) {
 	timer("body", 2, "")(t, d)
 	head, idle := t.proxy.last("timeout http-request"), t.proxy.last("timeout http-keep-alive")
@@ -45,26 +54,45 @@ func takeClientTimeout(t *translation, d *directive) {
 	}
 }
 
-// setTime is set for one of timeouts. 0 means no limit in HAProxy; there is
-// always one here.
+// takeQueueTimeout handles timeout queue. Requests wait only for servers with a maxconn.
+func takeQueueTimeout(t *translation, d *directive) {
+	if !slices.ContainsFunc(t.plan.hosts, func(h host) bool { return h.most != "" }) {
+		d.note(LeftOut, "without max_connections a request goes to its host at once, or gets 503")
+		return
+	}
+	if d.unread(2) != "" {
+		t.plan.queueWait.ask(d, "pool.queue.wait", quote(d.word(2)), d.unread(2))
+		return
+	}
+	switch value, ok := t.time(d, 2); {
+	case !ok:
+	case value == 0:
+		d.note(LeftOut, "0 means no limit in HAProxy; lb always has one, and queue.wait has its default")
+	default:
+		t.plan.queueWait.set(d, "pool.queue.wait", formatTime(value), "")
+	}
+}
+
+// setTime calls set for a timeout. In HAProxy, 0 means no limit; lb always has a limit.
 func (p *plan) setTime(d *directive, name string, value time.Duration, why string) {
 	if value == 0 {
-		d.note(LeftOut, "0 is no limit; here there is always one, timeouts."+name+" has its default")
+		d.note(LeftOut, "0 means no limit in HAProxy; lb always has one, and "+timePath(name)+" has its default")
 		return
 	}
 	s := p.timeouts[name]
-	s.set(d, "timeouts."+name, formatTime(value), cmp.Or(beyondSense(name, value), why))
+	s.set(d, timePath(name), formatTime(value), cmp.Or(beyondSense(name, value), why))
 	p.timeouts[name] = s
 }
 
-// askTime is ask for one of timeouts.
+// askTime calls ask for a timeout.
 func (p *plan) askTime(d *directive, name string, i int) {
 	s := p.timeouts[name]
-	s.ask(d, "timeouts."+name, quote(d.word(i)), d.unread(i))
+	s.ask(d, timePath(name), quote(d.word(i)), d.unread(i))
 	p.timeouts[name] = s
 }
 
-// A span is between which values a timeout makes sense, and what comes of others.
+// A span has the smallest and the greatest sensible value of a timeout, and what happens with
+// other values.
 type span struct {
 	least, most time.Duration
 	short, long string
@@ -72,25 +100,25 @@ type span struct {
 
 const (
 	whySlow   = "a client that sends nothing keeps a connection for that long"
-	whyWaits  = "its users wait for a host that hangs for that long"
-	whyQuick  = "a host that is only slow counts as one that can't be reached"
-	whyCuts   = "a terminal that is quiet for that long is cut; IDEs send something every 30 s or so"
-	whyVanish = "a terminal whose client has vanished without a word is kept for that long, and its token with it on that host; an hour is enough for IDEs, which send something every 30 s or so"
+	whyWaits  = "users of a host that hangs wait for that long"
+	whyQuick  = "a host that is only slow counts as unreachable"
+	whyCuts   = "lb cuts a terminal that is quiet for that long; IDEs send something every 30 s or so"
+	whyVanish = "when a client vanishes without closing its terminal, lb keeps the terminal for that long, and the token on that host; an hour is enough for IDEs, which send something every 30 s or so"
 )
 
 var spans = map[string]span{
-	"handshake": {time.Second, time.Minute, "clients far away don't get through a handshake in that time", whySlow},
-	"head":      {time.Second, time.Minute, "clients far away don't send a request in that time", whySlow},
+	"handshake": {time.Second, time.Minute, "clients far away can't finish a handshake in that time", whySlow},
+	"head":      {time.Second, time.Minute, "clients far away can't send a request in that time", whySlow},
 	"body":      {time.Second, 10 * time.Minute, "clients far away may pause for that long", whySlow},
-	"connect":   {50 * time.Millisecond, 15 * time.Second, whyQuick, "its users wait that long before another host is tried"},
+	"connect":   {50 * time.Millisecond, 15 * time.Second, whyQuick, "users of a host that doesn't answer wait that long before lb tries another"},
 	"response":  {time.Second, 10 * time.Minute, whyQuick, whyWaits},
 	"idle":      {time.Second, 10 * time.Minute, "clients open new connections all the time", whySlow},
 	"tunnel":    {time.Minute, 12 * time.Hour, whyCuts, whyVanish},
-	"shutdown":  {time.Second, 5 * time.Minute, "terminals are cut that soon", "a stop takes that long: see that TimeoutStopSec of its unit is longer"},
+	"grace":     {time.Second, 5 * time.Minute, "lb cuts terminals after that time", "a stop takes that long: make sure that TimeoutStopSec of lb's unit is longer"},
 }
 
-// beyondSense says what comes of a timeout that is unusually short or long, ""
-// if it is neither.
+// beyondSense returns what happens with a timeout that is unusually short or long, "" if it is
+// neither.
 func beyondSense(name string, value time.Duration) string {
 	switch s := spans[name]; {
 	case value < s.least:
@@ -101,8 +129,8 @@ func beyondSense(name string, value time.Duration) string {
 	return ""
 }
 
-// finishTimeouts writes out the timeouts that the file doesn't set: HAProxy has
-// no limit then.
+// finishTimeouts writes lb's values for the timeouts that the file doesn't set, because HAProxy
+// has no limit there.
 func (t *translation) finishTimeouts() {
 	own := proxy.Timeouts{}.WithDefaults()
 	var absent, here []string
@@ -117,15 +145,15 @@ func (t *translation) finishTimeouts() {
 		}
 	}
 	if len(absent) > 0 {
-		t.backend.head.note(Changed, fmt.Sprintf("there is no timeout %s, so that HAProxy waits without end; lb has %s", strings.Join(absent, ", "), strings.Join(here, ", ")))
+		t.backend.head.note(Changed, fmt.Sprintf("there is no timeout %s, so HAProxy waits without end; lb has %s", strings.Join(absent, ", "), strings.Join(here, ", ")))
 	}
 	if t.plan.timeouts["tunnel"].value == "" {
 		t.plan.timeouts["tunnel"] = setting{formatTime(own.Tunnel), 0}
-		t.backend.head.note(Changed, "without a timeout tunnel, HAProxy cuts a WebSocket when timeout client or timeout server passes in silence; lb does so after timeouts.tunnel: 1h")
+		t.backend.head.note(Changed, "without timeout tunnel, HAProxy cuts a WebSocket that is quiet for timeout client or timeout server; lb cuts it after timeouts.tunnel: 1h")
 	}
 }
 
-// says tells whether a proxy that is taken over has a line of that key.
+// says reports whether a translated proxy has a line with a key.
 func (t *translation) says(key string) bool {
 	for _, s := range append(t.fronts[:len(t.fronts):len(t.fronts)], t.backend) {
 		if s.last(key) != nil {
@@ -142,5 +170,9 @@ func (p *plan) writeTimeouts(w *writer) {
 	w.line("timeouts:")
 	for _, name := range timeoutOrder {
 		w.set(name, p.timeouts[name])
+	}
+	if grace := p.timeouts["grace"]; grace.value != "" {
+		w.line("shutdown:")
+		w.set("grace", grace)
 	}
 }

@@ -8,30 +8,49 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"strconv"
 	"syscall"
 	"time"
+
+	"tokenring/hosttls"
+	"tokenring/netaddr"
+	"tokenring/proxy/proxyheader"
+	"tokenring/route"
 )
 
-// maxAnswer bounds what a check reads of an answer, head and body, in bytes.
+// maxAnswer is the largest number of bytes, head and body, that a check reads of a
+// response.
 const maxAnswer = 64 << 10
 
 // A result is the outcome of one check.
 type result struct {
-	err  string // "" when the host passed
-	ours bool   // the check failed for a want of ours, and says nothing of the host
+	err   string // "" when the host passed
+	local bool   // this machine lacked a resource; the result says nothing about the host
+
+	gate error // why the host's gate has refused the check; nil if it hasn't
+
+	refused bool // the host's machine is there, and refuses the connection: nothing serves there
 }
 
 var errNotHTTP = errors.New("not an HTTP answer")
 
-// check asks t once, within the configured timeout. It owns no goroutine and no
-// connection beyond its return.
-func (m *Monitor) check(ctx context.Context, t Target) result {
+// check checks t within the configured timeout. g is what is known of its gate. If the gate
+// wants its new challenge repeated, check does so at once. When it returns, its connections
+// are closed and no goroutine is left.
+func (m *Monitor) check(ctx context.Context, t Target, g *gate) result {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.Timeout)
 	defer cancel()
-	conn, err := m.dial(ctx, "tcp", t.Address)
+	r := m.checkOnce(ctx, t, g)
+	if isWorthAgain(r.gate) {
+		r = m.checkOnce(ctx, t, g)
+	}
+	return r
+}
+
+// checkOnce checks t on one connection.
+func (m *Monitor) checkOnce(ctx context.Context, t Target, g *gate) result {
+	conn, err := m.connect(ctx, t)
 	if err != nil {
 		return m.explain(err)
 	}
@@ -42,60 +61,106 @@ func (m *Monitor) check(ctx context.Context, t Target) result {
 	}
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	status, err := get(conn, path, cmp.Or(m.cfg.Host, t.Host, t.Address))
+	req, err := m.cfg.newRequest(path, cmp.Or(m.cfg.Host, t.Host, route.Authority(t.Address)), m.prove(t.Name, *g))
 	if err != nil {
 		return m.explain(err)
 	}
-	if status < 200 || status > 399 {
-		return result{err: "status " + strconv.Itoa(status)}
+	got, refused, err := m.exchange(conn, req, g)
+	switch {
+	case err != nil:
+		return m.explain(err)
+	case refused != nil:
+		return result{err: gateText(refused), gate: refused}
+	}
+	return m.judge(got)
+}
+
+// connect opens a connection to t, with what it is to begin with.
+func (m *Monitor) connect(ctx context.Context, t Target) (net.Conn, error) {
+	network, at := netaddr.Dialled(t.Address)
+	if host, _, err := net.SplitHostPort(at); err == nil && network == "tcp" && m.cfg.Port != 0 {
+		at = net.JoinHostPort(host, strconv.Itoa(m.cfg.Port))
+	}
+	conn, err := m.dial(ctx, network, at)
+	if err == nil && m.sendsProxy {
+		if _, err = conn.Write(proxyheader.Ends{}.Append(nil)); err != nil { // a new socket has room for it
+			conn.Close()
+			return nil, err
+		}
+	}
+	if err != nil || m.tls == nil {
+		return conn, err
+	}
+	tc, err := m.peer(t).Handshake(ctx, conn)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return tc, nil
+}
+
+// peer returns the one who does the handshakes with t, which keeps a session to resume.
+func (m *Monitor) peer(t Target) *hosttls.Peer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.peers[t]
+	if p == nil {
+		p = m.tls.Peer(cmp.Or(t.Host, route.Authority(t.Address)))
+		m.peers[t] = p
+	}
+	return p
+}
+
+// A reply is what counts of the answer to a check.
+type reply struct {
+	status int
+	text   bool // the body has Expect.Text
+}
+
+// judge returns the result of a check with an answer.
+func (m *Monitor) judge(a reply) result {
+	switch {
+	case !m.expected.have(a.status):
+		return result{err: "status " + strconv.Itoa(a.status)}
+	case !a.text:
+		return result{err: "the answer lacks the expected text"}
 	}
 	return result{}
 }
 
-// get sends one GET on conn and returns the status of the final response. It
-// reads the rest of the answer too, as far as the bound allows, because
-// closing on unread data would reset the host's connection; but the status
-// alone decides.
-func get(conn net.Conn, path, host string) (status int, err error) {
-	target, err := url.ParseRequestURI(path)
-	if err != nil {
-		return 0, err
-	}
-	req := &http.Request{
-		Method: http.MethodGet,
-		URL:    target,
-		Host:   host,
-		Header: http.Header{"User-Agent": {"tokenring-check"}},
-		Close:  true,
-	}
+// exchange sends a request on conn and returns what counts of the final response, and why the
+// host's gate has refused it. It also reads the rest of the response, up to maxAnswer, because
+// closing a socket with unread data would reset the host's connection. g takes in what the gate
+// says.
+func (m *Monitor) exchange(conn net.Conn, req *http.Request, g *gate) (a reply, refused, err error) {
 	if err := req.Write(conn); err != nil {
-		return 0, err
+		return a, nil, err
 	}
 	answer := bufio.NewReader(io.LimitReader(conn, maxAnswer))
-	resp, err := finalResponse(answer, req)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, resp.Body) // a body that ends early changes no verdict
-	return resp.StatusCode, nil
-}
-
-// finalResponse reads past interim responses (RFC 9110 §15.2).
-func finalResponse(r *bufio.Reader, req *http.Request) (*http.Response, error) {
+	g.seen = false
 	for {
-		resp, err := http.ReadResponse(r, req)
+		resp, err := http.ReadResponse(answer, req)
 		if err != nil {
-			return nil, badAnswer(err)
+			return a, nil, badAnswer(err)
 		}
-		if resp.StatusCode < 100 || resp.StatusCode > 199 || resp.StatusCode == http.StatusSwitchingProtocols {
-			return resp, nil
+		refused = g.note(resp)
+		if isInterim(resp.StatusCode) {
+			continue
 		}
+		defer resp.Body.Close()
+		seen := body{text: []byte(m.cfg.Expect.Text)}
+		seen.readAll(resp.Body)
+		return reply{resp.StatusCode, seen.found}, refused, nil
 	}
 }
 
-// badAnswer keeps errors of the network apart from an answer that can't be
-// read: the texts of the latter quote what was received.
+// isInterim reports whether another response follows (RFC 9110 §15.2).
+func isInterim(status int) bool {
+	return status >= 100 && status <= 199 && status != http.StatusSwitchingProtocols
+}
+
+// badAnswer returns err if it is an error of the network, and otherwise errNotHTTP:
+// the text of a parser's error would quote bytes of the host.
 func badAnswer(err error) error {
 	var network net.Error
 	if errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe) {
@@ -104,18 +169,25 @@ func badAnswer(err error) error {
 	return errNotHTTP
 }
 
-// explain puts an error into an operator's words. They are few and constant,
-// so they can be compared, counted and shown.
+// explain returns the result for an error. Its texts are for operators: few and
+// constant, so that they can be compared, counted and shown.
 func (m *Monitor) explain(err error) result {
 	var network net.Error
 	var name *net.DNSError
+	var handshake *hosttls.Error
 	switch {
-	case isOurs(err):
-		return result{err: "out of local sockets or files", ours: true}
+	case isLocalShortage(err):
+		return result{err: "out of local sockets or files", local: true}
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return result{err: timeoutText(m.cfg.Timeout)}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return result{err: "connection refused"}
+		return result{err: "connection refused", refused: true}
+	case errors.Is(err, syscall.ENOENT):
+		return result{err: "there is no such socket", refused: true}
+	case errors.As(err, &handshake):
+		return result{err: handshake.Error()}
+	case hosttls.Failed(err): // in TLS 1.3 a host refuses a certificate after the handshake
+		return result{err: "the host refuses the connection over TLS"}
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return result{err: "connection reset"}
 	case errors.Is(err, syscall.EHOSTUNREACH):
@@ -132,9 +204,9 @@ func (m *Monitor) explain(err error) result {
 	return result{err: "can't be reached"}
 }
 
-// isOurs reports whether a check failed because this machine ran short. All
-// hosts would fail together then, and none of them would be to blame.
-func isOurs(err error) bool {
+// isLocalShortage reports whether a check failed because this machine lacks sockets,
+// files or memory. The checks of all hosts would then fail, although the hosts are well.
+func isLocalShortage(err error) bool {
 	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL} {
 		if errors.Is(err, e) {
 			return true

@@ -40,7 +40,7 @@ func TestAnswers(t *testing.T) {
 				r.set("h:1", row.answer)
 				m := New(Config{}, zerolog.Nop(), nil)
 				m.dial = r.dial
-				if got := m.check(t.Context(), Target{Address: "h:1"}); got.err != row.want || got.ours {
+				if got := m.check(t.Context(), Target{Address: "h:1"}, new(gate)); got.err != row.want || got.local {
 					t.Errorf("got %+v, want %q", got, row.want)
 				}
 			})
@@ -60,16 +60,16 @@ func TestHostFieldIsTheConfiguredOneOrTheTargets(t *testing.T) {
 		{"ide.example.com", named, "ide.example.com"},
 	} {
 		var got *http.Request
-		ours, theirs := net.Pipe()
+		local, theirs := net.Pipe()
 		m := New(Config{Host: row.configured}, zerolog.Nop(), nil)
-		m.dial = func(context.Context, string, string) (net.Conn, error) { return ours, nil }
+		m.dial = func(context.Context, string, string) (net.Conn, error) { return local, nil }
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			got, _ = http.ReadRequest(bufio.NewReader(theirs))
 			theirs.Close()
 		}()
-		m.check(t.Context(), row.target)
+		m.check(t.Context(), row.target, new(gate))
 		<-done
 		if got == nil || got.Host != row.want || got.URL.Path != "/healthz" || got.Method != "GET" || !got.Close {
 			t.Errorf("%+v: the host got %+v, want the Host %q", row.target, got, row.want)
@@ -83,7 +83,7 @@ func TestErrorsAreConstantTexts(t *testing.T) {
 		err  error
 		want result
 	}{
-		{syscall.ECONNREFUSED, result{err: "connection refused"}},
+		{syscall.ECONNREFUSED, result{err: "connection refused", refused: true}},
 		{syscall.ECONNRESET, result{err: "connection reset"}},
 		{syscall.EPIPE, result{err: "connection reset"}},
 		{syscall.EHOSTUNREACH, result{err: "no route to host"}},
@@ -94,8 +94,8 @@ func TestErrorsAreConstantTexts(t *testing.T) {
 		{io.EOF, result{err: "closed without an answer"}},
 		{errNotHTTP, result{err: "not an HTTP answer"}},
 		{errors.New("something with a secret"), result{err: "can't be reached"}},
-		{syscall.EMFILE, result{err: "out of local sockets or files", ours: true}},
-		{syscall.EADDRNOTAVAIL, result{err: "out of local sockets or files", ours: true}},
+		{syscall.EMFILE, result{err: "out of local sockets or files", local: true}},
+		{syscall.EADDRNOTAVAIL, result{err: "out of local sockets or files", local: true}},
 	} {
 		if got := m.explain(&net.OpError{Op: "dial", Err: row.err}); got != row.want {
 			t.Errorf("%v: got %+v, want %+v", row.err, got, row.want)
@@ -103,25 +103,25 @@ func TestErrorsAreConstantTexts(t *testing.T) {
 	}
 }
 
-// The rest is over real sockets, for what a pipe can't show.
+// The other tests use real sockets, since a pipe can't show these errors.
 
-func TestConnectCheckAsksOnlyForAConnection(t *testing.T) {
+func TestConnectCheckNeedsOnlyAConnection(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	none := ""
 	m := New(Config{Path: &none}, zerolog.Nop(), nil)
-	if got := m.check(t.Context(), Target{Address: ln.Addr().String()}); got.err != "" {
+	if got := m.check(t.Context(), Target{Address: ln.Addr().String()}, new(gate)); got.err != "" {
 		t.Errorf("open port: got %q", got.err)
 	}
 	ln.Close()
-	if got := m.check(t.Context(), Target{Address: ln.Addr().String()}); got.err != "connection refused" {
+	if got := m.check(t.Context(), Target{Address: ln.Addr().String()}, new(gate)); got.err != "connection refused" {
 		t.Errorf("closed port: got %q, want connection refused", got.err)
 	}
 }
 
-func TestResetAndSilenceOverRealSockets(t *testing.T) {
+func TestResetAndTimeoutOverRealSockets(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -137,10 +137,10 @@ func TestResetAndSilenceOverRealSockets(t *testing.T) {
 		conn.Close()
 	}()
 	m := New(Config{Timeout: 200 * time.Millisecond}, zerolog.Nop(), nil)
-	if got := m.check(t.Context(), Target{Address: ln.Addr().String()}); got.err != "connection reset" {
+	if got := m.check(t.Context(), Target{Address: ln.Addr().String()}, new(gate)); got.err != "connection reset" {
 		t.Errorf("reset: got %q", got.err)
 	}
-	if got := m.check(t.Context(), Target{Address: ln.Addr().String()}); got.err != "timeout after 200ms" {
-		t.Errorf("a connection nobody accepts: got %q", got.err)
+	if got := m.check(t.Context(), Target{Address: ln.Addr().String()}, new(gate)); got.err != "timeout after 200ms" {
+		t.Errorf("a connection that is never accepted: got %q", got.err)
 	}
 }

@@ -1,6 +1,6 @@
-// Package health finds out which hosts answer. It asks each of them at its own
-// pace, over HTTP or by a bare TCP connect, believes neither one good answer
-// nor one bad one, and asks sooner when somebody suspects a host.
+// Package health checks hosts at intervals, over HTTP or by a TCP connect. A host's
+// verdict changes only after several equal results in a row. The next check comes
+// sooner when traffic to a host has failed (Suspect).
 package health
 
 import (
@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/url"
@@ -17,29 +18,40 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
+
+	"tokenring/hosttls"
+	"tokenring/notify"
 )
 
-// Config says how hosts are checked. The zero value of each field stands for
-// the default that WithDefaults fills in.
+// Config says how hosts are checked. WithDefaults replaces the zero value of a field by
+// its default.
 type Config struct {
-	// Path is what an HTTP check GETs: nil means "/healthz", and a pointer to
-	// the empty string means a TCP connect and no HTTP at all.
+	// Path is the path of an HTTP check. Default "/healthz". A pointer to the empty
+	// string means a TCP connect without HTTP.
 	Path *string `yaml:"path"`
-	// Interval is the time from the start of one check to the next; 2 s.
+	// Interval is the time from the start of one check to the start of the next.
+	// Default 2 s.
 	Interval time.Duration `yaml:"interval"`
-	// Timeout bounds one check, connect and answer together; 1 s.
+	// Timeout bounds one check, including connect and response. Default 1 s.
 	Timeout time.Duration `yaml:"timeout"`
-	// Rise and Fall are the results in a row that bring a host up and down; 2
-	// and 3. The very first result of a host decides alone.
+	// Rise and Fall are the numbers of results in a row that change the verdict to up
+	// and to down. Defaults 2 and 3. The first result of a host sets its verdict alone.
 	Rise int `yaml:"rise"`
 	Fall int `yaml:"fall"`
-	// Host is the Host field of an HTTP check; the target's address if empty.
+	// Host is the Host field of an HTTP check. Default: that of the target.
 	Host string `yaml:"host"`
+	// Port is where hosts are checked, if not at the port of their service. A host at a unix socket
+	// is checked there.
+	Port int `yaml:"port"`
+	// Fields are more fields of an HTTP check: see ValidField.
+	Fields map[string]string `yaml:"fields"`
+	// Expect says which answers of an HTTP check pass.
+	Expect Expect `yaml:"expect"`
 }
 
 const defaultPath = "/healthz"
 
-// WithDefaults returns c with every field that has its zero value filled in.
+// WithDefaults returns c with its zero fields filled in.
 func (c Config) WithDefaults() Config {
 	if c.Path == nil {
 		path := defaultPath
@@ -52,17 +64,16 @@ func (c Config) WithDefaults() Config {
 	return c
 }
 
-// Detection returns how long it takes at most until a host that has stopped to
-// answer is found down: until its next check, and as long as Fall checks take that
-// fail.
+// Detection returns the longest time from the moment in which a host stops answering
+// until its verdict is down: the time until the next check and that of Fall failing
+// checks.
 func (c Config) Detection() time.Duration {
 	c = c.WithDefaults()
 	each := max(c.Timeout+minSpacing, latest(pace(c.Interval, true)))
 	return latest(c.Interval) + time.Duration(c.Fall)*each
 }
 
-// CheckPath returns the path of the HTTP checks, or "" when a TCP connect is
-// all that is asked for.
+// CheckPath returns the path of the HTTP checks, or "" if checks are TCP connects.
 func (c Config) CheckPath() string {
 	if c.Path == nil {
 		return defaultPath
@@ -70,8 +81,8 @@ func (c Config) CheckPath() string {
 	return *c.Path
 }
 
-// ValidPath reports what is wrong with a path for HTTP checks, nil if nothing
-// is. The empty path is right: it asks for a TCP connect.
+// ValidPath returns an error if path can't be the path of HTTP checks. The empty path
+// is valid: it means a TCP connect.
 func ValidPath(path string) error {
 	if path == "" {
 		return nil
@@ -80,87 +91,111 @@ func ValidPath(path string) error {
 		return errors.New("must begin with a slash, or be empty for a TCP connect")
 	}
 	if _, err := url.ParseRequestURI(path); err != nil {
-		return errors.New("isn't a path that a request could carry")
+		return errors.New("isn't a valid path of a request")
 	}
 	return nil
 }
 
-// A Target is a host to check. Its identity is the name: the same name with
-// another address is the same host that has moved.
+// A Target is a host to check. Its identity is its name: a target with the same name
+// and another address is the same host, which has moved.
 type Target struct {
 	Name    string
-	Address string // ip:port to connect to
-	Host    string // the Host field of HTTP checks, unless the configuration has one; "" for Address
+	Address string // ip:port to connect to, or unix:PATH
+	Host    string // the Host field of HTTP checks if Config.Host is empty; "" means Address
 }
 
-// A Status is what is known about a target after a check. It is about one
-// address: nothing that was found out at another address is in it.
+// A Status holds the results for a target after a check. It is about one address;
+// results at other addresses don't influence it.
 type Status struct {
-	Address string        // of the target, as Watch had it
+	Address string        // that of the Target
 	Known   bool          // false until the first result that counts
 	Up      bool          // the verdict
-	Error   string        // what the last check ran into, "" if it passed; never foreign bytes
+	Error   string        // the error of the last check, "" if it passed; it has no bytes of the host
+	Refused bool          // that error is that the host's machine refuses connections
+	Gate    bool          // a gate stands before the host: see package lease
 	At      time.Time     // when the last check ended
-	Since   time.Time     // when the verdict was reached
+	Since   time.Time     // when the verdict last changed
 	Latency time.Duration // how long the last check took
 }
 
-// A Monitor checks the targets it is told to watch, each in a goroutine that
-// belongs to Run. Its methods are safe for concurrent use.
+// A Monitor checks the targets that Watch sets, each in a goroutine that Run owns. Its
+// methods are safe for concurrent use.
 type Monitor struct {
 	cfg    Config
 	log    zerolog.Logger
 	report func(string, Status)
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 
-	dirty      chan struct{} // room for one: Run must look at wanted again
+	dirty      notify.Note // Run must read wanted again
 	ok, failed atomic.Uint64
-	short      rate.Sometimes // lines about checks that don't count, because this machine runs short
+	shortage   rate.Sometimes // log lines about checks that don't count because of a local shortage
 
-	mu       sync.Mutex
-	wanted   []Target
-	watchers map[string]*watcher // running; Run alone changes it
+	leasing  Leasing
+	tls      *hosttls.Client // nil for none
+	expected statuses
+
+	sendsProxy bool
+
+	mu        sync.Mutex
+	leased    map[string]bool // see Lease
+	wanted    []Target
+	watchers  map[string]*watcher // running; only Run changes it
+	peers     map[Target]*hosttls.Peer
+	standings State // after the last check of each target, or as Restore has set them
 }
 
 // New returns a monitor that watches nothing yet.
 //
-// report is called after every result, not only after those that change the
-// verdict, so the receiver compares with what it knew. Calls for one target
-// come one after the other and in order; calls for different targets may
-// overlap. No call comes for a target once Run has seen that it was removed.
-// report must not block, for the next check of that target waits for it.
+// It calls report after every result, also if the verdict hasn't changed. Calls for one
+// target are in order and don't overlap; calls for different targets may overlap. There
+// are no calls for a target after Run has processed its removal. report must not block:
+// the next check of that target waits for it.
 func New(cfg Config, log zerolog.Logger, report func(name string, s Status)) *Monitor {
+	expected, err := parseStatuses(cfg.Expect.Status)
+	if err != nil { // Expect.Check was to refuse it
+		expected = defaultStatuses
+	}
 	return &Monitor{
-		cfg:      cfg.WithDefaults(),
-		log:      log,
-		report:   report,
-		dial:     new(net.Dialer).DialContext,
-		dirty:    make(chan struct{}, 1),
-		short:    rate.Sometimes{First: 1, Interval: time.Minute},
-		watchers: map[string]*watcher{},
+		expected:  expected,
+		cfg:       cfg.WithDefaults(),
+		log:       log,
+		report:    report,
+		dial:      new(net.Dialer).DialContext,
+		dirty:     notify.NewNote(),
+		shortage:  rate.Sometimes{First: 1, Interval: time.Minute},
+		watchers:  map[string]*watcher{},
+		peers:     map[Target]*hosttls.Peer{},
+		standings: State{},
 	}
 }
 
-// Watch replaces the targets. Those that are gone are no longer checked. New
-// ones are checked at once, and so is one whose address has changed: it has no
-// verdict until a check of the new address counts. It never blocks; of several
-// targets with one name the last counts.
+// SetTLS has all checks speak TLS. It must be called before Run.
+func (m *Monitor) SetTLS(c *hosttls.Client) { m.tls = c }
+
+// SendProxy has all checks begin with a header of the PROXY protocol that says that they are the
+// balancer's own. It must be called before Run.
+func (m *Monitor) SendProxy() { m.sendsProxy = true }
+
+// Watch replaces the targets. Targets that aren't in the list are no longer checked.
+// New targets and targets with a new address are checked at once. A target with a new
+// address has no verdict until a check of that address counts. Watch doesn't block. If
+// several targets have the same name, the last one is used.
 func (m *Monitor) Watch(targets []Target) {
 	m.mu.Lock()
 	m.wanted = append([]Target(nil), targets...)
 	m.mu.Unlock()
-	note(m.dirty)
+	m.dirty.Leave()
 }
 
-// Suspect brings the next check of a target forward, because traffic ran into
-// trouble there. It never blocks, any number of calls before the next check
-// count as one, and a target is still asked at most every 100 ms.
+// Suspect brings the next check of a target forward, because traffic to it has failed.
+// It doesn't block. Several calls before the next check count as one. A target is
+// checked at most every 100 ms.
 func (m *Monitor) Suspect(name string) {
 	m.mu.Lock()
 	w := m.watchers[name]
 	m.mu.Unlock()
 	if w != nil {
-		note(w.nudge)
+		w.sooner.Leave()
 	}
 }
 
@@ -184,26 +219,29 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
-// reconcile stops and starts watchers until they match the wanted targets. It
-// waits for those it stops, so that no two ever ask, or speak for, one name.
+// reconcile stops and starts watchers until they match the wanted targets. It waits
+// for the watchers that it stops, so that a name never has two watchers.
 func (m *Monitor) reconcile(ctx context.Context, running *sync.WaitGroup) {
 	wanted := m.wantedByName()
 	m.stopOthers(wanted)
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var fresh []*watcher
+	maps.DeleteFunc(m.peers, func(t Target, _ *hosttls.Peer) bool { return wanted[t.Name] != t })
+	maps.DeleteFunc(m.standings, func(name string, s Standing) bool { return wanted[name].Address != s.Address })
+	var added []*watcher
 	for name, t := range wanted {
 		if m.watchers[name] == nil {
 			w := newWatcher(m, t)
+			w.resume(m.standings[name])
 			m.watchers[name] = w
-			fresh = append(fresh, w)
+			added = append(added, w)
 		}
 	}
-	for _, w := range fresh {
+	for _, w := range added {
 		watching, cancel := context.WithCancel(ctx)
 		w.cancel = cancel
-		delay := spread(len(fresh), m.cfg.Interval)
+		delay := spread(len(added), m.cfg.Interval)
 		running.Go(func() {
 			defer close(w.done)
 			w.run(watching, delay)
@@ -221,8 +259,8 @@ func (m *Monitor) wantedByName() map[string]Target {
 	return wanted
 }
 
-// stopOthers stops the watchers that aren't wanted as they are, and waits for
-// them.
+// stopOthers stops the watchers whose targets aren't in wanted or differ there, and
+// waits for them.
 func (m *Monitor) stopOthers(wanted map[string]Target) {
 	m.mu.Lock()
 	var stopped []*watcher
@@ -242,9 +280,9 @@ func (m *Monitor) stopOthers(wanted map[string]Target) {
 	}
 }
 
-// spread is how long the first check of one of n new targets waits: nothing
-// for a few, and a random part of up to 2 ms per target for many, so that a
-// large region isn't asked in one burst.
+// spread returns the delay of the first check of one of n new targets: 0 if there are
+// few targets, and otherwise a random part of 2 ms per target, so that the hosts of a
+// large region aren't all checked at the same time.
 func spread(n int, interval time.Duration) time.Duration {
 	const few = 16
 	if n <= few {
@@ -253,14 +291,5 @@ func spread(n int, interval time.Duration) time.Duration {
 	return rand.N(min(time.Duration(n)*2*time.Millisecond, interval))
 }
 
-// note leaves a notice on a channel with room for one. However many come
-// before somebody looks, they are one.
-func note(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
-// timeoutText is the operator's word for a check that took too long.
+// timeoutText returns the error text of a check that took too long.
 func timeoutText(d time.Duration) string { return fmt.Sprintf("timeout after %s", d) }

@@ -29,7 +29,7 @@ type region struct {
 const (
 	refuses = "refuses"
 	hangs   = "hangs"
-	starved = "starved" // our own machine is out of files
+	starved = "starved" // this machine is out of files
 	ok200   = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 	bad503  = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 )
@@ -61,11 +61,11 @@ func (r *region) dial(ctx context.Context, _, address string) (net.Conn, error) 
 	case starved:
 		return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}
 	}
-	ours, theirs := net.Pipe()
+	local, theirs := net.Pipe()
 	r.open++
 	r.most = max(r.most, r.open)
 	go r.serve(theirs, answer)
-	return ours, nil
+	return local, nil
 }
 
 func (r *region) serve(conn net.Conn, answer string) {
@@ -198,7 +198,7 @@ func TestSuspicionBringsTheCheckForward(t *testing.T) {
 		m.Watch([]Target{{Name: "h", Address: "h:1"}})
 		time.Sleep(time.Second)
 		m.Suspect("h")
-		m.Suspect("nobody")
+		m.Suspect("unknown")
 		synctest.Wait()
 		if n := len(r.times("h:1")); n != 2 {
 			t.Errorf("got %d checks, want a second one at once", n)
@@ -206,7 +206,7 @@ func TestSuspicionBringsTheCheckForward(t *testing.T) {
 	})
 }
 
-func TestFloodOfSuspicionsIsNoStormOfChecks(t *testing.T) {
+func TestManySuspicionsCauseFewChecks(t *testing.T) {
 	inBubble(t, Config{Interval: time.Minute}, func(m *Monitor, r *region, b *book) {
 		r.set("h:1", ok200)
 		m.Watch([]Target{{Name: "h", Address: "h:1"}})
@@ -265,7 +265,7 @@ func TestHostThatHangsIsFoundDownInTheTimeOfDetection(t *testing.T) {
 	}
 }
 
-func TestRemovedTargetIsLeftAlone(t *testing.T) {
+func TestRemovedTargetIsNotChecked(t *testing.T) {
 	inBubble(t, Config{Interval: time.Second}, func(m *Monitor, r *region, b *book) {
 		r.set("a:1", ok200)
 		r.set("b:1", hangs)
@@ -298,7 +298,7 @@ func TestMovedHostHasNoVerdictUntilACheckOfTheNewAddressCounts(t *testing.T) {
 		m.Watch([]Target{{Name: "h", Address: "new:1"}})
 		time.Sleep(3 * time.Second)
 		if s := b.last("h"); s.Known || s.Up || s.Address != "new:1" || s.Error == "" {
-			t.Errorf("no check of new:1 has counted: got %+v, want nothing known of it but the shortage", s)
+			t.Errorf("no check of new:1 has counted: got %+v, want only the shortage", s)
 		}
 		r.set("new:1", ok200)
 		time.Sleep(1100 * time.Millisecond)
@@ -325,7 +325,7 @@ func TestOneFailureOfTheNewAddressIsEnough(t *testing.T) {
 	})
 }
 
-func TestOurOwnShortageBlamesNobody(t *testing.T) {
+func TestALocalShortageChangesNoVerdict(t *testing.T) {
 	inBubble(t, Config{Interval: time.Second}, func(m *Monitor, r *region, b *book) {
 		r.set("h:1", ok200)
 		m.Watch([]Target{{Name: "h", Address: "h:1"}})
@@ -343,8 +343,8 @@ func TestOurOwnShortageBlamesNobody(t *testing.T) {
 	})
 }
 
-// TestAShortageOfOurOwnIsLogged once for all hosts, and again while it lasts.
-func TestAShortageOfOurOwnIsLogged(t *testing.T) {
+// TestALocalShortageIsLogged expects one line for all hosts, and more while it lasts.
+func TestALocalShortageIsLogged(t *testing.T) {
 	for lasts, want := range map[time.Duration]int{30 * time.Second: 1, 90 * time.Second: 2} {
 		synctest.Test(t, func(t *testing.T) {
 			var logged strings.Builder

@@ -1,6 +1,6 @@
 package health
 
-// A verdict is what we believe about one host:
+// A verdict says whether a host is up, by the results of its checks:
 //
 //	unknown ──first result──▶ up ──fall failures in a row──▶ down
 //	                           ▲                               │
@@ -11,10 +11,10 @@ type verdict struct {
 	against int // results in a row that contradict up
 }
 
-// hear takes one result into account and reports whether the verdict changed.
-// The first one decides at once: a balancer that has just started can't let
-// users wait for a second opinion.
-func (v *verdict) hear(ok bool, rise, fall int) (changed bool) {
+// update adds one result and reports whether the verdict has changed. ok says whether
+// the check passed. The first result sets the verdict alone, so that users of a balancer
+// that has just started don't wait for a second one.
+func (v *verdict) update(ok bool, rise, fall int) (changed bool) {
 	if !v.known {
 		*v = verdict{known: true, up: ok}
 		return true

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Results are + and -, beliefs afterwards U and D; rise 2, fall 3.
-func TestVerdictNeedsMoreThanOneWitness(t *testing.T) {
+// Results are + and -, the verdicts after them U and D; rise 2, fall 3.
+func TestVerdictNeedsMoreThanOneResult(t *testing.T) {
 	for _, row := range []struct{ results, want string }{
 		{"+", "U"},           // the first result decides alone
 		{"-", "D"},           // also for the worse
@@ -23,7 +23,7 @@ func TestVerdictNeedsMoreThanOneWitness(t *testing.T) {
 		var got strings.Builder
 		for _, r := range row.results {
 			was := v
-			changed := v.hear(r == '+', 2, 3)
+			changed := v.update(r == '+', 2, 3)
 			if want := !was.known || was.up != v.up; changed != want {
 				t.Errorf("%s: after %d results changed = %v, want %v", row.results, got.Len(), changed, want)
 			}
@@ -35,7 +35,7 @@ func TestVerdictNeedsMoreThanOneWitness(t *testing.T) {
 	}
 }
 
-func TestChecksComeFasterInDoubt(t *testing.T) {
+func TestChecksComeSoonerWhileResultsContradictTheVerdict(t *testing.T) {
 	for _, row := range []struct {
 		interval time.Duration
 		doubtful bool

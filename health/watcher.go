@@ -4,44 +4,47 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"tokenring/notify"
 )
 
-// minSpacing is the least time from the end of a check to the next one of the
-// same target, however loudly it is suspected.
+// minSpacing is the least time from the end of a check to the next check of the same
+// target, even if it is suspected.
 const minSpacing = 100 * time.Millisecond
 
-// A watcher checks one target at one address. Its fields belong to its
-// goroutine until done is closed, and then to whoever waited for that.
+// A watcher checks one target at one address. Only its goroutine uses its fields until
+// done is closed.
 type watcher struct {
 	m       *Monitor
 	target  Target
 	verdict verdict
+	gate    gate
 	status  Status // as last reported
 	cancel  context.CancelFunc
 	done    chan struct{}
-	nudge   chan struct{} // room for one: check sooner
+	sooner  notify.Note // check sooner
 }
 
 func newWatcher(m *Monitor, t Target) *watcher {
-	return &watcher{m: m, target: t, status: Status{Address: t.Address}, done: make(chan struct{}), nudge: make(chan struct{}, 1)}
+	return &watcher{m: m, target: t, status: Status{Address: t.Address}, done: make(chan struct{}), sooner: notify.NewNote()}
 }
 
-// run checks the target, first after delay and then at the pace that its
-// verdict asks for, until ctx ends.
+// run checks the target until ctx ends: first after delay, and then at the intervals
+// that pace returns.
 func (w *watcher) run(ctx context.Context, delay time.Duration) {
 	for next := time.Now().Add(delay); w.wait(ctx, next); {
 		start := time.Now()
-		r := w.m.check(ctx, w.target)
+		r := w.m.check(ctx, w.target, &w.gate)
 		if ctx.Err() != nil {
-			return // the result tells of our leaving, not of the host
+			return // the check may have failed because ctx ended
 		}
-		w.take(r, start, time.Now())
+		w.record(r, start, time.Now())
 		next = start.Add(jitter(pace(w.m.cfg.Interval, w.verdict.against > 0)))
 	}
 }
 
-// wait returns true when the next check is due, and false when ctx ended.
-// Evidence from before a check is answered by that check.
+// wait returns true when the next check is due, and false when ctx has ended. A
+// suspicion from before a check doesn't cause another check after it.
 func (w *watcher) wait(ctx context.Context, next time.Time) bool {
 	earliest := time.Now()
 	if !w.status.At.IsZero() {
@@ -49,34 +52,35 @@ func (w *watcher) wait(ctx context.Context, next time.Time) bool {
 	}
 	timer := time.NewTimer(time.Until(later(next, earliest)))
 	defer timer.Stop()
-	nudge := w.nudge
+	sooner := w.sooner
 	for {
 		select {
 		case <-ctx.Done():
 			return false
-		case <-nudge:
-			nudge = nil
+		case <-sooner:
+			sooner = nil
 			timer.Reset(time.Until(earliest))
 		case <-timer.C:
-			forget(w.nudge)
+			w.sooner.Clear()
 			return true
 		}
 	}
 }
 
-// take turns a result into a status, and tells whoever wants to know.
-func (w *watcher) take(r result, start, end time.Time) {
+// record updates the verdict and the status with a result, and reports the status.
+func (w *watcher) record(r result, start, end time.Time) {
 	w.m.count(r)
 	changed := false
-	if r.ours {
-		w.m.short.Do(func() {
-			w.m.log.Warn().Str("host", w.target.Name).Str("why", r.err).Msg("hosts can't be checked: what was known of them stays")
+	if r.local {
+		w.m.shortage.Do(func() {
+			w.m.log.Warn().Str("host", w.target.Name).Str("why", r.err).Msg("hosts can't be checked, verdicts stay as they are")
 		})
 	} else {
-		changed = w.verdict.hear(r.err == "", w.m.cfg.Rise, w.m.cfg.Fall)
+		changed = w.verdict.update(r.err == "", w.m.cfg.Rise, w.m.cfg.Fall)
 	}
 	was := w.status
-	w.status.Error, w.status.At, w.status.Latency = r.err, end, end.Sub(start)
+	w.status.Gate = w.gate.seen
+	w.status.Error, w.status.Refused, w.status.At, w.status.Latency = r.err, r.refused, end, end.Sub(start)
 	if changed {
 		w.status.Known, w.status.Up = true, w.verdict.up
 	}
@@ -84,6 +88,7 @@ func (w *watcher) take(r result, start, end time.Time) {
 		w.status.Since = end
 		w.logVerdict()
 	}
+	w.m.keep(w.target.Name, w.standing())
 	w.m.report(w.target.Name, w.status)
 }
 
@@ -96,8 +101,8 @@ func (w *watcher) logVerdict() {
 		Bool("up", w.status.Up).Dur("latency", w.status.Latency).Msg("check verdict changed")
 }
 
-// pace is the time from one check to the next: a quarter of the interval, but
-// not under 100 ms, while results contradict the verdict.
+// pace returns the time from one check to the next. While results contradict the
+// verdict it is a quarter of the interval, but at least 100 ms.
 func pace(interval time.Duration, doubtful bool) time.Duration {
 	if !doubtful {
 		return interval
@@ -105,13 +110,13 @@ func pace(interval time.Duration, doubtful bool) time.Duration {
 	return min(interval, max(interval/4, minSpacing))
 }
 
-// jitter spreads d by up to a tenth each way, so that checks of many hosts by
-// many balancers don't fall into step.
+// jitter returns a random duration within a tenth of d, so that the checks of many
+// balancers don't come at the same time.
 func jitter(d time.Duration) time.Duration {
 	return d - d/10 + rand.N(d/5+1)
 }
 
-// latest is the most that jitter makes of d.
+// latest returns the largest result of jitter for d.
 func latest(d time.Duration) time.Duration { return d + d/10 }
 
 func later(a, b time.Time) time.Time {
@@ -119,12 +124,4 @@ func later(a, b time.Time) time.Time {
 		return a
 	}
 	return b
-}
-
-// forget takes a notice away if there is one.
-func forget(c <-chan struct{}) {
-	select {
-	case <-c:
-	default:
-	}
 }

@@ -33,8 +33,8 @@ func drain(b *Body) error {
 	}
 }
 
-// exchange returns a function that reads one request with its body from a
-// connection on which it comes again and again.
+// exchange returns a function that reads one request with its body from a connection
+// that repeats the request for ever.
 func exchange(message string) func() error {
 	r := NewReader(&endless{message: message, most: len(message)}, Limits{})
 	req := new(Request)

@@ -6,19 +6,20 @@ import (
 	"math"
 )
 
-// Body is the body that follows the head read last. It belongs to its Reader.
+// Body is the body that follows the last head. Its Reader owns it.
 type Body struct {
 	r        *Reader
 	framing  Framing
 	step     step
 	left     int64 // bytes to come: of the body, or of the current chunk
-	waste    int   // bytes of chunked framing that the data so far doesn't justify
+	overhead int   // bytes of chunk lines beyond what the data so far allows
+	begun    bool  // something of it was taken from the Reader
 	trailers []Field
 	err      error // an *Error or io.ErrUnexpectedEOF, which every Next repeats
 }
 
-// A step is where in a chunked body the next byte stands. The other framings
-// know only atData and atEnd.
+// A step is the place of the next byte in a chunked body. Other framings use only
+// atData and atEnd.
 //
 //	atSize → atData → atDataEnd → atSize → … → atTrailer → atEnd
 type step uint8
@@ -31,8 +32,8 @@ const (
 	atEnd
 )
 
-// Body returns the body that begins where the last head ended, framed as the
-// head said. It is valid until the next call of Body.
+// Body returns the body after the last head. f and length are the framing of that head.
+// The Body is valid until the next call of this method.
 func (r *Reader) Body(f Framing, length int64) *Body {
 	b := &r.body
 	*b = Body{r: r, framing: f, trailers: b.trailers[:0]}
@@ -49,11 +50,11 @@ func (r *Reader) Body(f Framing, length int64) *Body {
 	return b
 }
 
-// Next returns the next data of the body, at least one byte, as a slice of
-// the Reader's buffer that is valid until the next call. It doesn't read from
-// the source while data is buffered. At the clean end it returns io.EOF, at an
-// early one io.ErrUnexpectedEOF, for malformed chunks an *Error, and else the
-// source's error, after which it can be called again.
+// Next returns the next data of the body, at least one byte, as a slice of the Reader's
+// buffer that is valid until the next call. It doesn't read from the source while data
+// is buffered. Its error is io.EOF at the end of the body, io.ErrUnexpectedEOF if the
+// source ended before, an *Error for malformed chunks, and otherwise that of the
+// source. After an error of the source it can be called again.
 func (b *Body) Next() ([]byte, error) {
 	if b.err != nil {
 		return nil, b.err
@@ -66,7 +67,7 @@ func (b *Body) Next() ([]byte, error) {
 		err = io.ErrUnexpectedEOF
 		b.err = err
 	} else if e, ok := err.(*Error); ok {
-		err = b.r.blame(e)
+		err = b.r.forResponse(e)
 		b.err = err
 	}
 	return nil, err
@@ -75,9 +76,9 @@ func (b *Body) Next() ([]byte, error) {
 // Done reports whether the whole body has been returned.
 func (b *Body) Done() bool { return b.step == atEnd }
 
-// Ahead returns how many bytes the source will give that are the body's as they
-// are, without any framing, as far as that is known; 0 while some of them are
-// buffered. A caller may take them from the source itself, and tell Took.
+// Ahead returns how many of the next bytes of the source are known to be data of the
+// body, without framing. It is 0 while data is buffered. The caller may read these
+// bytes directly from the source, and must then call Took.
 func (b *Body) Ahead() int64 {
 	if b.framing != Length || b.err != nil || b.r.Buffered() > 0 || b.r.window.err != nil {
 		return 0
@@ -85,20 +86,19 @@ func (b *Body) Ahead() int64 {
 	return b.left
 }
 
-// Took tells that n bytes, at most Ahead, were taken from the source.
+// Took tells b that the caller has read n bytes, at most Ahead, from the source.
 func (b *Body) Took(n int64) {
 	if b.left -= n; b.left == 0 {
 		b.step = atEnd
 	}
 }
 
-// Trailers returns the trailer fields, once Next has returned io.EOF. They
-// live as long as the slices of a head. Fields that must not come in trailers
-// (RFC 9110 §6.5.1) are left out; those that the head's Connection named are
-// marked.
+// Trailers returns the trailer fields after Next has returned io.EOF. They are valid as
+// long as the slices of a head. Fields that aren't allowed in trailers (RFC 9110
+// §6.5.1) are left out. Fields that Connection of the head names have Hop set.
 func (b *Body) Trailers() []Field { return b.trailers }
 
-// advance takes steps until one of them has data.
+// advance takes steps until a step returns data or an error.
 func (b *Body) advance() (part []byte, err error) {
 	for err == nil && part == nil {
 		switch b.step {
@@ -113,6 +113,7 @@ func (b *Body) advance() (part []byte, err error) {
 		case atEnd:
 			err = io.EOF
 		}
+		b.begun = b.begun || err == nil
 	}
 	return part, err
 }
@@ -141,12 +142,12 @@ func (b *Body) readData() ([]byte, error) {
 }
 
 var (
-	errChunkSize  = &Error{400, "a malformed chunk size (RFC 9112 §7.1)"}
-	errChunkBig   = &Error{400, "a chunk size beyond all bounds (RFC 9112 §7.1)"}
-	errChunkExt   = &Error{400, "a malformed chunk extension (RFC 9112 §7.1.1)"}
-	errChunkLine  = &Error{400, "a chunk extension that is too long (RFC 9112 §7.1.1)"}
-	errChunkWaste = &Error{400, "more chunk extensions than data (RFC 9112 §7.1.1)"}
-	errChunkEnd   = &Error{400, "chunk data without CRLF behind it (RFC 9112 §7.1)"}
+	errChunkSize     = &Error{400, "a malformed chunk size (RFC 9112 §7.1)"}
+	errChunkBig      = &Error{400, "a chunk size that is too large (RFC 9112 §7.1)"}
+	errChunkExt      = &Error{400, "a malformed chunk extension (RFC 9112 §7.1.1)"}
+	errChunkLine     = &Error{400, "a chunk extension that is too long (RFC 9112 §7.1.1)"}
+	errChunkOverhead = &Error{400, "more chunk extensions than data (RFC 9112 §7.1.1)"}
+	errChunkEnd      = &Error{400, "chunk data without CRLF after it (RFC 9112 §7.1)"}
 )
 
 // Bounds of a chunk's first line.
@@ -154,10 +155,11 @@ const (
 	maxSizeDigits = 16
 	maxChunkLine  = 256 // with its CRLF
 
-	// Small chunks with long extensions cost a receiver much and bring it
-	// nothing. A line of fairChunkLine and two bytes for each of data are free.
-	fairChunkLine = 14
-	maxChunkWaste = 16 << 10
+	// Small chunks with long extensions cost a receiver much for little data. A line
+	// of fairChunkLine bytes, and two more bytes for each byte of data, don't count as
+	// overhead.
+	fairChunkLine    = 14
+	maxChunkOverhead = 16 << 10
 )
 
 // readSize reads the line that begins a chunk.
@@ -168,7 +170,7 @@ func (b *Body) readSize() error {
 	}
 	n := span(line, inHex)
 	digits := line[:n]
-	if n > maxSizeDigits && b.r.mends(RepairedChunk) {
+	if n > maxSizeDigits && b.r.repair(RepairedChunk) {
 		digits = withoutZeros(digits)
 	}
 	if n == 0 || len(digits) > maxSizeDigits {
@@ -178,11 +180,11 @@ func (b *Body) readSize() error {
 	if length > math.MaxInt64 {
 		return errChunkBig
 	}
-	if err := checkExtensions(line[n:]); err != nil && !b.r.mendChunk(line[n:]) {
+	if err := checkExtensions(line[n:]); err != nil && !b.r.repairChunk(line[n:]) {
 		return err
 	}
-	if b.waste = max(0, b.waste+len(line)-fairChunkLine-int(min(2*length, 2*maxChunkWaste))); b.waste > maxChunkWaste {
-		return errChunkWaste
+	if b.overhead = max(0, b.overhead+len(line)-fairChunkLine-int(min(2*length, 2*maxChunkOverhead))); b.overhead > maxChunkOverhead {
+		return errChunkOverhead
 	}
 	b.left, b.step = int64(length), atData
 	if length == 0 {
@@ -224,8 +226,8 @@ func parseHex(digits []byte) uint64 {
 	return n
 }
 
-// checkExtensions checks *( ";" name [ "=" value ] ). The bad white space that
-// the RFC puts up with is refused: receivers differ in where they find it.
+// checkExtensions checks *( ";" name [ "=" value ] ). It refuses the bad white space
+// that the RFC tolerates, since receivers treat it in different ways.
 func checkExtensions(ext []byte) error {
 	for len(ext) > 0 {
 		n := span(ext[1:], inToken) + 1
@@ -261,7 +263,7 @@ func valueLength(b []byte) int {
 	return 0
 }
 
-// readDataEnd reads the CRLF behind a chunk's data.
+// readDataEnd reads the CRLF after a chunk's data.
 func (b *Body) readDataEnd() error {
 	for {
 		have := b.r.unread()
@@ -279,8 +281,7 @@ func (b *Body) readDataEnd() error {
 	}
 }
 
-// readTrailers reads the section behind the last chunk. It is held to the
-// limits of a head.
+// readTrailers reads the section after the last chunk. The limits are those of a head.
 func (b *Body) readTrailers() error {
 	n, err := b.r.section(trailerSection, nil)
 	if err != nil {
@@ -291,7 +292,7 @@ func (b *Body) readTrailers() error {
 		var e *Error
 		line := rest
 		if name, value, rest, e = parseField(line); e != nil {
-			name, value, rest, e = b.r.mendField(line, e)
+			name, value, rest, e = b.r.repairField(line, e)
 		}
 		if e != nil {
 			return e
@@ -303,7 +304,7 @@ func (b *Body) readTrailers() error {
 			b.trailers = append(b.trailers, Field{Name: name, Value: value})
 		}
 	}
-	b.r.facts.dropNamed(b.trailers)
+	b.r.facts.markNamed(b.trailers)
 	b.step = atEnd
 	return nil
 }

@@ -1,12 +1,15 @@
 package http1
 
 import (
+	"errors"
 	"io"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// chunked reads one chunked body and tells what was left behind it.
+// chunked reads one chunked body. It returns a text of the body and of the bytes after it.
 func chunked(src io.Reader) string {
 	r := NewReader(src, Limits{Line: 100, Head: 400, Fields: 3})
 	defer r.Release()
@@ -125,7 +128,7 @@ func TestDoneIsKnownWithoutAnotherRead(t *testing.T) {
 		t.Errorf("got %q, %v, done %t; want all of it, done", part, err, b.Done())
 	}
 	if _, err := b.Next(); err != io.EOF {
-		t.Errorf("got %v behind the end, want EOF", err)
+		t.Errorf("got %v after the end, want EOF", err)
 	}
 	for _, b := range []*Body{r.Body(NoBody, 0), r.Body(NoBody, 7), r.Body(Length, 0)} {
 		if _, err := b.Next(); !b.Done() || err != io.EOF {
@@ -134,7 +137,7 @@ func TestDoneIsKnownWithoutAnotherRead(t *testing.T) {
 	}
 }
 
-func TestExtensionsMustNotOutweighTheData(t *testing.T) {
+func TestLongExtensionsOfSmallChunksAreRefused(t *testing.T) {
 	for _, row := range []struct {
 		chunk string
 		times int
@@ -147,8 +150,58 @@ func TestExtensionsMustNotOutweighTheData(t *testing.T) {
 	} {
 		r := NewReader(strings.NewReader(strings.Repeat(row.chunk, row.times)+"0\r\n\r\n"), Limits{})
 		_, err := readBody(r.Body(Chunked, 0))
-		if (err == error(errChunkWaste)) != row.fails || !row.fails && err != nil {
+		if (err == error(errChunkOverhead)) != row.fails || !row.fails && err != nil {
 			t.Errorf("%d times %.20q: got %v, want refused %t", row.times, row.chunk, err, row.fails)
+		}
+		r.Release()
+	}
+}
+
+// A stalling is a source that gives its parts one by one. An empty part is an error that
+// goes away.
+type stalling []string
+
+func (s *stalling) Read(b []byte) (int, error) {
+	if len(*s) == 0 {
+		return 0, io.EOF
+	}
+	part := (*s)[0]
+	*s = (*s)[1:]
+	if part == "" {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return copy(b, part), nil
+}
+
+func TestABodyThatHasNotBegunCanBeReadOnceMore(t *testing.T) {
+	for _, row := range []struct {
+		parts   stalling
+		framing Framing
+		begun   bool
+	}{
+		{stalling{"", "hello"}, Length, false},
+		{stalling{"he", "", "llo"}, Length, true},
+		{stalling{"", "5\r\nhello\r\n0\r\n\r\n"}, Chunked, false},
+		{stalling{"5", "", "\r\nhello\r\n0\r\n\r\n"}, Chunked, false},
+		{stalling{"5\r\n", "", "hello\r\n0\r\n\r\n"}, Chunked, true},
+		{stalling{"5\r\nhello", "", "\r\n0\r\n\r\n"}, Chunked, true},
+	} {
+		parts := slices.Clone(row.parts)
+		r := NewReader(&parts, Limits{})
+		b := r.Body(row.framing, 5)
+		var err error
+		for err == nil {
+			_, err = b.Next()
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) || r.BodyBegun() != row.begun {
+			t.Errorf("%q: %v, begun: %t", row.parts, err, r.BodyBegun())
+		}
+		var out strings.Builder
+		if row.begun {
+			continue
+		}
+		if writeBody(&out, r.Body(row.framing, 5)); out.String() != "  body \"hello\"\n" {
+			t.Errorf("%q: got %q", row.parts, out.String())
 		}
 		r.Release()
 	}

@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// Buffers come in powers of two, one pool for each size. Larger ones than the
-// largest class, which only an unusual Head limit asks for, aren't pooled.
+// The sizes of buffers are powers of two, with one pool for each size. Buffers beyond
+// the largest class aren't pooled; only an unusual Head limit needs them.
 const (
 	headBuffer = 4 << 10  // the first buffer of a connection
-	bodyBuffer = 16 << 10 // for bodies that don't fit behind their head
+	bodyBuffer = 16 << 10 // for bodies that don't fit into the buffer of their head
 	classCount = 6        // 4 KiB to 128 KiB
 
 	maxEmptyReads = 100 // reads without data or error before io.ErrNoProgress
@@ -20,7 +20,8 @@ type buffer struct{ b []byte }
 
 var pools [classCount]sync.Pool
 
-// class returns the pool's index for a size, which may be too high.
+// class returns the index of the pool for a size. It is classCount or more if the size
+// isn't pooled.
 func class(size int) int { return bits.Len(uint((size - 1) / headBuffer)) }
 
 // getBuffer returns a buffer of at least size bytes.
@@ -35,7 +36,7 @@ func getBuffer(size int) *buffer {
 	return &buffer{make([]byte, headBuffer<<c)}
 }
 
-// putBuffer gives a buffer back. It accepts nil.
+// putBuffer returns a buffer to its pool. b may be nil.
 func putBuffer(b *buffer) {
 	if b == nil {
 		return
@@ -50,12 +51,12 @@ func putBuffer(b *buffer) {
 //	now.b:  [ ... pinned head ... | consumed | unread | free ]
 //	0                           pin        at       end
 //
-// The head of the current message is pinned: its bytes stay where they are
-// until begin. Reading a body fills what is free behind it, and then moves on
-// to a buffer of its own, with the head's kept aside.
+// The head of the current message is pinned: its bytes don't move until begin. A body
+// is read into the free space after the head, and after that into a buffer of its own,
+// while head keeps the buffer of the head.
 type window struct {
 	src  io.Reader
-	err  error // came with the last bytes read; reported by the next fill
+	err  error // the source returned it together with data; the next fill returns it
 	now  *buffer
 	head *buffer // holds the pinned head if now doesn't
 	pin  int
@@ -78,8 +79,8 @@ func (w *window) take(n int) []byte {
 	return w.now.b[from:w.at:w.at]
 }
 
-// begin starts a new message: the head before it isn't needed any more. With
-// nothing unread, a buffer that had grown is given back too.
+// begin starts a new message: the previous head isn't needed any more. If nothing is
+// unread, begin also frees a buffer that has grown.
 func (w *window) begin() {
 	putBuffer(w.head)
 	w.head, w.pin = nil, 0
@@ -93,15 +94,15 @@ func (w *window) begin() {
 	}
 }
 
-// release gives all buffers back and forgets what they held.
+// release returns all buffers to their pools and clears w.
 func (w *window) release() {
 	putBuffer(w.head)
 	putBuffer(w.now)
 	*w = window{}
 }
 
-// fill reads once from the source, behind what is unread. It returns nil if
-// there is more to see, and otherwise the source's error.
+// fill reads once from the source and appends to the unread bytes. It returns nil if
+// there are more of them, and otherwise the source's error.
 func (w *window) fill() error {
 	if err := w.err; err != nil {
 		w.err = nil
@@ -122,7 +123,7 @@ func (w *window) fill() error {
 	return io.ErrNoProgress
 }
 
-// makeRoom provides for at least one free byte.
+// makeRoom makes at least one byte free.
 func (w *window) makeRoom() {
 	switch {
 	case w.now == nil:
@@ -136,15 +137,15 @@ func (w *window) makeRoom() {
 		w.end = w.pin + copy(w.now.b[w.pin:], w.now.b[w.at:w.end])
 		w.at = w.pin
 	case w.pin > 0:
-		w.part(bodyBuffer)
+		w.move(bodyBuffer)
 	default:
-		w.part(2 * len(w.now.b))
+		w.move(2 * len(w.now.b))
 	}
 }
 
-// part moves what is unread into another buffer and leaves a pinned head
-// behind.
-func (w *window) part(size int) {
+// move moves the unread bytes into another buffer of at least size bytes. A pinned head
+// stays in its buffer.
+func (w *window) move(size int) {
 	next := getBuffer(max(size, w.end-w.at+1))
 	w.end = copy(next.b, w.now.b[w.at:w.end])
 	if w.pin > 0 {
@@ -155,11 +156,11 @@ func (w *window) part(size int) {
 	w.now, w.at, w.pin = next, 0, 0
 }
 
-// fillBody is fill for a body of which at least left bytes are to come. A
-// long one gets a large buffer, so that it takes few reads.
+// fillBody is fill for a body of which at least left more bytes are expected. A long
+// body gets a large buffer, so that it takes few reads.
 func (w *window) fillBody(left int64) error {
 	if w.pin > 0 && w.at == w.end && left > int64(len(w.now.b)-w.pin) {
-		w.part(bodyBuffer)
+		w.move(bodyBuffer)
 	}
 	return w.fill()
 }

@@ -1,30 +1,43 @@
 package http1
 
-import "math"
+import (
+	"bytes"
+	"math"
+)
 
-// facts are what the special fields of a head say, gathered while its fields
-// are parsed.
+// facts holds the values of the special fields of a head. parseFields collects them.
 type facts struct {
-	*mender
+	*repairer
 
-	hosts   int
-	host    []byte
+	hosts int
+	host  []byte
+	bodyFields
+	connection
+	handshake
+	expects    bool // Expect: 100-continue
+	expectsBad bool // any other Expect
+}
+
+// bodyFields are the fields that say where a body ends.
+type bodyFields struct {
 	lengths int
 	length  int64 // -1 without Content-Length
 	codings int   // Transfer-Encoding fields, each of them exactly "chunked"
+}
 
-	close, keepAlive, upgrade bool // what Connection says
-	named                     int  // other options of Connection
+// connection is what the Connection fields say.
+type connection struct {
+	close, keepAlive, upgrade bool // options of Connection
+	named                     int  // the number of other options of Connection
 	connections               int
-	options                   [maxConnections][]byte // the values of its fields
+	options                   [maxConnections][]byte // the values of the Connection fields
+}
 
-	upgrades  int
-	webSocket bool // the last Upgrade was exactly "websocket"
-
-	expects    bool // Expect: 100-continue
-	expectsBad bool // any other Expect
-
-	keys, versions  int // Sec-WebSocket-Key, -Version
+// handshake are the fields of a WebSocket handshake.
+type handshake struct {
+	upgrades        int
+	protocol        []byte // the value of the last Upgrade
+	keys, versions  int    // Sec-WebSocket-Key, -Version
 	goodKey, good13 bool
 }
 
@@ -46,25 +59,25 @@ var (
 	errManyOptions = &Error{400, "too many Connection options"}
 )
 
-// Bounds of the Connection fields and of the names in them, for each name is
-// compared with all fields of the message.
+// Bounds of the Connection fields and of the names in them. They are needed because
+// each name is compared with all fields of the message.
 const (
 	maxConnections = 4
 	maxNamed       = 32
 )
 
-// parseFields appends the fields in b, which is a section with its empty
-// line, to dst, and gathers the facts.
+// parseFields appends the fields of the section b to dst, and sets r.facts. b ends in
+// the empty line.
 func (r *Reader) parseFields(dst []Field, b []byte) ([]Field, *Error) {
 	f := &r.facts
-	*f = facts{mender: &r.mender, length: -1}
+	*f = facts{repairer: &r.repairer, bodyFields: bodyFields{length: -1}}
 	for len(b) > r.eol {
 		if len(dst) == r.lim.Fields {
 			return dst, errFields
 		}
 		name, value, rest, err := parseField(b)
 		if err != nil {
-			name, value, rest, err = r.mendField(b, err)
+			name, value, rest, err = r.repairField(b, err)
 		}
 		if err != nil {
 			return dst, err
@@ -76,11 +89,11 @@ func (r *Reader) parseFields(dst []Field, b []byte) ([]Field, *Error) {
 			return dst, err
 		}
 	}
-	f.dropNamed(dst)
+	f.markNamed(dst)
 	return dst, nil
 }
 
-// parseField parses the first line of b, which has one that ends in CRLF.
+// parseField parses the first line of b. b must have a line that ends in CRLF.
 func parseField(b []byte) (name, value, rest []byte, err *Error) {
 	colon := span(b, inToken)
 	if b[colon] != ':' || colon == 0 {
@@ -88,13 +101,13 @@ func parseField(b []byte) (name, value, rest []byte, err *Error) {
 	}
 	value = b[colon+1:]
 	n := valueSpan(value)
-	if value[n] != '\r' { // which only the line's end has
+	if value[n] != '\r' { // only the end of the line has a CR
 		return nil, nil, nil, errValue
 	}
 	return b[:colon:colon], trim(value[:n:n]), value[n+2:], nil
 }
 
-// nameError says what is wrong with a line whose name ends at b[end].
+// nameError returns the error for a malformed line whose name ends at b[end].
 func nameError(b []byte, end int) *Error {
 	blank := b[end] == ' ' || b[end] == '\t'
 	switch {
@@ -108,8 +121,7 @@ func nameError(b []byte, end int) *Error {
 	return errName
 }
 
-// note gathers what one special field says, and refuses what is wrong in
-// every message.
+// note adds one special field to the facts. It refuses values that no message may have.
 func (f *facts) note(k Kind, value []byte) *Error {
 	switch k {
 	case KindHost:
@@ -123,7 +135,7 @@ func (f *facts) note(k Kind, value []byte) *Error {
 		return f.noteOptions(value)
 	case KindUpgrade:
 		f.upgrades++
-		f.webSocket = EqualFold(value, "websocket")
+		f.protocol = value
 	case KindExpect:
 		if EqualFold(value, "100-continue") {
 			f.expects = true
@@ -144,7 +156,7 @@ func (f *facts) noteLength(value []byte) *Error {
 	f.lengths++
 	n, ok := parseLength(value)
 	if !ok || f.lengths > 1 {
-		return f.mendLength(value)
+		return f.repairLength(value)
 	}
 	f.length = n
 	return nil
@@ -166,7 +178,7 @@ func (f *facts) noteCoding(value []byte) *Error {
 	if f.codings++; f.codings > 1 {
 		return errCodingTwice
 	}
-	if !EqualFold(value, "chunked") && !f.mendCoding(value) {
+	if !EqualFold(value, "chunked") && !f.repairCoding(value) {
 		return errCoding
 	}
 	return nil
@@ -184,7 +196,7 @@ func (f *facts) noteOptions(list []byte) *Error {
 		switch {
 		case len(option) == 0: // RFC 9110 §5.6.1.2
 		case !isToken(option):
-			if !f.mends(RepairedOption) {
+			if !f.repair(RepairedOption) {
 				return errOption
 			}
 		case EqualFold(option, "close"):
@@ -203,9 +215,9 @@ func (f *facts) noteOptions(list []byte) *Error {
 	return nil
 }
 
-// dropNamed marks the fields that Connection names, but for those that are
-// end-to-end whatever it says.
-func (f *facts) dropNamed(fields []Field) {
+// markNamed sets Hop for the fields that Connection names. Known fields keep their
+// Hop, since Connection must not name end-to-end fields.
+func (f *facts) markNamed(fields []Field) {
 	if f.named == 0 {
 		return
 	}
@@ -214,13 +226,14 @@ func (f *facts) dropNamed(fields []Field) {
 			var option []byte
 			option, list = nextElement(list)
 			if len(option) > 0 && !lookUp(option).known {
-				drop(fields, option)
+				markHop(fields, option)
 			}
 		}
 	}
 }
 
-func drop(fields []Field, name []byte) {
+// markHop sets Hop for the fields with that name.
+func markHop(fields []Field, name []byte) {
 	for i := range fields {
 		if sameFold(fields[i].Name, name) {
 			fields[i].Hop = true
@@ -228,13 +241,13 @@ func drop(fields []Field, name []byte) {
 	}
 }
 
-// framing decides how a body that may be there ends. Without any field that
-// says so, it is NoBody.
+// framing returns the framing that the fields declare. It is NoBody if no field
+// declares one.
 func (f *facts) framing(minor int) (Framing, *Error) {
 	switch {
-	case f.codings > 0 && minor == 0 && !f.mends(RepairedCodingIn10):
+	case f.codings > 0 && minor == 0 && !f.repair(RepairedCodingIn10):
 		return NoBody, errCodingIn10
-	case f.codings > 0 && f.lengths > 0 && !f.mends(RepairedBoth):
+	case f.codings > 0 && f.lengths > 0 && !f.repair(RepairedBoth):
 		return NoBody, errCodingAndCL
 	case f.codings > 0:
 		return Chunked, nil
@@ -255,4 +268,15 @@ func validKey(key []byte) bool {
 		return false
 	}
 	return span(key[:22], inBase64) == 22
+}
+
+// FieldValue returns the value of the first field with that name, in any case. It
+// returns nil if there is none.
+func FieldValue(fields []Field, name string) []byte {
+	for i := range fields {
+		if len(fields[i].Name) == len(name) && bytes.EqualFold(fields[i].Name, []byte(name)) {
+			return fields[i].Value
+		}
+	}
+	return nil
 }

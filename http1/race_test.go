@@ -2,6 +2,6 @@
 
 package http1
 
-// raced is true under the race detector, where a sync.Pool drops some of what
-// it is given: allocations can't be counted then.
+// raced is true under the race detector. A sync.Pool then drops some of its items, so
+// that allocations can't be counted.
 const raced = true

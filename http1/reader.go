@@ -5,19 +5,21 @@ import (
 	"io"
 )
 
-// Reader reads the messages of one connection, in turn heads and bodies. It
-// owns its buffers, which come from a pool when the first byte is awaited and
-// grow no further than Limits.Head asks for. Not safe for concurrent use.
+// Reader reads the messages of one connection: a head, its body, the next head and so
+// on. It owns its buffers. It takes the first from a pool when it waits for the first
+// byte. A buffer doesn't grow beyond the size that Limits.Head needs. A Reader isn't
+// safe for concurrent use.
 type Reader struct {
 	window
-	mender
+	repairer
 	lim   Limits
-	eol   int // the length of what ends a line of the section: CRLF, or LF alone
+	eol   int // the length of the line ends of the section: 2 for CRLF, 1 for LF
 	facts facts
 	body  Body
+	whole int // where the last request begins in the buffer
 }
 
-// NewReader returns a Reader of the messages that come from src.
+// NewReader returns a Reader of the messages in src.
 func NewReader(src io.Reader, lim Limits) *Reader {
 	return &Reader{window: window{src: src}, lim: lim.withDefaults()}
 }
@@ -28,19 +30,19 @@ func (r *Reader) Reset(src io.Reader) {
 	r.src = src
 }
 
-// Release gives the buffers back: all slices that came from r are void. Until
-// a Reset, r must not be read from.
+// Release returns the buffers to the pool. All slices that r has returned become
+// invalid. The caller must call Reset before it reads from r again.
 func (r *Reader) Release() {
 	r.release()
-	r.mender = mender{}
+	r.repairer = repairer{}
 	r.facts = facts{}
 	r.body = Body{trailers: r.body.trailers[:0]}
 }
 
-// Wait blocks until at least one byte is buffered. Its error is the source's:
-// io.EOF is the clean end of the connection. With nothing buffered, Wait ends
-// the life of the last head's slices, so that an idle connection costs no more
-// than one small buffer.
+// Wait blocks until at least one byte is buffered. Its error is that of the source;
+// io.EOF is the clean end of the connection. If nothing is buffered, Wait invalidates
+// the slices of the last head, so that an idle connection costs at most one small
+// buffer.
 func (r *Reader) Wait() error {
 	if r.Buffered() > 0 {
 		return nil
@@ -49,9 +51,9 @@ func (r *Reader) Wait() error {
 	return r.fill()
 }
 
-// Idle ends the life of all slices that came from r, and gives back what its
-// messages have made grow, so that an idle connection costs no more than one small
-// buffer. Nothing may be buffered.
+// Idle invalidates all slices that r has returned, and frees what its messages have
+// made grow, so that an idle connection costs at most one small buffer. The caller
+// must not call it while bytes are buffered.
 func (r *Reader) Idle() {
 	const many = 16
 	r.begin()
@@ -63,13 +65,12 @@ func (r *Reader) Idle() {
 // Buffered returns how many bytes can be read without the source.
 func (r *Reader) Buffered() int { return r.end - r.at }
 
-// Unread returns what is buffered beyond the messages read so far: the early
-// bytes of a tunnel. They stay r's, and valid until its next use or Release.
+// Unread returns the bytes that are buffered after the messages read so far, such as
+// the first bytes of a tunnel. r owns them; they are valid until the next use of r.
 func (r *Reader) Unread() []byte { return r.unread() }
 
-// ReadAhead reads from the source behind what is buffered, until there is no more
-// room or the source returns an error, which is ReadAhead's. Whatever else was read
-// stays where it is.
+// ReadAhead reads from the source until the buffer is full or the source returns an
+// error, which ReadAhead returns. Bytes that were read before don't move.
 func (r *Reader) ReadAhead() error {
 	for r.now != nil && r.end < len(r.now.b) {
 		n, err := r.src.Read(r.now.b[r.end:])
@@ -81,28 +82,44 @@ func (r *Reader) ReadAhead() error {
 	return nil
 }
 
-// ReadRequest reads a request head. Its error is io.EOF if the connection
-// ended before the first byte, io.ErrUnexpectedEOF if it ended amid the head,
-// an *Error if the head was refused, and else the source's; after an error of
-// the source that passes, such as a deadline, ReadRequest can be called again.
+// ReadRequest reads a request head. Its error is io.EOF if the connection ended
+// before the first byte, io.ErrUnexpectedEOF if it ended within the head, an *Error if
+// the head was refused, and otherwise that of the source. After a temporary error of
+// the source, such as a deadline, ReadRequest can be called again.
 func (r *Reader) ReadRequest(req *Request) error {
 	r.begin()
 	r.response = false
 	n, err := r.section(requestHead, req.parseLine)
 	if err != nil {
-		*req = Request{Fields: req.Fields[:0]} // what parseLine found is gone with the buffer
+		*req = Request{Fields: req.Fields[:0]} // the slices that parseLine has set may be in a buffer that was freed
 		return r.readError(err)
 	}
 	if e := r.parseRequest(req, r.take(n)); e != nil {
 		return e
 	}
-	r.pin = r.at
+	r.pin, r.whole = r.at, r.at-n
 	return nil
 }
 
-// ReadResponse reads a response head, and any response counts: after an
-// interim one (1xx) the caller reads again. The method of the request decides
-// on the framing. Errors are as those of ReadRequest, with Status 502.
+// Request returns all that has come from the last request on, as it came. It may be called
+// after ReadRequest, until something of the body is read. r owns the bytes, as with Unread.
+func (r *Reader) Request() []byte { return r.now.b[r.whole:r.end:r.end] }
+
+// BodyBegun reports whether anything was read of the body that Body has returned last. If
+// nothing was, Body can return it once more.
+func (r *Reader) BodyBegun() bool { return r.body.begun }
+
+// ReadFirst makes r read b before what its source has. r must be new.
+func (r *Reader) ReadFirst(b []byte) {
+	if len(b) > 0 {
+		r.now = getBuffer(max(headBuffer, len(b)))
+		r.end = copy(r.now.b, b)
+	}
+}
+
+// ReadResponse reads a response head. After an interim response (1xx) the caller reads
+// the next one. method is the method of the request; the framing depends on it. Errors
+// are those of ReadRequest, but an *Error has the Status 502.
 func (r *Reader) ReadResponse(resp *Response, method []byte) error {
 	r.begin()
 	r.response = true
@@ -111,16 +128,17 @@ func (r *Reader) ReadResponse(resp *Response, method []byte) error {
 		return r.readError(err)
 	}
 	if e := r.parseResponse(resp, r.take(n), string(method) == "HEAD"); e != nil {
-		return r.blame(e)
+		return r.forResponse(e)
 	}
 	r.pin = r.at
 	return nil
 }
 
-// readError turns the source's EOF into an unexpected one if a head had begun.
+// readError returns the error of ReadRequest and ReadResponse for err: if a head has
+// begun, the end of the source is unexpected.
 func (r *Reader) readError(err error) error {
 	if e, ok := err.(*Error); ok {
-		return r.blame(e)
+		return r.forResponse(e)
 	}
 	if err == io.EOF && r.Buffered() > 0 {
 		return io.ErrUnexpectedEOF
@@ -128,15 +146,16 @@ func (r *Reader) readError(err error) error {
 	return err
 }
 
-// blame makes an error in a response what it is to the client: a bad gateway.
-func (r *Reader) blame(e *Error) *Error {
+// forResponse returns e for the message that is being read. The client of a malformed
+// response gets 502 (Bad Gateway).
+func (r *Reader) forResponse(e *Error) *Error {
 	if r.response {
 		return &Error{Status: 502, Reason: e.Reason}
 	}
 	return e
 }
 
-// A section is a run of lines that an empty line ends.
+// A section is a sequence of lines that ends in an empty line.
 type section uint8
 
 const (
@@ -145,8 +164,8 @@ const (
 	trailerSection
 )
 
-// maxEmptyLines is how many empty lines before a head are skipped: clients of old
-// send one after a body (RFC 9112 §2.2), and so do some hosts.
+// maxEmptyLines is the number of empty lines that are skipped before a head: old
+// clients send one after a body (RFC 9112 §2.2), and so do some hosts.
 const maxEmptyLines = 2
 
 var (
@@ -160,14 +179,14 @@ var (
 	errHeadLength   = &Error{431, "the header section is too long (RFC 6585 §5)"}
 )
 
-// section reads until a whole section is unread and returns its length, with
-// the empty line. Of all but the first line it checks the end and the length
-// only, so that the parser has one pass over memory that doesn't move. Each byte is
-// looked at once, however slowly it comes, and every refusal depends on the
-// bytes up to one position only, not on how they were cut up on their way.
+// section reads until a whole section is unread. It returns the section's length,
+// which includes the empty line. Of each line but the first it checks only the end and
+// the length; the caller then parses the section in memory that doesn't move. Each
+// byte is examined once, even if bytes come one by one. A refusal depends only on the
+// bytes up to one position, not on the sizes of the reads.
 //
-// The first line of a head is parsed as soon as it has ended: who doesn't speak
-// HTTP/1 waits for an answer to it, and not behind an empty line.
+// It calls first for the first line of a head as soon as that line is complete: a peer
+// that doesn't speak HTTP/1 waits for an answer and sends no empty line.
 func (r *Reader) section(s section, first func(line []byte) *Error) (int, error) {
 	line, fields, field, skipped := 0, 0, 0, 0
 	r.eol = len("\r\n")
@@ -184,17 +203,17 @@ func (r *Reader) section(s section, first func(line []byte) *Error) (int, error)
 			line, fields = next, next
 		case next-line > r.eol:
 			if r.response && line > fields && blanks(r.unread()[line:next]) > 0 {
-				r.mendFold(line)
+				r.repairFold(line)
 			} else {
 				field = line
 			}
-			if next-field > r.lim.Line+len("\r\n") { // of a folded line the parts together
+			if next-field > r.lim.Line+len("\r\n") { // counts all parts of a folded line
 				return 0, errLineLength
 			}
 			line = next
 		case line > 0 || s == trailerSection:
 			return next, nil
-		case skipped < maxEmptyLines && (s == requestHead || r.mends(RepairedEmptyLine)):
+		case skipped < maxEmptyLines && (s == requestHead || r.repair(RepairedEmptyLine)):
 			skipped++
 			r.take(next)
 		default:
@@ -203,13 +222,13 @@ func (r *Reader) section(s section, first func(line []byte) *Error) (int, error)
 	}
 }
 
-// line reads until the line that begins at the given offset of what is unread
-// is there as a whole, and returns the offset behind it.
+// line reads until the line that begins at the offset begin of the unread bytes is
+// complete, and returns the offset after it.
 func (r *Reader) line(s section, begin int) (int, error) {
 	for seen := begin; ; {
 		have := r.unread()
 		if begin == 0 && len(have) > 0 {
-			if err := checkFirst(s, have[0]); err != nil {
+			if err := checkFirstByte(s, have[0]); err != nil {
 				return 0, err
 			}
 		}
@@ -221,7 +240,7 @@ func (r *Reader) line(s section, begin int) (int, error) {
 		case bareCR:
 			return 0, errBareCR
 		case bareLF, crlf:
-			return last + 1, r.noteEnd(s, begin, end)
+			return last + 1, r.checkLineEnd(s, begin, end)
 		}
 		seen = len(have)
 		if err := r.fill(); err != nil {
@@ -230,10 +249,10 @@ func (r *Reader) line(s section, begin int) (int, error) {
 	}
 }
 
-// noteEnd judges what ends a line. A response may have LF alone, if all lines of
-// its head have: where only some have, a host may have put into one field what a
-// user wrote.
-func (r *Reader) noteEnd(s section, begin int, end ending) error {
+// checkLineEnd checks the end of a line. The lines of a response head may end in LF
+// alone if all of them do. If only some do, the host may have written a user's text
+// into a field.
+func (r *Reader) checkLineEnd(s section, begin int, end ending) error {
 	switch {
 	case end == crlf && r.eol == len("\n"):
 		return errMixedLF
@@ -241,25 +260,26 @@ func (r *Reader) noteEnd(s section, begin int, end ending) error {
 		return nil
 	case s == responseHead && begin > 0:
 		return errMixedLF
-	case s == responseHead && r.mends(RepairedLF):
+	case s == responseHead && r.repair(RepairedLF):
 		r.eol = len("\n")
 		return nil
 	}
 	return errBareLF
 }
 
-// An ending is what ends a line.
+// An ending is a kind of line end.
 type ending uint8
 
 const (
 	unended ending = iota
 	crlf
 	bareLF
-	bareCR // a CR, and not an LF behind it
+	bareCR // a CR without an LF after it
 )
 
-// lineEnd looks for the end of a line from b[from] on, and returns the offset
-// of the byte that settles it, which is the last one if nothing does.
+// lineEnd searches for the end of a line from b[from] on. It returns the kind of end
+// and the offset of its last byte. If there is no end it returns unended and the
+// offset of the last byte of b.
 func lineEnd(b []byte, from int) (int, ending) {
 	last, end := len(b)-1, unended
 	if lf := bytes.IndexByte(b[from:], '\n'); lf >= 0 {
@@ -276,9 +296,9 @@ func lineEnd(b []byte, from int) (int, ending) {
 	return last, end
 }
 
-// checkFirst refuses at once what can't be HTTP, such as a TLS handshake on a
-// plain port, instead of waiting for the end of a line.
-func checkFirst(s section, c byte) error {
+// checkFirstByte refuses bytes that can't be HTTP, such as a TLS handshake on a plain
+// port, without waiting for the end of the line.
+func checkFirstByte(s section, c byte) error {
 	switch {
 	case s == requestHead && classes[c]&inToken == 0 && c != '\r' && c != '\n':
 		return errNotRequest
@@ -288,8 +308,8 @@ func checkFirst(s section, c byte) error {
 	return nil
 }
 
-// checkLength judges a line that reaches from begin to last, which is its LF
-// if ended is true, or else the last byte that has come so far.
+// checkLength refuses a line that is too long. begin and last are the offsets of its
+// first byte and of its LF; if ended is false, last is the last byte received so far.
 func (r *Reader) checkLength(s section, begin, last int, ended bool) error {
 	tooLong := begin + r.lim.Line + 1 // the byte here isn't the CR any more
 	switch {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// endless repeats a message for ever, as a client that pipelines does, at
-// most some bytes per read.
+// endless repeats a message for ever, as a client that pipelines does. Each read
+// returns at most some bytes.
 type endless struct {
 	message string
 	at      int
@@ -191,7 +191,7 @@ func TestWaitTellsACleanEnd(t *testing.T) {
 		t.Errorf("got %v and %d bytes, want a second Wait to change nothing", err, r.Buffered())
 	}
 	if err := r.ReadRequest(new(Request)); err != io.ErrUnexpectedEOF {
-		t.Errorf("got %v amid a head, want unexpected EOF", err)
+		t.Errorf("got %v within a head, want unexpected EOF", err)
 	}
 	r.Reset(strings.NewReader(""))
 	if err := r.Wait(); err != io.EOF {
@@ -251,12 +251,12 @@ func TestReadingGoesOnAfterATimeout(t *testing.T) {
 	}
 }
 
-// stalled never has data nor an error.
+// stalled returns neither data nor an error.
 type stalled struct{}
 
 func (stalled) Read([]byte) (int, error) { return 0, nil }
 
-func TestASourceThatStallsIsGivenUp(t *testing.T) {
+func TestASourceWithoutProgressIsAnError(t *testing.T) {
 	if err := NewReader(stalled{}, Limits{}).Wait(); err != io.ErrNoProgress {
 		t.Errorf("got %v, want no progress", err)
 	}

@@ -6,27 +6,27 @@ import (
 	"math/bits"
 )
 
-// Repairs is a set of faults of responses that have been set right. Each is one
-// that has a single reading, by the RFC or because only we read it: what goes on
-// to the client is written anew. A request is never repaired.
+// Repairs is a set of faults of responses that have been repaired. Each fault can be
+// read in only one way, by the RFC or because no other receiver reads it: the message
+// to the client is written anew. Requests are never repaired.
 type Repairs uint16
 
-// The faults that are set right.
+// The faults that are repaired, each with its repair.
 const (
-	RepairedLengths    Repairs = 1 << iota // several equal lengths are one
-	RepairedBoth                           // chunked goes before a length
-	RepairedCoding                         // empty elements of the list are left out
-	RepairedCodingIn10                     // chunked counts all the same
-	RepairedNoContent                      // 204 and 101 have no body, whatever they say
-	RepairedStatusLine                     // white space counts as one blank
+	RepairedLengths    Repairs = 1 << iota // several equal lengths are taken as one
+	RepairedBoth                           // chunked overrides a length
+	RepairedCoding                         // empty elements of the list are ignored
+	RepairedCodingIn10                     // chunked is accepted in HTTP/1.0
+	RepairedNoContent                      // a body that a 204 or 101 declares is ignored
+	RepairedStatusLine                     // white space is read as one blank
 	RepairedVersion                        // HTTP/1.2, HTTP/2.0 and the like are read as HTTP/1.1
-	RepairedEmptyLine                      // it is skipped
+	RepairedEmptyLine                      // the line is skipped
 	RepairedLF                             // LF ends a line, if it ends all lines of the head
-	RepairedFold                           // it becomes blanks
-	RepairedColon                          // the white space is left out
+	RepairedFold                           // the line end within the value becomes blanks
+	RepairedColon                          // the white space is removed
 	RepairedControl                        // control characters become blanks
-	RepairedOption                         // what isn't a token names no field
-	RepairedChunk                          // padding of a chunk's first line is left out
+	RepairedOption                         // an option that isn't a token is ignored
+	RepairedChunk                          // padding of a chunk's first line is ignored
 )
 
 // repairTexts are in the order of the constants.
@@ -58,69 +58,70 @@ func (s Repairs) Texts() iter.Seq[string] {
 	}
 }
 
-// RepairTexts returns the texts of all faults that are set right.
+// RepairTexts returns the texts of all faults that are repaired.
 func RepairTexts() []string { return repairTexts[:] }
 
-// A mender decides whether faults are set right, and keeps which were.
-type mender struct {
-	response bool // the last head was a response's
+// A repairer decides whether faults are repaired, and records those that were.
+type repairer struct {
+	response bool // the last head was that of a response
 	repairs  Repairs
 }
 
-// mends reports whether the fault is set right: it is in a response.
-func (m *mender) mends(fault Repairs) bool {
-	if m.response {
-		m.repairs |= fault
+// repair reports whether fault may be repaired, which is so in a response, and records
+// it.
+func (p *repairer) repair(fault Repairs) bool {
+	if p.response {
+		p.repairs |= fault
 	}
-	return m.response
+	return p.response
 }
 
-// Repaired returns the faults of the source's responses, and of their bodies, that
-// have been set right so far. After one, whoever sent it may be out of step: its
-// connection shouldn't be used for another request.
+// Repaired returns the faults of responses and their bodies that r has repaired so far.
+// After a repair the sender may disagree about where a message ends: the caller should
+// not use the connection for another request.
 func (r *Reader) Repaired() Repairs { return r.repairs }
 
-// mendField parses the first line of b, in which parseField has found a fault, and
-// returns the fault if it can't be set right. Control characters in its value become
-// blanks where they stand, but not where the end of the body depends on it.
-func (r *Reader) mendField(b []byte, fault *Error) (name, value, rest []byte, err *Error) {
+// repairField parses the first line of b, in which parseField has found fault. It
+// returns fault if it can't repair the line. Control characters in the value become
+// blanks, but not in fields on which the end of the body depends.
+func (r *Reader) repairField(b []byte, fault *Error) (name, value, rest []byte, err *Error) {
 	n := span(b, inToken)
 	colon := n + blanks(b[n:])
 	if !r.response || n == 0 || b[colon] != ':' {
 		return nil, nil, nil, fault
 	}
 	if colon > n {
-		r.mends(RepairedColon)
+		r.repair(RepairedColon)
 	}
 	end := colon + bytes.IndexByte(b[colon:], '\n') + 1 - r.eol
 	value = b[colon+1 : end : end]
 	if kind := lookUp(b[:n]).kind; valueSpan(value) < len(value) && (kind == KindContentLength || kind == KindTransferEncoding) {
 		return nil, nil, nil, errValue
 	}
-	r.mendText(value)
+	r.repairText(value)
 	return b[:n:n], trim(value), b[end+r.eol:], nil
 }
 
-// mendText makes blanks of the control characters in b.
-func (m *mender) mendText(b []byte) {
+// repairText replaces the control characters in b by blanks.
+func (p *repairer) repairText(b []byte) {
 	for i := valueSpan(b); i < len(b); i += valueSpan(b[i:]) {
-		m.mends(RepairedControl)
+		p.repair(RepairedControl)
 		b[i] = ' '
 	}
 }
 
-// mendFold makes blanks of the line's end before at, behind which a line begins
-// that continues the one before it.
-func (r *Reader) mendFold(at int) {
-	r.mends(RepairedFold)
+// repairFold replaces the line end before the offset at by blanks. The line at that
+// offset continues the line before it.
+func (r *Reader) repairFold(at int) {
+	r.repair(RepairedFold)
 	for i := at - r.eol; i < at; i++ {
 		r.unread()[i] = ' '
 	}
 }
 
-// mendLength takes a Content-Length that isn't the only one or no plain number. A
-// list of equal numbers is that number.
-func (f *facts) mendLength(list []byte) *Error {
+// repairLength handles a Content-Length that is repeated or isn't a plain number. It
+// takes a list of equal numbers as one number.
+func (f *facts) repairLength(list []byte) *Error {
 	fault := errLength
 	if f.lengths > 1 {
 		fault = errLengthTwice
@@ -140,13 +141,13 @@ func (f *facts) mendLength(list []byte) *Error {
 		}
 		f.length = n
 	}
-	f.mends(RepairedLengths)
+	f.repair(RepairedLengths)
 	return nil
 }
 
-// mendCoding reports whether a Transfer-Encoding is chunked but for empty elements
-// of its list.
-func (f *facts) mendCoding(list []byte) bool {
+// repairCoding reports whether a Transfer-Encoding is chunked and may be repaired: it
+// ignores empty elements of the list.
+func (f *facts) repairCoding(list []byte) bool {
 	chunked := 0
 	for len(list) > 0 {
 		var element []byte
@@ -159,17 +160,17 @@ func (f *facts) mendCoding(list []byte) bool {
 			chunked++
 		}
 	}
-	return chunked == 1 && f.mends(RepairedCoding)
+	return chunked == 1 && f.repair(RepairedCoding)
 }
 
-// mendChunk reports whether what stands behind a chunk's size is padding, or an
-// extension that nobody needs to understand to find its end.
-func (m *mender) mendChunk(ext []byte) bool {
+// repairChunk reports whether the rest of a line after a chunk's size may be repaired:
+// it is padding, or an extension whose end is that of the line.
+func (p *repairer) repairChunk(ext []byte) bool {
 	ext = ext[blanks(ext):]
-	return (len(ext) == 0 || ext[0] == ';' && valueSpan(ext) == len(ext)) && m.mends(RepairedChunk)
+	return (len(ext) == 0 || ext[0] == ';' && valueSpan(ext) == len(ext)) && p.repair(RepairedChunk)
 }
 
-// blanks returns how many SP and HTAB are at the start of b.
+// blanks returns the number of SP and HTAB at the start of b.
 func blanks(b []byte) int {
 	n := 0
 	for n < len(b) && (b[n] == ' ' || b[n] == '\t') {
@@ -178,7 +179,7 @@ func blanks(b []byte) int {
 	return n
 }
 
-// withoutZeros cuts off the zeros that say nothing at the start of a number.
+// withoutZeros returns digits without leading zeros. It keeps the last digit.
 func withoutZeros(digits []byte) []byte {
 	for len(digits) > 1 && digits[0] == '0' {
 		digits = digits[1:]

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Each response here is one that HAProxy relays, and that has one reading.
+// HAProxy relays each of these responses, and each can be read in only one way.
 func TestResponsesAreRepairedWhereTheyHaveOneReading(t *testing.T) {
 	const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for _, row := range []struct {
@@ -90,7 +90,7 @@ EOF
 	}
 }
 
-// How long a folded line may be doesn't depend on how it came.
+// The limit of a folded line doesn't depend on the sizes of the reads.
 func TestFoldedLineIsAsLongAsItsPartsTogether(t *testing.T) {
 	const long = len("X: ") + 50 + len("\r\n ") + 50
 	raw := "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("y", 50) + "\r\n " + strings.Repeat("y", 50) + "\r\nContent-Length: 0\r\n\r\n"
@@ -111,7 +111,7 @@ func TestFoldedLineIsAsLongAsItsPartsTogether(t *testing.T) {
 // An upgrade that declares a body is followed by the tunnel's bytes.
 func TestUpgradeWithALengthHasNoBody(t *testing.T) {
 	const raw = "HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3\r\n\r\nabc"
-	const want = `101 "x" 1.1 nobody/-1 upgrade
+	const want = `101 "x" 1.1 no-body/-1 upgrade
   Connection="Upgrade" kind=4 hop
   Upgrade="websocket" kind=6 hop
   Content-Length="3" kind=2 hop
@@ -123,7 +123,7 @@ early "abc"
 	}
 }
 
-// A reader is as strict with requests as if there were no responses.
+// A reader repairs responses only.
 func TestRequestsAreNeverRepaired(t *testing.T) {
 	for raw, fault := range map[string]*Error{
 		"\n": errNotRequest, "GET / HTTP/1.1\nHost: a\n\n": errBareLF, "GET / HTTP/2.0\r\n": errOldNew, "GET  / HTTP/1.1\r\n": errRequestLine,

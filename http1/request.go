@@ -29,17 +29,17 @@ var (
 	errWSVersion   = &Error{426, "a WebSocket version other than 13 (RFC 6455 §4.2.2)"}
 )
 
-// firstFields is the room that a Request or Response starts with.
+// firstFields is the initial capacity of the Fields of a Request or Response.
 const firstFields = 16
 
-// parseRequest parses a whole head, which the section ends with its empty line.
-// Its first line is one that parseLine has taken.
+// parseRequest parses a whole head, including its empty line. parseLine has already
+// parsed the first line.
 func (r *Reader) parseRequest(req *Request, head []byte) *Error {
 	fields := req.Fields[:0]
 	if fields == nil {
 		fields = make([]Field, 0, firstFields)
 	}
-	m, t := len(req.Method), len(req.Target) // as parseLine found them, before the head moved
+	m, t := len(req.Method), len(req.Target) // set by parseLine; the head may have moved since
 	*req = Request{Fields: fields, Method: head[:m:m], Target: head[m+1 : m+1+t : m+1+t], Minor: req.Minor}
 	n := m + t + len("  HTTP/1.1\r\n")
 	var err *Error
@@ -65,7 +65,7 @@ func (r *Reader) parseRequest(req *Request, head []byte) *Error {
 	if err := req.setExpect(f); err != nil {
 		return err
 	}
-	return req.setWebSocket(f)
+	return req.setUpgrade(f)
 }
 
 // parseLine parses "method SP request-target SP HTTP-version".
@@ -103,8 +103,8 @@ func parseVersion(v []byte) (minor int, err *Error) {
 	return 0, errVersion
 }
 
-// parseTarget sets Path and Query and returns the authority of an
-// absolute-form target, else nil.
+// parseTarget sets Path and Query. It returns the authority of an absolute-form
+// target, and nil for other forms.
 func (req *Request) parseTarget() (authority []byte, err *Error) {
 	switch t := req.Target; {
 	case string(req.Method) == "CONNECT":
@@ -121,7 +121,7 @@ func (req *Request) parseTarget() (authority []byte, err *Error) {
 	}
 }
 
-// The paths that stand for an absolute-form target without one.
+// The paths of an absolute-form target that has none.
 var (
 	rootPath     = []byte("/")
 	asteriskPath = []byte("*")
@@ -154,9 +154,9 @@ func (req *Request) parseAbsolute(target []byte) (authority []byte, err *Error) 
 	return rest[:end:end], nil
 }
 
-// setPath splits path and query. The query is left as it is. In the path a
-// backslash, which some take for a slash, and escapes that don't decode, or to
-// what ends a string in C, are refused.
+// setPath splits path and query. It doesn't check the query. In the path it refuses a
+// backslash, since some servers treat it as a slash, malformed escapes, and an escaped
+// NUL, since it ends a string in C.
 func (req *Request) setPath(t []byte) *Error {
 	req.Path = t
 	for i, c := range t {
@@ -175,7 +175,7 @@ func (req *Request) setPath(t []byte) *Error {
 	return nil
 }
 
-// setHost decides on the one host that the request is for.
+// setHost sets the host of the request, and refuses a request with several.
 func (req *Request) setHost(f *facts, authority []byte) *Error {
 	switch {
 	case f.hosts > 1:
@@ -197,9 +197,9 @@ func (req *Request) setHost(f *facts, authority []byte) *Error {
 	return nil
 }
 
-// sameAuthority reports whether host names what the authority of an absolute-form
-// target does. The default port of the target's scheme says nothing, nor does an
-// empty one (RFC 9110 §4.2.3).
+// sameAuthority reports whether host and the authority of an absolute-form target are
+// equivalent. The default port of the target's scheme and an empty port are the same
+// as no port (RFC 9110 §4.2.3).
 func (req *Request) sameAuthority(host, authority []byte) bool {
 	port := ":80"
 	if req.Target[len("http")] != ':' {
@@ -208,7 +208,8 @@ func (req *Request) sameAuthority(host, authority []byte) bool {
 	return sameFold(withoutPort(host, port), withoutPort(authority, port))
 }
 
-// withoutPort cuts the port off an authority, if it is that one or empty.
+// withoutPort returns authority without its port if that is port or empty, and
+// otherwise authority. port begins with a colon.
 func withoutPort(authority []byte, port string) []byte {
 	at := bytes.LastIndexByte(authority, ':')
 	if at >= 0 && (at == len(authority)-1 || string(authority[at:]) == port) {
@@ -220,10 +221,10 @@ func withoutPort(authority []byte, port string) []byte {
 // maxHost is the length of the longest name in DNS, with a port.
 const maxHost = 255 + len(":65535")
 
-// validHost checks uri-host [ ":" port ] (RFC 9110 §7.2). Of reg-name it takes
-// unreserved characters only: no name in use has others, and escapes or
-// delimiters could be read in two ways further on. Labels are as in DNS: only
-// the last, the root, may be empty.
+// validHost checks uri-host [ ":" port ] (RFC 9110 §7.2). A reg-name may have only
+// unreserved characters: no name in use has others, and the host might read escapes
+// and delimiters in another way. As in DNS, only the last label, the root, may be
+// empty.
 func validHost(h []byte) bool {
 	if len(h) == 0 || len(h) > maxHost {
 		return false
@@ -236,15 +237,15 @@ func validHost(h []byte) bool {
 	return n > 0 && h[0] != '.' && !bytes.Contains(h[:n], []byte("..")) && validPort(h[n:])
 }
 
-// validIPv6 checks an address without a zone. Unlike all else that a request
-// may hold, such a Host costs an allocation.
+// validIPv6 checks an address without a zone. It is the only part of a request whose
+// parsing allocates.
 func validIPv6(b []byte) bool {
 	a, err := netip.ParseAddr(string(b))
 	return err == nil && a.Is6() && a.Zone() == ""
 }
 
-// validPort checks nothing, or a colon and a port number, which may be left
-// out (RFC 3986 §3.2.3).
+// validPort checks a port after a host: b is empty, or a colon and a port number. The
+// number may be missing (RFC 3986 §3.2.3).
 func validPort(b []byte) bool {
 	if len(b) == 0 {
 		return true
@@ -256,8 +257,8 @@ func validPort(b []byte) bool {
 	return b[0] == ':' && len(b) <= len(":65535") && span(b[1:], inDigit) == len(b)-1 && n <= 65535
 }
 
-// setExpect: in HTTP/1.0 100-continue has to be ignored, and without a body
-// there is nothing to wait for (RFC 9110 §10.1.1).
+// setExpect sets Expect100. 100-continue must be ignored in HTTP/1.0, and has no
+// meaning without a body (RFC 9110 §10.1.1).
 func (req *Request) setExpect(f *facts) *Error {
 	if f.expectsBad {
 		return errExpect
@@ -267,10 +268,15 @@ func (req *Request) setExpect(f *facts) *Error {
 	return nil
 }
 
-// setWebSocket recognises an opening handshake, and refuses one that no host
-// could accept. Any other Upgrade is a hop-by-hop field that ends here.
-func (req *Request) setWebSocket(f *facts) *Error {
-	if !f.upgrade || f.upgrades != 1 || !f.webSocket {
+// setUpgrade sets Upgrade if the client offers one protocol, and WebSocket for an opening handshake.
+// It refuses a handshake of WebSocket that no host could accept. Any other Upgrade is ignored;
+// the field is hop-by-hop.
+func (req *Request) setUpgrade(f *facts) *Error {
+	protocol := f.offered()
+	if !EqualFold(protocol, "websocket") {
+		if req.Minor > 0 { // RFC 9110 §7.8: in HTTP/1.0 the field must be ignored
+			req.Upgrade = protocol
+		}
 		return nil
 	}
 	switch {
@@ -285,6 +291,6 @@ func (req *Request) setWebSocket(f *facts) *Error {
 	case !f.good13:
 		return errWSVersion
 	}
-	req.WebSocket = true
+	req.WebSocket, req.Upgrade = true, protocol
 	return nil
 }

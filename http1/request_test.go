@@ -17,35 +17,35 @@ func refusal(e *Error) string { return outcome(e) + "\n" }
 func TestRequestsAreReadAsTheyWereMeant(t *testing.T) {
 	for _, row := range []struct{ raw, want string }{
 		{"", ""},
-		{"GET / HTTP/1.1\r\nHost: a\r\n\r\n", `GET / 1.1 path="/" host="a" nobody/0
+		{"GET / HTTP/1.1\r\nHost: a\r\n\r\n", `GET / 1.1 path="/" host="a" no-body/0
   Host="a" kind=1
 `},
-		{"GET /x?token=a%20b&c HTTP/1.1\r\nHost: a.example:8443\r\n\r\n", `GET /x?token=a%20b&c 1.1 path="/x" query="token=a%20b&c" host="a.example:8443" nobody/0
+		{"GET /x?token=a%20b&c HTTP/1.1\r\nHost: a.example:8443\r\n\r\n", `GET /x?token=a%20b&c 1.1 path="/x" query="token=a%20b&c" host="a.example:8443" no-body/0
   Host="a.example:8443" kind=1
 `},
-		{"GET /? HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", `GET /? 1.1 path="/" query="" host="[::1]:80" nobody/0
+		{"GET /? HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", `GET /? 1.1 path="/" query="" host="[::1]:80" no-body/0
   Host="[::1]:80" kind=1
 `},
-		{"GET /a?b?c=%zz|\\ HTTP/1.1\r\nHost: A\r\n\r\n", `GET /a?b?c=%zz|\ 1.1 path="/a" query="b?c=%zz|\\" host="A" nobody/0
+		{"GET /a?b?c=%zz|\\ HTTP/1.1\r\nHost: A\r\n\r\n", `GET /a?b?c=%zz|\ 1.1 path="/a" query="b?c=%zz|\\" host="A" no-body/0
   Host="A" kind=1
 `},
-		{"GET http://a.b:80/x?y HTTP/1.1\r\nHost: A.b:80\r\n\r\n", `GET http://a.b:80/x?y 1.1 path="/x" query="y" host="A.b:80" nobody/0
+		{"GET http://a.b:80/x?y HTTP/1.1\r\nHost: A.b:80\r\n\r\n", `GET http://a.b:80/x?y 1.1 path="/x" query="y" host="A.b:80" no-body/0
   Host="A.b:80" kind=1
 `},
-		{"GET HTTPS://a?y HTTP/1.1\r\nHost: a\r\n\r\n", `GET HTTPS://a?y 1.1 path="/" query="y" host="a" nobody/0
+		{"GET HTTPS://a?y HTTP/1.1\r\nHost: a\r\n\r\n", `GET HTTPS://a?y 1.1 path="/" query="y" host="a" no-body/0
   Host="a" kind=1
 `},
-		{"OPTIONS http://a HTTP/1.0\r\n\r\n", `OPTIONS http://a 1.0 path="*" host="a" nobody/0 close
+		{"OPTIONS http://a HTTP/1.0\r\n\r\n", `OPTIONS http://a 1.0 path="*" host="a" no-body/0 close
 `},
-		{"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", `OPTIONS * 1.1 path="*" host="a" nobody/0
+		{"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", `OPTIONS * 1.1 path="*" host="a" no-body/0
   Host="a" kind=1
 `},
-		{"\r\n\r\nGET / HTTP/1.0\r\n\r\n\r\n", `GET / 1.0 path="/" host="" nobody/0 close
+		{"\r\n\r\nGET / HTTP/1.0\r\n\r\n\r\n", `GET / 1.0 path="/" host="" no-body/0 close
 `},
-		{"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", `GET / 1.0 path="/" host="" nobody/0
+		{"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", `GET / 1.0 path="/" host="" no-body/0
   Connection="Keep-Alive" kind=4 hop
 `},
-		{"GET / HTTP/1.1\r\nHost: a\r\nConnection: , close,,keep-alive\r\n\r\n", `GET / 1.1 path="/" host="a" nobody/0 close
+		{"GET / HTTP/1.1\r\nHost: a\r\nConnection: , close,,keep-alive\r\n\r\n", `GET / 1.1 path="/" host="a" no-body/0 close
   Host="a" kind=1
   Connection=", close,,keep-alive" kind=4 hop
 `},
@@ -53,7 +53,7 @@ func TestRequestsAreReadAsTheyWereMeant(t *testing.T) {
   Host="a" kind=1
   Content-Length="3" kind=2
   body "abc"
-GET / 1.1 path="/" host="b" nobody/0
+GET / 1.1 path="/" host="b" no-body/0
   host="b" kind=1
 `},
 		{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\nConnection: x-hop\r\n\r\n" +
@@ -77,13 +77,13 @@ PUT / 1.1 path="/" host="c" length/0
   body "short"
   unexpected EOF
 `},
-		{"GET / HTTP/1.1\r\nHost: a\r\nX:\t a \x80\t b \t\r\nY:\r\nZ: :\r\n\r\n", `GET / 1.1 path="/" host="a" nobody/0
+		{"GET / HTTP/1.1\r\nHost: a\r\nX:\t a \x80\t b \t\r\nY:\r\nZ: :\r\n\r\n", `GET / 1.1 path="/" host="a" no-body/0
   Host="a" kind=1
   X="a \x80\t b" kind=0
   Y="" kind=0
   Z=":" kind=0
 `},
-		{"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n", `GET / 1.1 path="/" host="a" nobody/0
+		{"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n", `GET / 1.1 path="/" host="a" no-body/0
   Host="a" kind=1
   Expect="100-continue" kind=12
 `},
@@ -184,9 +184,9 @@ func TestRequestLinesAreRefused(t *testing.T) {
 	}
 }
 
-// A client that doesn't speak HTTP/1 sends no empty line, and should be told
-// at once.
-func TestFirstLinesAreJudgedBeforeTheRestComes(t *testing.T) {
+// A client that doesn't speak HTTP/1 sends no empty line, and must get an answer at
+// once.
+func TestFirstLinesAreCheckedBeforeTheRestComes(t *testing.T) {
 	for _, row := range []struct {
 		raw    string
 		reason *Error
@@ -306,7 +306,7 @@ func TestRequestFieldsAreRefused(t *testing.T) {
 	}
 }
 
-func TestOldRequestsAreHeldToTheirOwnRules(t *testing.T) {
+func TestHTTP10RequestsHaveTheirOwnRules(t *testing.T) {
 	for _, row := range []struct {
 		raw    string
 		reason *Error
@@ -329,7 +329,7 @@ func TestOldRequestsAreHeldToTheirOwnRules(t *testing.T) {
 	}
 }
 
-func TestConnectionCannotNameWhatOthersRelyOn(t *testing.T) {
+func TestConnectionCannotRemoveEndToEndFields(t *testing.T) {
 	raw := "GET / HTTP/1.1\r\nHost: a\r\n" +
 		"Connection: host, x-forwarded-for, X-Forwarded-Port, forwarded, cookie, authorization, x-request-id\r\n" +
 		"Connection: close, X-Mine, sec-websocket-key, Content-Type\r\nconnection: x-real-ip\r\n" +
@@ -402,7 +402,7 @@ func TestOnlyAValidHandshakeIsAWebSocket(t *testing.T) {
 	}
 }
 
-func TestEveryByteHasItsPlace(t *testing.T) {
+func TestEachPartAcceptsOnlyItsBytes(t *testing.T) {
 	const (
 		alnum  = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 		tchars = alnum + "!#$%&'*+-.^_`|~"
@@ -426,5 +426,16 @@ func TestEveryByteHasItsPlace(t *testing.T) {
 				t.Errorf("%q: got %v, want accepted %t", row.raw, err, row.want)
 			}
 		}
+	}
+}
+
+func TestOnlyIdempotentRequestsWithoutBodyAreRepeatable(t *testing.T) {
+	for method, want := range map[string]bool{"GET": true, "HEAD": true, "PUT": true, "POST": false, "PATCH": false, "get": false} {
+		if got := (&Request{Method: []byte(method)}).Repeatable(); got != want {
+			t.Errorf("%s: got %v, want %v", method, got, want)
+		}
+	}
+	if (&Request{Method: []byte("PUT"), Framing: Length, Length: 1}).Repeatable() {
+		t.Error("a request with a body is repeatable")
 	}
 }

@@ -7,9 +7,8 @@ var (
 	errNoContent  = &Error{400, "an interim response with a body (RFC 9112 §6.3)"}
 )
 
-// parseResponse parses a whole head, the first line of which parseStatusLine has
-// taken. The errors have a request's status: the
-// caller blames the right side.
+// parseResponse parses a whole head. parseStatusLine has already parsed the first
+// line. The errors have the status for a request; the caller changes it (forResponse).
 func (r *Reader) parseResponse(resp *Response, head []byte, toHEAD bool) *Error {
 	fields := resp.Fields[:0]
 	if fields == nil {
@@ -17,7 +16,7 @@ func (r *Reader) parseResponse(resp *Response, head []byte, toHEAD bool) *Error 
 	}
 	n := bytes.IndexByte(head, '\n') + 1
 	line := head[:n-r.eol]
-	reason := line[len(line)-len(resp.Reason):] // as parseStatusLine found it, before the head moved
+	reason := line[len(line)-len(resp.Reason):] // set by parseStatusLine; the head may have moved since
 	*resp = Response{Fields: fields, Status: resp.Status, Minor: resp.Minor, Reason: reason}
 	var err *Error
 	if resp.Fields, err = r.parseFields(fields, head[n:]); err != nil {
@@ -29,12 +28,14 @@ func (r *Reader) parseResponse(resp *Response, head []byte, toHEAD bool) *Error 
 	}
 	resp.Length = f.length
 	resp.Close = resp.Framing == UntilClose || f.closes(resp.Minor)
-	resp.Upgrade = resp.Status == 101 && f.upgrade && f.upgrades == 1 && f.webSocket
+	if resp.Status == 101 {
+		resp.Upgrade = f.offered()
+	}
 	return nil
 }
 
 // parseStatusLine parses "HTTP-version SP 3DIGIT SP [ reason-phrase ]". The second
-// space may be missing, as many a server leaves it out with the reason.
+// space may be missing, since many servers leave it out together with the reason.
 func (r *Reader) parseStatusLine(resp *Response, line []byte) *Error {
 	const version, digits = len("HTTP/1.1"), len("200")
 	if len(line) <= version {
@@ -46,7 +47,7 @@ func (r *Reader) parseStatusLine(resp *Response, line []byte) *Error {
 	}
 	rest := line[version:]
 	n := blanks(rest)
-	if n == 0 || (n > 1 || rest[0] != ' ') && !r.mends(RepairedStatusLine) {
+	if n == 0 || (n > 1 || rest[0] != ' ') && !r.repair(RepairedStatusLine) {
 		return errStatusLine
 	}
 	rest = rest[n:]
@@ -57,11 +58,11 @@ func (r *Reader) parseStatusLine(resp *Response, line []byte) *Error {
 	return r.parseReason(resp, rest[digits:])
 }
 
-// parseStatusVersion parses the version of a status line. One that isn't spoken
-// here is taken for the nearest that is.
+// parseStatusVersion parses the version of a status line. Versions above 1.1 are
+// repaired: they are read as HTTP/1.1.
 func (r *Reader) parseStatusVersion(v []byte) (minor int, err *Error) {
 	minor, err = parseVersion(v)
-	if err == errOldNew && v[5] != '0' && r.mends(RepairedVersion) {
+	if err == errOldNew && v[5] != '0' && r.repair(RepairedVersion) {
 		return 1, nil
 	}
 	return minor, err
@@ -73,17 +74,17 @@ func (r *Reader) parseReason(resp *Response, rest []byte) *Error {
 	if len(rest) == 0 {
 		return nil
 	}
-	if rest[0] != ' ' && (rest[0] != '\t' || !r.mends(RepairedStatusLine)) {
+	if rest[0] != ' ' && (rest[0] != '\t' || !r.repair(RepairedStatusLine)) {
 		return errStatusLine
 	}
-	r.mendText(rest)
+	r.repairText(rest)
 	resp.Reason = rest[1:]
 	return nil
 }
 
-// setFraming follows RFC 9112 §6.3. A 1xx or 204 has no body. What says that an
-// interim one has is refused, for its sender may go on to send it before the final
-// one; a harmless "Content-Length: 0" isn't forwarded.
+// setFraming follows RFC 9112 §6.3. A 1xx or 204 has no body. An interim response that
+// declares a body is refused, since the sender may send that body before the final
+// response. A "Content-Length: 0" is harmless, and isn't forwarded.
 func (resp *Response) setFraming(f *facts, toHEAD bool) *Error {
 	framing, err := f.framing(resp.Minor)
 	if err != nil {
@@ -95,10 +96,10 @@ func (resp *Response) setFraming(f *facts, toHEAD bool) *Error {
 	switch {
 	case resp.Status < 200 || resp.Status == 204:
 		declared := framing == Chunked || f.length > 0
-		if declared && (resp.Status != 101 && resp.Status != 204 || !f.mends(RepairedNoContent)) {
+		if declared && (resp.Status != 101 && resp.Status != 204 || !f.repair(RepairedNoContent)) {
 			return errNoContent
 		}
-		drop(resp.Fields, []byte("content-length"))
+		markHop(resp.Fields, []byte("content-length"))
 		f.length = -1
 	case toHEAD || resp.Status == 304:
 	case framing == NoBody:

@@ -43,31 +43,31 @@ func TestResponsesAreReadAsTheyWereMeant(t *testing.T) {
   Connection="close" kind=4 hop
   body "x"
 `},
-		{"HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", `200 "OK" 1.1 nobody/2
+		{"HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", `200 "OK" 1.1 no-body/2
   Content-Length="2" kind=2
-200 "OK" 1.1 nobody/-1
+200 "OK" 1.1 no-body/-1
   Transfer-Encoding="chunked" kind=3 hop
-200 "OK" 1.1 nobody/-1
+200 "OK" 1.1 no-body/-1
 `},
-		{"GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\nHTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", `304 "Not Modified" 1.1 nobody/2
+		{"GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\nHTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", `304 "Not Modified" 1.1 no-body/2
   Content-Length="2" kind=2
-304 "Not Modified" 1.1 nobody/-1
+304 "Not Modified" 1.1 no-body/-1
   Transfer-Encoding="chunked" kind=3 hop
 `},
-		{"GET", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", `100 "Continue" 1.1 nobody/-1
-103 "Early Hints" 1.1 nobody/-1
+		{"GET", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", `100 "Continue" 1.1 no-body/-1
+103 "Early Hints" 1.1 no-body/-1
   Link="x" kind=0
-204 "No Content" 1.1 nobody/-1
+204 "No Content" 1.1 no-body/-1
   Content-Length="0" kind=2 hop
 `},
-		{"GET", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n\x81\x01x", `101 "Switching Protocols" 1.1 nobody/-1 upgrade
+		{"GET", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n\x81\x01x", `101 "Switching Protocols" 1.1 no-body/-1 upgrade
   Connection="Upgrade" kind=4 hop
   Upgrade="WebSocket" kind=6 hop
 early "\x81\x01x"
 `},
-		{"GET", "HTTP/1.1 101 x\r\nUpgrade: websocket\r\n\r\nHTTP/1.1 101 x\r\nConnection: upgrade\r\n\r\n", `101 "x" 1.1 nobody/-1
+		{"GET", "HTTP/1.1 101 x\r\nUpgrade: websocket\r\n\r\nHTTP/1.1 101 x\r\nConnection: upgrade\r\n\r\n", `101 "x" 1.1 no-body/-1
   Upgrade="websocket" kind=6 hop
-101 "x" 1.1 nobody/-1
+101 "x" 1.1 no-body/-1
   Connection="upgrade" kind=4 hop
 `},
 		{"GET", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi", `200 "OK" 1.1 length/3

@@ -9,8 +9,8 @@ import (
 	"testing/iotest"
 )
 
-// requests reads all requests of a stream and writes down what it saw, in a
-// form that doesn't depend on how the bytes were cut up.
+// requests reads all requests of a stream and returns a text of them, which doesn't
+// depend on the sizes of the reads.
 func requests(src io.Reader, lim Limits) string {
 	var out strings.Builder
 	r := NewReader(src, lim)
@@ -28,7 +28,7 @@ func requests(src io.Reader, lim Limits) string {
 	}
 }
 
-// responses is requests for the answers to requests with the given method.
+// responses does the same for responses to requests with the given method.
 func responses(src io.Reader, method string, lim Limits) string {
 	var out strings.Builder
 	r := NewReader(src, lim)
@@ -40,7 +40,7 @@ func responses(src io.Reader, method string, lim Limits) string {
 			return out.String()
 		}
 		out.WriteString(responseText(&resp))
-		if resp.Upgrade {
+		if resp.Upgrade != nil {
 			writeRepairs(&out, r)
 			fmt.Fprintf(&out, "early %q\n", tunnel(r))
 			return out.String()
@@ -81,13 +81,13 @@ func requestText(req *Request) string {
 func responseText(resp *Response) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%d %q 1.%d %s%s\n", resp.Status, resp.Reason, resp.Minor,
-		framingText(resp.Framing, resp.Length), flags("close", resp.Close, "upgrade", resp.Upgrade))
+		framingText(resp.Framing, resp.Length), flags("close", resp.Close, "upgrade", resp.Upgrade != nil))
 	writeFields(&out, resp.Fields)
 	return out.String()
 }
 
 func framingText(f Framing, n int64) string {
-	return fmt.Sprintf("%s/%d", [...]string{"nobody", "length", "chunked", "untilclose"}[f], n)
+	return fmt.Sprintf("%s/%d", [...]string{"no-body", "length", "chunked", "untilclose"}[f], n)
 }
 
 func flags(pairs ...any) (s string) {
@@ -143,7 +143,7 @@ func outcome(err error) string {
 	return err.Error()
 }
 
-// readers are the ways in which the same bytes may come.
+// readers are the ways in which the source may split the same bytes.
 var readers = []struct {
 	name string
 	wrap func(io.Reader) io.Reader
@@ -154,8 +154,8 @@ var readers = []struct {
 	{"with the end", iotest.DataErrReader},
 }
 
-// sameInAllWays returns what read makes of the bytes, and fails if that
-// depends on how they come.
+// sameInAllWays returns the result of read for the bytes, and fails if it depends on
+// the sizes of the reads.
 func sameInAllWays(t *testing.T, raw string, read func(io.Reader) string) string {
 	t.Helper()
 	want := read(strings.NewReader(raw))

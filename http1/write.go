@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// The Append functions write what they are given: whoever passes bytes that
-// didn't come out of a Reader has to know that they are valid there.
+// The Append functions don't check their arguments. A caller that passes bytes from
+// elsewhere than a Reader must make sure that they are valid.
 
 // AppendRequestLine appends "method target HTTP/1.1" and CRLF.
 func AppendRequestLine(dst, method, target []byte) []byte {
@@ -17,8 +17,8 @@ func AppendRequestLine(dst, method, target []byte) []byte {
 	return append(dst, " HTTP/1.1\r\n"...)
 }
 
-// AppendStatusLine appends a status line, always of HTTP/1.1. A nil reason
-// stands for the status's own text; an empty one is written as it is.
+// AppendStatusLine appends a status line of HTTP/1.1. If reason is nil it writes the
+// StatusText of the status; an empty reason is written as such.
 func AppendStatusLine(dst []byte, status int, reason []byte) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(status), 10)
@@ -46,15 +46,15 @@ func AppendFieldString(dst []byte, name, value string) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// AppendChunkHeader appends the size line of a chunk of n bytes. The data and
-// a CRLF have to follow. n must be positive: a chunk of none ends the body.
+// AppendChunkHeader appends the size line of a chunk of n bytes. The caller must then
+// append the data and a CRLF. n must be positive: a chunk of 0 bytes ends the body.
 func AppendChunkHeader(dst []byte, n int) []byte {
 	dst = strconv.AppendUint(dst, uint64(n), 16)
 	return append(dst, "\r\n"...)
 }
 
-// AppendLastChunk appends the end of a chunked body: the last chunk, the
-// trailers that aren't marked Hop, and the empty line.
+// AppendLastChunk appends the end of a chunked body: the last chunk, the trailers
+// without Hop, and the empty line.
 func AppendLastChunk(dst []byte, trailers []Field) []byte {
 	dst = append(dst, "0\r\n"...)
 	for i := range trailers {
@@ -74,7 +74,7 @@ func AcceptKey(key []byte) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// StatusText returns the reason phrase of a status, or "" if it has none here.
+// StatusText returns the reason phrase of a status, or "" if this package has none.
 func StatusText(status int) string { return statusTexts[status] }
 
 var statusTexts = map[int]string{

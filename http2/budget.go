@@ -1,8 +1,7 @@
 package http2
 
-// A Kind is a kind of frame that costs a server work and a client nothing, and
-// so has its budget (CVE-2019-9511 and those that came with it, CVE-2023-44487,
-// CVE-2025-8671).
+// A Kind is a kind of frame that costs a server work and a client nothing, and that
+// therefore has a budget (CVE-2019-9511 to 9518, CVE-2023-44487, CVE-2025-8671).
 type Kind uint8
 
 // The kinds of frames with a budget.
@@ -12,10 +11,10 @@ const (
 	Settings
 	Priority
 	WindowUpdate
-	Empty        // DATA without data, be it padded, HEADERS and CONTINUATION without a field
+	Empty        // DATA without data, padded or not; HEADERS and CONTINUATION without a field
 	Continuation // of any length
 	Unknown      // frames of extensions
-	Cancelled    // streams that ended before their answer did, whichever side ended them
+	Cancelled    // streams that client or server ended before the end of the response
 	kinds
 )
 
@@ -25,11 +24,11 @@ var names = [kinds]string{
 
 func (k Kind) String() string { return names[k] }
 
-// A budget is a token bucket: so many at once, and so many more each second.
+// A budget is a token bucket: burst frames at once, and rate more each second.
 type budget struct{ burst, rate float64 }
 
-// The budgets are several times what browsers need at their worst: a page of 100
-// requests left at once, a download at 1 Gbit/s with a small window.
+// The budgets are several times the most that browsers need: when a user leaves a page
+// with 100 requests, or downloads at 1 Gbit/s with a small window.
 var budgets = [kinds]budget{
 	Reset:        {300, 30},
 	Ping:         {60, 10},
@@ -42,33 +41,32 @@ var budgets = [kinds]budget{
 	Cancelled:    {300, 30},
 }
 
-// bytesPerUpdate is how many bytes of answers earn a client one WINDOW_UPDATE.
-// Some send one for the stream and one for the connection for each DATA frame,
-// and frames are as small as the pieces that the host's answer comes in, a few
-// kilobytes often. One that makes the frames small, by windows of a few bytes, earns
-// none (CVE-2019-9511).
+// bytesPerUpdate is the number of response bytes for which a client may send one more
+// WINDOW_UPDATE. Some clients send two for each DATA frame, for the stream and for the
+// connection, and frames are as small as the host's writes, often a few kilobytes. A
+// client that causes small frames by windows of a few bytes can't send more
+// (CVE-2019-9511).
 const bytesPerUpdate = 1 << 10
 
-// A purse is what one client has used of its budgets.
-type purse struct {
+// A usage holds how much one client has used of its budgets.
+type usage struct {
 	used   [kinds]float64
-	at     [kinds]float64 // in seconds, when used was right
-	earned float64        // WINDOW_UPDATEs
+	at     [kinds]float64 // the time of used, in seconds
+	earned float64        // WINDOW_UPDATEs beyond the budget, see bytesPerUpdate
 }
 
-// charge takes one from the budget of a kind. It returns an error if that is more
-// than is left.
-func (p *purse) charge(k Kind, now float64) error {
+// charge counts one frame of kind k. It returns a Flood if that exceeds the budget.
+func (u *usage) charge(k Kind, now float64) error {
 	limit := budgets[k]
-	p.used[k] = max(0, p.used[k]-(now-p.at[k])*limit.rate) + 1
-	p.at[k] = now
-	if p.used[k] > limit.burst {
+	u.used[k] = max(0, u.used[k]-(now-u.at[k])*limit.rate) + 1
+	u.at[k] = now
+	if u.used[k] > limit.burst {
 		return Flood(k)
 	}
 	return nil
 }
 
-// A Flood is the error of a client that has used up a budget.
+// A Flood is the error for a client that has exceeded a budget.
 type Flood Kind
 
 func (f Flood) Error() string { return "too many frames of the kind " + Kind(f).String() }

@@ -1,6 +1,6 @@
-// Package http2 is what this balancer judges itself of HTTP/2 towards clients,
-// whose frames and streams net/http serves: whether a client's frames are more
-// than it can have a use for, and how a request is said in HTTP/1.1. No sockets.
+// Package http2 checks the HTTP/2 of clients; net/http serves their frames and streams.
+// It bounds the frames that a client may send, and writes requests as HTTP/1.1. It has
+// no sockets.
 package http2
 
 import (
@@ -10,31 +10,30 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// A Guard stands between one client and net/http. It sees the frames that come,
-// and ends a connection of which it finds
+// A Guard checks the frames from one client before net/http reads them. It returns an
+// error, after which the connection must be closed, for
 //
 //   - more frames of a kind than a client can need (a Flood),
-//   - a field that makes a request malformed, and that net/http takes for itself
-//     or overlooks: it would answer as if the request were in order (RFC 9113 §8.1.1,
-//     §5.4.2).
+//   - a malformed field that net/http consumes or overlooks: net/http would answer as
+//     if the request were valid (RFC 9113 §8.1.1, §5.4.2).
 //
-// It changes one thing: of a SETTINGS frame that sets a value twice, for which
-// net/http would end the connection, only the last one goes on (RFC 9113 §6.5.3).
+// It changes one thing: if a SETTINGS frame sets a value twice, it forwards only the
+// last of the two (RFC 9113 §6.5.3), since net/http would end the connection.
 //
 // A Guard isn't safe for concurrent use.
 type Guard struct {
-	purse
+	usage
 	last    uint32    // the highest stream that the client has opened
-	preface int       // bytes of the connection preface that have passed
-	head    frameHead // of the frame under way
-	have    int       // bytes of head
-	left    int       // bytes of payload to come
-	payload []byte    // of the frame under way, if it is one that is looked into
-	block   []byte    // the header block under way
+	preface int       // bytes of the connection preface received so far
+	head    frameHead // of the current frame
+	have    int       // bytes of head received so far
+	left    int       // bytes of payload that are still missing
+	payload []byte    // of the current frame, if the guard examines it
+	block   []byte    // the current header block
 	fields  *hpack.Decoder
-	opens   bool   // the block has a pseudo-header field: it is no trailer section
-	bad     error  // what is wrong with the block's fields; nil if nothing is
-	out     []byte // what goes on
+	opens   bool   // the block has a pseudo-header field, so it isn't a trailer section
+	bad     error  // the fault of the block's fields; nil if there is none
+	out     []byte // the bytes that Pass returns
 	opening bool   // the block opens a stream
 	section section
 	refused []Refusal
@@ -60,41 +59,42 @@ const (
 	prefaceLength = 24 // of "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" (RFC 9113 §3.4)
 	settingLength = 6  // RFC 9113 §6.5.1
 	maxSettings   = 100 * settingLength
-	tableSize     = 4 << 10   // of HPACK, as net/http is told to announce
-	maxBlock      = 256 << 10 // net/http answers 431 to less, and must see all of it to go on
+	tableSize     = 4 << 10   // of HPACK; net/http is configured to announce the same
+	maxBlock      = 256 << 10 // net/http answers 431 to smaller blocks, and needs the whole block for that
 )
 
-// NewGuard returns a guard that awaits the connection preface. net/http answers 431
-// to header sections of more than maxSection bytes, as RFC 9113 §6.5.2 counts them.
+// NewGuard returns a guard for a connection that begins with the connection preface.
+// maxSection is the largest header section in bytes, as RFC 9113 §6.5.2 counts them;
+// net/http answers 431 to a larger one.
 func NewGuard(maxSection int) *Guard {
 	g := &Guard{section: section{limit: maxSection}}
-	g.fields = hpack.NewDecoder(tableSize, g.see)
+	g.fields = hpack.NewDecoder(tableSize, g.addField)
 	return g
 }
 
-// see looks at a field of the block under way. What it lets pass, CheckField sees
-// again, unless net/http keeps it.
-func (g *Guard) see(f hpack.HeaderField) {
+// addField checks a field of the current block. CheckField checks it again, unless
+// net/http consumes it.
+func (g *Guard) addField(f hpack.HeaderField) {
 	g.opens = g.opens || f.IsPseudo()
-	g.section.see(f)
+	g.section.add(f)
 	switch {
 	case isHop(f.Name) || f.Name == "te" && f.Value != "trailers":
 		g.bad = errHop
-	case f.Name == ":protocol" && f.Value == "": // net/http takes it for none
+	case f.Name == ":protocol" && f.Value == "": // net/http ignores an empty :protocol
 		g.bad = errPseudo
 	case isBlank(f.Value) && (!g.opens || isKept(f.Name)):
 		g.bad = errField
 	}
 }
 
-// isKept tells whether net/http doesn't hand a field of a request over as it came:
-// it joins cookies, and reads the others itself.
+// isKept reports whether net/http doesn't hand over a field of a request unchanged: it
+// joins cookies, and consumes the other two.
 func isKept(name string) bool { return name == "cookie" || name == "expect" || name == "trailer" }
 
-// Pass takes note of bytes that have come from the client at a time, in seconds
-// from any moment on, and returns those that may go on, which are valid until
-// the next call. The last bytes of b may have to wait for more. After an error
-// the connection has to be closed.
+// Pass checks bytes that the client has sent, and returns the bytes for net/http. They
+// are valid until the next call. Pass may keep the last bytes of b until a later call.
+// now is the time in seconds since a fixed moment. After an error the connection must
+// be closed.
 func (g *Guard) Pass(b []byte, now float64) ([]byte, error) {
 	g.out = g.out[:0]
 	if n := min(prefaceLength-g.preface, len(b)); n > 0 {
@@ -122,30 +122,36 @@ func (g *Guard) Pass(b []byte, now float64) ([]byte, error) {
 	return g.out, nil
 }
 
-// Begun tells whether the connection preface has passed.
+// Begun reports whether the whole connection preface has passed.
 func (g *Guard) Begun() bool { return g.preface == prefaceLength }
 
-// LastStream returns the number of the latest stream that the client has opened, 0
-// for none.
+// LastStream returns the highest number of the streams that the client has opened, or 0
+// if it has opened none.
 func (g *Guard) LastStream() uint32 { return g.last }
 
-// GoAway returns a frame that announces the connection's end: all streams so far
-// have been served, and later ones won't be (RFC 9113 §6.8).
+// GoAway returns a frame that announces the end of the connection: all streams so far
+// are served, and later streams are not (RFC 9113 §6.8).
 func (g *Guard) GoAway() []byte {
 	frame := []byte{0, 0, 8, typeGoAway, 0, 0, 0, 0, 0}
 	frame = binary.BigEndian.AppendUint32(frame, g.last)
 	return binary.BigEndian.AppendUint32(frame, 0) // NO_ERROR
 }
 
-// Wrote takes note of n bytes that have gone to the client.
+// TurnAway returns the frames that tell a new client that none of its requests is served on
+// this connection: SETTINGS, with which a server begins, and GOAWAY.
+func TurnAway() []byte {
+	return append([]byte{0, 0, 0, typeSettings, 0, 0, 0, 0, 0}, new(Guard).GoAway()...)
+}
+
+// Wrote tells g that n bytes have been written to the client.
 func (g *Guard) Wrote(n int) { g.earned += float64(n) / bytesPerUpdate }
 
-// Cancelled takes note of a stream that ended before its answer did, at a time
-// as for Pass: the client can have us reset it as well as reset it itself. After
-// an error the connection has to be closed.
+// Cancelled tells g that a stream has ended before the end of its response. The client
+// may have reset it, or have made this side reset it. now is as for Pass. After an
+// error the connection must be closed.
 func (g *Guard) Cancelled(now float64) error { return g.charge(Cancelled, now) }
 
-// passHead takes bytes of a frame's head, which goes on when it is whole.
+// passHead consumes bytes of a frame's head, and forwards the head when it is complete.
 func (g *Guard) passHead(b []byte, now float64) (n int, err error) {
 	n = copy(g.head[g.have:], b)
 	if g.have += n; g.have < len(g.head) {
@@ -165,7 +171,7 @@ func (g *Guard) passHead(b []byte, now float64) (n int, err error) {
 	return n, g.charged(now)
 }
 
-// charged charges the frame whose head is whole.
+// charged counts the current frame, whose head is complete, against its budget.
 func (g *Guard) charged(now float64) error {
 	switch h := &g.head; {
 	case g.left == 0 && (h.kind() == typeData && !h.has(flagEndStream) || h.kind() == typeHeaders || h.kind() == typeContinuation):
@@ -190,8 +196,8 @@ func (g *Guard) charged(now float64) error {
 	return nil
 }
 
-// passPayload takes bytes of a frame's payload. Those of SETTINGS wait for the
-// rest.
+// passPayload forwards bytes of a frame's payload. It keeps those of a SETTINGS frame
+// until the frame is complete.
 func (g *Guard) passPayload(b []byte) {
 	g.left -= len(b)
 	kind := g.head.kind()
@@ -206,7 +212,7 @@ func (g *Guard) passPayload(b []byte) {
 	}
 }
 
-// endFrame looks into a frame that is whole, and gets ready for the next.
+// endFrame checks a frame that is complete, and prepares for the next one.
 func (g *Guard) endFrame(now float64) error {
 	var err error
 	switch g.head.kind() {
@@ -224,12 +230,12 @@ func (g *Guard) endFrame(now float64) error {
 		err = g.endBlock()
 	}
 	g.have = 0
-	g.payload = spare(g.payload)
+	g.payload = reuse(g.payload)
 	return err
 }
 
-// fragment returns the part of a HEADERS frame that is of the header block (RFC
-// 9113 §6.2). What is malformed there, net/http finds.
+// fragment returns the part of a HEADERS frame that belongs to the header block (RFC
+// 9113 §6.2). net/http refuses malformed frames.
 func (g *Guard) fragment() []byte {
 	p, padding := g.payload, 0
 	if g.head.has(flagPadded) && len(p) > 0 {
@@ -241,8 +247,8 @@ func (g *Guard) fragment() []byte {
 	return p[:max(0, len(p)-padding)]
 }
 
-// endBlock decodes the header block if it is whole. An error of the decoder is
-// one that net/http finds as well.
+// endBlock decodes the header block if it is complete. It ignores errors of the
+// decoder, since net/http finds them as well.
 func (g *Guard) endBlock() error {
 	if len(g.block) > maxBlock {
 		g.block = nil
@@ -254,42 +260,42 @@ func (g *Guard) endBlock() error {
 	g.opens = false
 	_, _ = g.fields.Write(g.block)
 	_ = g.fields.Close()
-	g.block = spare(g.block)
+	g.block = reuse(g.block)
 	if g.opening {
-		g.foretell()
+		g.predict()
 	}
 	g.section.begin()
 	return g.bad
 }
 
-// foretell keeps the refusal of the request whose block has just been decoded, unless
-// the guard itself refuses it.
-func (g *Guard) foretell() {
+// predict appends to refused if net/http will refuse the request whose block has just
+// been decoded, unless the guard itself refuses it.
+func (g *Guard) predict() {
 	if r, ok := g.section.refusal(); ok && g.bad == nil {
 		g.refused = append(g.refused, r)
 	}
 }
 
-// End takes note that net/http has ended the connection. It does so amid a header
-// section that is far too long, without an answer.
+// End tells g that net/http has ended the connection. net/http does so, without a
+// response, in the middle of a header section that is far too long.
 func (g *Guard) End() {
 	if len(g.block) > g.section.limit {
 		g.refused = append(g.refused, Refusal{Reason: errLarge})
 	}
 }
 
-// Refusals returns the requests that net/http will have refused once it has seen
-// what Pass has returned, and forgets them.
+// Refusals returns the requests that net/http refuses when it reads the bytes that
+// Pass has returned. Each is returned once.
 func (g *Guard) Refusals() []Refusal {
 	refused := g.refused
 	g.refused = nil
 	return refused
 }
 
-// passSettings lets a SETTINGS frame go on, with the last value of each setting.
+// passSettings forwards a SETTINGS frame with only the last value of each setting.
 func (g *Guard) passSettings() {
 	p := g.payload
-	if len(p)%settingLength != 0 { // malformed, as net/http finds
+	if len(p)%settingLength != 0 { // malformed; net/http refuses it
 		g.out = append(append(g.out, g.head[:]...), p...)
 		return
 	}
@@ -304,7 +310,7 @@ func (g *Guard) passSettings() {
 	g.out = append(append(g.out, h[:]...), kept...)
 }
 
-// sets tells whether one of the settings has that identifier.
+// sets reports whether one of the settings has that identifier.
 func sets(settings []byte, id uint16) bool {
 	for s := range slices.Chunk(settings, settingLength) {
 		if binary.BigEndian.Uint16(s) == id {
@@ -314,8 +320,9 @@ func sets(settings []byte, id uint16) bool {
 	return false
 }
 
-// spare empties a buffer, and gives back one that an unusual frame has made grow.
-func spare(b []byte) []byte {
+// reuse returns b without its content. It returns nil for a buffer that an unusual frame
+// has made grow, so that the memory is freed.
+func reuse(b []byte) []byte {
 	const usual = 2 << 10
 	if cap(b) > usual {
 		return nil

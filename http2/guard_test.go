@@ -30,7 +30,7 @@ func block(lines ...string) string {
 	return b.String()
 }
 
-// pass gives all to a new guard, in cuts of some bytes.
+// pass gives the bytes of all to a new guard, at most cut bytes per call.
 func pass(all string, cut int) (out string, err error) {
 	g := NewGuard(1 << 20)
 	for len(all) > 0 && err == nil {
@@ -42,7 +42,7 @@ func pass(all string, cut int) (out string, err error) {
 	return out, err
 }
 
-func TestFramesGoOnAsTheyWere(t *testing.T) {
+func TestFramesAreForwardedUnchanged(t *testing.T) {
 	get := block(":method: GET", ":path: /", ":scheme: https", ":authority: x", "te: trailers")
 	all := preface + frame(typeSettings, 0, 0, "\x00\x04\x00\x00\x01\x00") + frame(typeSettings, flagAck, 0, "") +
 		frame(typeHeaders, flagEndHeaders, 1, get) +
@@ -73,7 +73,7 @@ func TestLastOfTwoSettingsCounts(t *testing.T) {
 	}
 }
 
-func TestFieldsOfAConnectionEndIt(t *testing.T) {
+func TestConnectionSpecificFieldsEndTheConnection(t *testing.T) {
 	for _, line := range []string{
 		"connection: close", "keep-alive: 1", "proxy-connection: close", "transfer-encoding: chunked",
 		"upgrade: websocket", "http2-settings: x", "te: gzip", "te: trailers, deflate",
@@ -92,8 +92,8 @@ func TestFieldsOfAConnectionEndIt(t *testing.T) {
 	}
 }
 
-// TestFieldsThatNetHTTPKeepsAreJudgedHere: it would answer a malformed request.
-func TestFieldsThatNetHTTPKeepsAreJudgedHere(t *testing.T) {
+// TestTheGuardChecksFieldsThatNetHTTPConsumes: net/http would answer a malformed request.
+func TestTheGuardChecksFieldsThatNetHTTPConsumes(t *testing.T) {
 	get := []string{":method: GET", ":path: /"}
 	for _, row := range []struct {
 		lines []string
@@ -113,7 +113,7 @@ func TestFieldsThatNetHTTPKeepsAreJudgedHere(t *testing.T) {
 	}
 	later := frame(typeHeaders, flagEndHeaders, 1, block(get...)) + frame(typeHeaders, flagEndHeaders|flagEndStream, 1, block("x-a: b "))
 	if _, err := pass(preface+later, 7); !errors.Is(err, errField) {
-		t.Errorf("behind a head: got %v", err)
+		t.Errorf("after a head: got %v", err)
 	}
 }
 
@@ -186,8 +186,8 @@ func TestHeaderBlockWithoutEndIsAFlood(t *testing.T) {
 	}
 }
 
-// FuzzGuard: however the bytes are cut up, the same go on, and the same verdict
-// comes at the end.
+// FuzzGuard checks that the sizes of the reads change neither the bytes that Pass
+// returns nor its last error.
 func FuzzGuard(f *testing.F) {
 	f.Add([]byte(preface+frame(typeSettings, 0, 0, "123456123456")+frame(typeHeaders, flagEndHeaders, 1, block(":method: GET", "te: x"))), uint8(3))
 	f.Add([]byte(preface+frame(typeHeaders, flagPadded|flagPriority|flagEndHeaders, 1, "\xff12")), uint8(1))

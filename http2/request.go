@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// A Request is the head of a request as net/http hands it over.
+// A Request is the head of a request as net/http passes it to a handler.
 type Request struct {
 	Method, Path, Authority string
 	Header                  map[string][]string
-	Length                  int64 // -1 for a body whose length isn't declared
+	Length                  int64 // of the body in bytes; -1 if it isn't declared
 }
 
-// An Error says why a request can't be said in HTTP/1.1, or could be read in two
-// ways there. It is a constant text.
+// An Error says why a request can't be written in HTTP/1.1, or could be read in two ways
+// there. It is a constant text.
 type Error string
 
 func (e Error) Error() string { return string(e) }
@@ -31,10 +31,9 @@ const (
 	errLength    = Error("a Content-Length that isn't that of the body (RFC 9113 §8.1.1)")
 )
 
-// AppendHead appends the request as an HTTP/1.1 head, which remains to be parsed
-// as strictly as one that came as such. It refuses what would become something
-// else by being written that way. The order of fields of different names is
-// that of their names.
+// AppendHead appends the request as an HTTP/1.1 head. The caller must still parse it as
+// strictly as a received head. AppendHead refuses a request that would have another
+// meaning in HTTP/1.1. Fields are sorted by name; the order of values of one name stays.
 func (r *Request) AppendHead(dst []byte) ([]byte, error) {
 	if err := r.check(); err != nil {
 		return dst, err
@@ -49,7 +48,7 @@ func (r *Request) AppendHead(dst []byte) ([]byte, error) {
 	slices.Sort(names)
 	for _, name := range names {
 		if strings.EqualFold(name, "Host") || strings.EqualFold(name, "Content-Length") {
-			continue // said by Authority and Length
+			continue // written from Authority and Length
 		}
 		for _, value := range r.Header[name] {
 			dst = append(append(append(dst, name...), ": "...), value...)
@@ -69,7 +68,7 @@ func (r *Request) AppendHead(dst []byte) ([]byte, error) {
 
 func (r *Request) check() error {
 	switch {
-	case !plain(r.Method) || !plain(r.Path) || !plain(r.Authority):
+	case !isWord(r.Method) || !isWord(r.Path) || !isWord(r.Authority):
 		return errControl
 	case r.Method != "CONNECT" && !strings.HasPrefix(r.Path, "/") && (r.Path != "*" || r.Method != "OPTIONS"):
 		return errPath
@@ -89,9 +88,9 @@ func (r *Request) check() error {
 	return r.checkLength()
 }
 
-// withoutPort cuts the port off an authority if it is empty or the default of https,
-// which HTTP/2 is spoken by here: for a proxy the two are the same (RFC 9113 §8.3.1,
-// RFC 3986 §6.2.3).
+// withoutPort returns an authority without its port if that is empty or 443, the
+// default of https, which is the scheme of all HTTP/2 here: the two forms are equivalent
+// (RFC 9113 §8.3.1, RFC 3986 §6.2.3).
 func withoutPort(authority string) string {
 	if name, ok := strings.CutSuffix(authority, ":443"); ok {
 		return name
@@ -99,8 +98,8 @@ func withoutPort(authority string) string {
 	return strings.TrimSuffix(authority, ":")
 }
 
-// plain tells whether s has nothing in it that ends a word or a line.
-func plain(s string) bool {
+// isWord reports whether s has no character that ends a word or a line in HTTP/1.1.
+func isWord(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] == 0x7f {
 			return false
@@ -109,13 +108,13 @@ func plain(s string) bool {
 	return true
 }
 
-// CheckField returns an Error unless a header or trailer field of HTTP/2 can be
-// one of HTTP/1.1, byte for byte (RFC 9113 §8.2).
+// CheckField returns an Error if a header or trailer field of HTTP/2 can't be written in
+// HTTP/1.1 byte for byte (RFC 9113 §8.2).
 func CheckField(name string, values []string) error {
 	if isHop(strings.ToLower(name)) {
 		return errHop
 	}
-	if name == "" || !plain(name) || strings.Contains(name, ":") {
+	if name == "" || !isWord(name) || strings.Contains(name, ":") {
 		return errField
 	}
 	for _, v := range values {
@@ -126,12 +125,12 @@ func CheckField(name string, values []string) error {
 	return nil
 }
 
-// isBlank tells whether a field's value begins or ends with a blank, as it must not
-// in HTTP/2 (RFC 9113 §8.2.1).
+// isBlank reports whether a field's value begins or ends with a blank, which HTTP/2
+// forbids (RFC 9113 §8.2.1).
 func isBlank(value string) bool { return strings.Trim(value, " \t") != value }
 
-// isHop tells whether a field, named in lower case, is of one connection of
-// HTTP/1.1 (RFC 9113 §8.2.2).
+// isHop reports whether a field is connection-specific in HTTP/1.1 (RFC 9113 §8.2.2).
+// name is in lower case.
 func isHop(name string) bool {
 	switch name {
 	case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade", "http2-settings":
@@ -140,18 +139,17 @@ func isHop(name string) bool {
 	return false
 }
 
-// checkLength compares what the fields say with what Length does: net/http takes
-// the first of several, and forgets the length of a request that ends with its
-// head.
+// checkLength compares Content-Length fields with Length. net/http uses the first of
+// several fields, and ignores the field if the request ends with its head.
 func (r *Request) checkLength() error {
-	said := r.Header["Content-Length"]
-	if len(said) == 0 {
+	declared := r.Header["Content-Length"]
+	if len(declared) == 0 {
 		if r.Length > 0 {
 			return errLength
 		}
 		return nil
 	}
-	if len(said) > 1 || said[0] != strconv.FormatInt(r.Length, 10) {
+	if len(declared) > 1 || declared[0] != strconv.FormatInt(r.Length, 10) {
 		return errLength
 	}
 	return nil

@@ -22,13 +22,13 @@ func TestHeadsInHTTP1(t *testing.T) {
 		}
 	}
 	for _, r := range []Request{{Method: "OPTIONS", Path: "*", Authority: "x"}, {Method: "CONNECT", Path: "x:1", Authority: "x:1"}} {
-		if _, err := r.AppendHead(nil); err != nil { // what it means, http1 judges
+		if _, err := r.AppendHead(nil); err != nil { // http1 checks its meaning
 			t.Error(err)
 		}
 	}
 }
 
-func TestRequestsThatHTTP1CannotSay(t *testing.T) {
+func TestRequestsThatHTTP1CannotExpressAreRefused(t *testing.T) {
 	for _, tt := range []struct {
 		change func(*Request)
 		want   Error

@@ -250,6 +250,7 @@ type hostView struct {
 	State    string
 	Reason   string
 	Verdict  string
+	Votes    struct{ Held bool }
 	Contact  string
 	InRing   bool   `json:"in_ring"`
 	WhyNot   string `json:"why_not"`

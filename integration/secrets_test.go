@@ -44,13 +44,13 @@ func TestTheTokenIsInNoLogWhateverGoesWrong(t *testing.T) {
 		terminals := lb.open(t, tokens[0])
 		hangUp(terminals) // rudely
 	}
-	r.decideAboutAll(t, "maint") // nobody can serve
+	r.overrideAll(t, "maint") // no host can serve
 	for _, lb := range r.lbs {
 		if host, err := lb.whoami(tokens[0]); err == nil {
 			t.Errorf("%s answers from %s with all hosts in maintenance", lb.name, host)
 		}
 	}
-	r.decideAboutAll(t, "ready")
+	r.overrideAll(t, "ready")
 }
 
 // shout sends bytes over TLS and reads what comes until the end.
@@ -70,14 +70,14 @@ func (lb *balancer) shout(t *testing.T, words string) {
 	_, _ = io.Copy(io.Discard, conn)
 }
 
-func (r *region) decideAboutAll(t *testing.T, state string) {
+func (r *region) overrideAll(t *testing.T, state string) {
 	t.Helper()
 	for host := range hosts {
 		if err := r.lbs[0].decide(host, state, "a test"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "everybody knows", func() error {
+	eventually(t, "all balancers know", func() error {
 		for host := range hosts {
 			if h, err := r.lbs[1].host(host); err != nil || h.State != state {
 				return fmt.Errorf("%s is %q, %v", host, h.State, err)

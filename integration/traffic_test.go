@@ -50,7 +50,7 @@ func (r *region) traffic(t *testing.T) *traffic {
 	return tr
 }
 
-// call names the token whose turn it is, and waits when everybody is busy.
+// call names the token whose turn it is, and waits when all tokens are busy.
 func (tr *traffic) call(turns chan<- string) {
 	defer close(turns)
 	ticker := time.NewTicker(pause)
@@ -87,7 +87,7 @@ func (tr *traffic) travel(lb *balancer, turns <-chan string) {
 func (tr *traffic) lap(t *testing.T) {
 	t.Helper()
 	now := time.Now()
-	eventually(t, "everybody has had a turn", func() error {
+	eventually(t, "each token has had a turn", func() error {
 		tr.mu.Lock()
 		defer tr.mu.Unlock()
 		if late := tr.lateLocked(now); late > 0 {

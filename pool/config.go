@@ -3,239 +3,223 @@ package pool
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"tokenring/balancer"
+	"tokenring/filewatch"
+	"tokenring/gossip"
+	"tokenring/gossip/announcement"
+	"tokenring/hosttls"
+	"tokenring/netaddr"
+	"tokenring/pool/eligibility"
+	"tokenring/pool/gossips"
+	"tokenring/pool/handed"
+	"tokenring/pool/hostlist"
+	"tokenring/proxy/fields"
+	"tokenring/proxy/queue"
+	"tokenring/route"
 )
 
-// Config is the `pool` section: how hosts are found. Without Bind there is no
-// gossip, and Hosts are all there are.
+// Config is the section `pool` of the configuration: how hosts are found. Without Bind
+// there is no gossip, and only the hosts in Hosts and HostsFile are known.
 type Config struct {
-	// Bind is the IP address and port, for TCP and UDP both, on which gossip
-	// listens. Without an IP address it is all of them; port 0 is any free one.
-	Bind string `yaml:"bind"`
-	// Advertise is the IP address and port at which others reach Bind. Default:
-	// Bind, or if that is no single address the one from which the first seed is
-	// reached, or else the machine's only one. Never a floating address.
-	Advertise string `yaml:"advertise"`
-	// Join are the seeds: host:port of members, of which one is enough. Names
-	// are looked up again at each attempt.
-	Join []string `yaml:"join"`
-	// SecretFile holds the 32 bytes of the key that all members share.
-	SecretFile string `yaml:"secret_file"`
-	// Label tells pools apart. Default "tokenring-pool".
-	Label string `yaml:"label"`
+	// Config is the gossip of hosts and balancers.
+	gossip.Config `yaml:",inline"`
 	// AllowedNetworks are the prefixes in which announced service addresses must
-	// lie. Without any, all are allowed but loopback and link-local ones; those
-	// only if this balancer's gossip is on loopback itself.
+	// lie. Without any, a host's service must have the IP address of its gossip.
+	// Link-local addresses are never allowed, nor this balancer's own, and loopback only
+	// if this balancer's gossip is on loopback itself.
 	AllowedNetworks []string `yaml:"allowed_networks"`
-	// SlowStart is how long a host that comes into service takes until it has all
-	// its keys; MinSlowStart to MaxSlowStart. All balancers need the same. Default 0:
-	// it has them at once.
+	// HostsKeys is a file of the hosts' public keys: see hostkeys.Read. Without it, a host's
+	// key is the one with which it was announced first.
+	HostsKeys string `yaml:"hosts_keys"`
+	// Signatures is SignaturesTolerated, the default, or SignaturesRequired.
+	Signatures     string `yaml:"signatures"`
+	AnnounceLimits `yaml:",inline"`
+	// SlowStart is how long a host that begins to serve takes until it has all its keys:
+	// route.MinSlowStart to route.MaxSlowStart. It must be the same on all balancers.
+	// Default 0: a host has all its keys at once.
 	SlowStart time.Duration `yaml:"slow_start"`
-	// Freeze is when the ring freezes because many hosts vanish at once, or `off`.
-	Freeze FreezeConfig `yaml:"freeze"`
-	// Hosts are the hosts that run no agent.
-	Hosts []StaticHost `yaml:"hosts"`
+	// Freeze says when the ring freezes because many hosts vanish at once; or it is `off`.
+	Freeze      eligibility.FreezeConfig `yaml:"freeze"`
+	Connections `yaml:",inline"`
+	// Hosts are the hosts without an agent.
+	Hosts []hostlist.Host `yaml:"hosts"`
+	// HostsFile is a file with more of them, which is read again when it changes: see
+	// Options.ReadHosts.
+	HostsFile string `yaml:"hosts_file"`
+	// DNS makes each address of a name a host; nil: none. The main pool has none.
+	DNS *DNSConfig `yaml:"-"`
 }
 
-// A StaticHost is a host of the config file.
-type StaticHost struct {
-	Name string `yaml:"name"`
-	ID   uint32 `yaml:"id"`
-	// Address is host:port. A DNS name is looked up again every few seconds, and
-	// must be that of one machine: see docs/hosts.md.
-	Address string `yaml:"address"`
-	// Weight is 0..256; default 1. 0 stands for no keys until an operator gives it
-	// some. It is nil before WithDefaults.
-	Weight *int   `yaml:"weight"`
-	Zone   string `yaml:"zone"`
+// DNSConfig says by which DNS name hosts are found.
+type DNSConfig struct {
+	Name string `yaml:"name"` // NAME:PORT; each address of the name is a host
 }
 
-// PeersConfig is the `peers` section: the gossip among balancers only, under
-// another key. Without Bind there is none. The fields are those of Config.
-type PeersConfig struct {
-	Bind       string   `yaml:"bind"`
-	Advertise  string   `yaml:"advertise"`
-	Join       []string `yaml:"join"`
-	SecretFile string   `yaml:"secret_file"`
-	Label      string   `yaml:"label"` // default "tokenring-peers"
+// Connections says how checks and the data path connect to hosts. The pool itself connects to
+// none.
+type Connections struct {
+	// TLS is how TLS is spoken with the hosts; nil: it isn't.
+	TLS *hosttls.Config `yaml:"tls"`
+	// Upgrades are the protocols, besides HTTP, that clients may change to (RFC 9110 §7.8). Default:
+	// websocket.
+	Upgrades []string `yaml:"upgrades"`
+	// SendProxy says how hosts are told the client of a connection: "" (they aren't) or SendProxyV2.
+	SendProxy string `yaml:"send_proxy"`
+	// Fields are the changes of header fields of requests to the hosts and of their answers; nil for
+	// none.
+	Fields *fields.Config `yaml:"fields"`
+	// MaxConnections is how many requests may be in progress on a host through this balancer, unless
+	// the list with the host says otherwise. A terminal counts until the host has agreed to it. 0:
+	// any number.
+	MaxConnections int `yaml:"max_connections"`
+	// Queue is where requests beyond that wait.
+	Queue queue.Config `yaml:"queue"`
 }
 
-// AgentConfig is what an agent needs to announce its host.
-type AgentConfig struct {
-	Name       string
-	ID         uint32
-	Address    string     // ip:port of the host's service, as balancers reach it
-	Weight     *int       // 0..256, nil for 1; 0 stands for no keys
-	Weights    <-chan int // later weights; never closed, nil if Weight stays
-	Zone       string
-	Version    string
-	Bind       string // the fields from here on are those of Config
-	Advertise  string
-	Join       []string
-	SecretFile string
-	Label      string
-}
+// SendProxyV2 is the value of Connections.SendProxy for a header of the PROXY protocol, version 2, at
+// the beginning of each connection.
+const SendProxyV2 = "v2"
 
-// Options are what New needs beside the configuration.
+// The values of Config.Signatures.
+const (
+	SignaturesTolerated = "tolerate" // a host of which no key is known need not sign
+	SignaturesRequired  = "require"  // each host must, and have a key in HostsKeys if that is set
+)
+
+// Options are what New needs besides the configuration.
 type Options struct {
+	Pool     Membership
 	Name     string // of this balancer
 	Version  string // of this software
-	StateDir string // for decisions.json and members.json; "" keeps them in memory only
+	StateDir string // for decisions.json, hosts.json, members.json and rings.json; "" keeps them in memory only
 	Hash     balancer.Config
 	Logger   zerolog.Logger
-	// Settle is how long a host must be lost to gossip and checks before it
-	// leaves the ring. It should exceed the time by which checks may notice the
-	// same event differently: interval, times fall, and a timeout. Default 5 s.
-	Settle time.Duration
-	// Lookup returns the addresses of a name in Config.Hosts, as
-	// net.Resolver.LookupNetIP does; nil stands for that of net.DefaultResolver.
+	// Own are the addresses where this balancer listens, the gossips' among them. No
+	// host may announce one of them. An unspecified IP address stands for all of this
+	// machine's.
+	Own []netip.AddrPort
+	Sockets
+	// ReadHosts reads the hosts in Config.HostsFile, with their defaults. It refuses those
+	// that can't be there together, or beside Config.Hosts. It is needed if there is a
+	// HostsFile.
+	ReadHosts func() ([]hostlist.Host, error)
+	// Expect is how many balancers there should be, this one among them: see votes.NewRoll. 0
+	// stands for those that are known.
+	Expect int
+	// FenceWait is votes.Fence.Wait if hosts fence themselves; 0 if they don't.
+	FenceWait time.Duration
+	// AgreeWithin is how long voluntary changes of the ring wait for a balancer that is missing:
+	// see the package waits. 0: they don't wait.
+	AgreeWithin time.Duration
+	// LossWindow is how long gossip must have lost a host, and its checks must have
+	// failed, before the host leaves the ring. Checks notice one event at different
+	// times, and LossWindow should be longer than the difference: the interval of checks
+	// times fall, plus a timeout. Default 5 s.
+	LossWindow time.Duration
+	// Damping is how long a host that was voted down must pass its checks without a failure
+	// until it gets its keys back. 0: no longer than until its checks pass.
+	Damping time.Duration
+	// Lookup returns the addresses of a DNS name, as net.Resolver.LookupNetIP does. nil
+	// stands for the method of net.DefaultResolver.
 	Lookup func(ctx context.Context, network, name string) ([]netip.Addr, error)
-	// OnSnapshot, if not nil, is called with each snapshot, the first included,
-	// one call after the other, from Run's goroutine. It must not block.
-	OnSnapshot func(*Snapshot)
+	Takeover
+	// OnSnapshot is called with each snapshot that Run publishes, from Run's goroutine,
+	// one call after the other. It must not block. It may be nil.
+	OnSnapshot func(*route.Snapshot)
 }
 
-const (
-	defaultPoolLabel  = "tokenring-pool"
-	defaultPeersLabel = "tokenring-peers"
-)
+// Membership says which of a balancer's pools it is. The zero value is for the main pool of a
+// balancer that has no other.
+type Membership struct {
+	Name   string             // "" for the main pool
+	Main   *Pool              // whose gossips the pool shares; nil for the main pool itself
+	Others []gossips.PoolName // of the main pool: all others. Each must be made before Run of the main pool
+}
 
-// WithDefaults returns c with its zero fields filled in.
+// Sockets are where a Pool meets its peers and hosts.
+type Sockets struct {
+	// Gossip and Peers are the sockets of the two gossips, if these are configured. See
+	// gossip.Listen.
+	Gossip, Peers gossip.Sockets
+	// Stream is where this balancer accepts the streams of its peers, which are told of it;
+	// zero if it accepts none.
+	Stream announcement.Stream
+}
+
+// Takeover is how a Pool takes the place of that of another process.
+type Takeover struct {
+	// Handed is what another process knows, whose place this one takes; nil if there is
+	// none. Then Ready waits for nothing but the tables, and the first one is that of the
+	// other process, if its hosts are the same by this configuration.
+	Handed *handed.State
+	// Begin is closed when the other process has let go of the gossips and of StateDir. Until
+	// then they aren't touched, and Update may bring a later State. nil if there is no need
+	// to wait. Without Handed, the Pool isn't ready before Begin.
+	Begin <-chan struct{}
+}
+
+// WithDefaults returns c with its zero fields set to their defaults.
 func (c Config) WithDefaults() Config {
-	c.Label = cmp.Or(c.Label, defaultPoolLabel)
+	c.Config = c.WithLabel(gossip.PoolLabel)
 	c.Freeze = c.Freeze.WithDefaults()
-	hosts := make([]StaticHost, len(c.Hosts))
+	c.Queue = c.Queue.WithDefaults()
+	c.Signatures = cmp.Or(c.Signatures, SignaturesTolerated)
+	c.MaxHostsPerAddress = cmp.Or(c.MaxHostsPerAddress, maxHostsPerAddress)
+	hosts := make([]hostlist.Host, len(c.Hosts))
 	for i, h := range c.Hosts {
-		h.Weight = cmp.Or(h.Weight, new(1))
-		hosts[i] = h
+		hosts[i] = h.WithDefaults()
 	}
 	c.Hosts = hosts
 	return c
 }
 
-// WithDefaults returns c with its zero fields filled in.
-func (c PeersConfig) WithDefaults() PeersConfig {
-	c.Label = cmp.Or(c.Label, defaultPeersLabel)
-	return c
+func settingsOf(cfg Config, o Options) settings {
+	s := settings{name: o.Name, hash: o.Hash, delays: eligibility.DefaultDelays, slowStart: cfg.SlowStart, damping: o.Damping, limits: cfg.AnnounceLimits}
+	for _, own := range o.Own {
+		s.ports = append(s.ports, own.Port())
+	}
+	s.dns, s.maxConnections = cfg.DNS != nil, cfg.MaxConnections
+	s.streams = o.Stream != announcement.Stream{}
+	s.expected, s.within, s.fenceWait, s.delays.Freeze = o.Expect, o.AgreeWithin, o.FenceWait, cfg.Freeze
+	s.delays.LossWindow = cmp.Or(o.LossWindow, s.delays.LossWindow)
+	return s
 }
 
-// WithDefaults returns c with its zero fields filled in.
-func (c AgentConfig) WithDefaults() AgentConfig {
-	c.Label = cmp.Or(c.Label, defaultPoolLabel)
-	c.Weight = cmp.Or(c.Weight, new(1))
-	return c
-}
-
-// Bounds of what a host may be called, announce and weigh. They keep the
-// metadata of a node under the 512 bytes that memberlist allows.
-const (
-	maxName    = 64
-	maxAddress = 128
-	maxZone    = 64
-	maxVersion = 64
-	maxWeight  = 256
-)
-
-// CheckName says what is wrong with the name of a host or balancer, nil if
-// nothing: it has 1 to 64 letters, digits, '.', '_' and '-', and begins with a
-// letter or a digit.
-func CheckName(name string) error {
-	if name == "" {
-		return errors.New("the name is empty")
+// openHostsFile reads the hosts of pool.hosts_file, if it is configured.
+func openHostsFile(cfg Config, o Options) (*filewatch.Watch[[]hostlist.Host], []hostlist.Host, error) {
+	var paths []string
+	if cfg.HostsFile != "" {
+		paths = []string{cfg.HostsFile}
 	}
-	if len(name) > maxName {
-		return fmt.Errorf("the name has %d bytes, at most %d are possible", len(name), maxName)
-	}
-	for i := range len(name) {
-		c := name[i]
-		alphanumeric := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !alphanumeric && (i == 0 || !strings.ContainsRune("._-", rune(c))) {
-			return fmt.Errorf("the name %q must begin with a letter or a digit and consist of letters, digits, '.', '_' and '-'", name)
-		}
-	}
-	return nil
-}
-
-// CheckAddress says what is wrong with the address of a host's service or a
-// seed, nil if nothing: it is host:port with a port of 1 to 65535.
-func CheckAddress(address string) error {
-	host, port, err := net.SplitHostPort(address)
+	w, hosts, err := filewatch.Open(o.ReadHosts, paths...)
 	if err != nil {
-		return fmt.Errorf("the address %q is not host:port", address)
+		return nil, nil, fmt.Errorf("pool.hosts_file: %w", err)
 	}
-	if host == "" || strings.ContainsAny(host, "/ \t") {
-		return fmt.Errorf("the address %q names no host", address)
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return fmt.Errorf("the address %q needs a port of 1 to 65535", address)
-	}
-	return nil
+	return w, hosts, nil
 }
 
-// CheckBind says what is wrong with a bind address, nil if nothing.
-func CheckBind(bind string) error {
-	_, err := parseBind(bind)
-	return err
-}
-
-// parseBind reads "ip:port" or ":port". Without an IP address, Addr is the zero
-// value. A name is refused: memberlist would take it for all addresses.
-func parseBind(bind string) (netip.AddrPort, error) {
-	host, port, err := net.SplitHostPort(bind)
+// checkHosts checks the hosts of the config file, and returns the filter for hosts of the
+// gossip.
+func checkHosts(cfg Config) (gossip.Filter, error) {
+	networks, err := netaddr.ParseNetworks(cfg.AllowedNetworks)
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("the address %q is not ip:port or :port", bind)
+		return gossip.Filter{}, fmt.Errorf("allowed networks: %w", err)
 	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("the address %q needs a port of 0 to 65535", bind)
-	}
-	var ip netip.Addr
-	if host != "" {
-		if ip, err = netip.ParseAddr(host); err != nil {
-			return netip.AddrPort{}, fmt.Errorf("the address %q needs an IP address, not a name", bind)
+	twice := map[string]bool{}
+	for _, h := range cfg.Hosts {
+		if err := h.Check(); err != nil {
+			return gossip.Filter{}, fmt.Errorf("host %q: %w", h.Name, err)
 		}
-	}
-	return netip.AddrPortFrom(ip.Unmap(), uint16(n)), nil
-}
-
-// ParseNetworks reads prefixes such as "10.0.0.0/8"; a bare IP address is a
-// prefix of one.
-func ParseNetworks(texts []string) ([]netip.Prefix, error) {
-	var networks []netip.Prefix
-	for _, text := range texts {
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			ip, ipErr := netip.ParseAddr(text)
-			if ipErr != nil {
-				return nil, fmt.Errorf("%q is no network such as 10.0.0.0/8", text)
-			}
-			prefix = netip.PrefixFrom(ip, ip.BitLen())
+		if twice[h.Name] {
+			return gossip.Filter{}, fmt.Errorf("host %q is listed twice", h.Name)
 		}
-		networks = append(networks, prefix.Masked())
+		twice[h.Name] = true
 	}
-	return networks, nil
-}
-
-// check says what is wrong with a host of the config file.
-func (h StaticHost) check() error {
-	if err := CheckName(h.Name); err != nil {
-		return err
-	}
-	if err := CheckAddress(h.Address); err != nil {
-		return err
-	}
-	if *h.Weight < 0 || *h.Weight > maxWeight {
-		return fmt.Errorf("the weight %d is not in 0..%d", *h.Weight, maxWeight)
-	}
-	return nil
+	return gossip.Filter{Networks: networks}, nil
 }

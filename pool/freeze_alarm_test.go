@@ -10,28 +10,32 @@ import (
 	"time"
 
 	"tokenring/balancer"
+	"tokenring/gossip"
+	"tokenring/pool/eligibility"
+	"tokenring/route"
+	"tokenring/testlog"
 )
 
-// byDefault is the configuration of those who say nothing about freezes.
-func byDefault() Config { return Config{Freeze: FreezeConfig{}.WithDefaults()} }
+// byDefault is a configuration without the section freeze.
+func byDefault() Config { return Config{Freeze: eligibility.FreezeConfig{}.WithDefaults()} }
 
-// gossiped returns a life with hosts that have joined and pass their checks.
+// gossiped returns a life with hosts that have joined by gossip and pass their checks.
 func gossiped(t *testing.T, cfg Config, o Options, hosts ...string) *life {
 	t.Helper()
 	l := live(t, cfg, o)
 	for _, host := range hosts {
-		l.gossips(hostMeta(host), false)
+		l.announces(hostMeta(host), false)
 	}
-	l.see(Up, hosts...)
+	l.see(route.Up, hosts...)
 	return l
 }
 
-// dies lets gossip and checks lose hosts.
+// dies makes gossip lose hosts, and their checks fail.
 func (l *life) dies(hosts ...string) {
 	for _, host := range hosts {
-		l.gossips(hostMeta(host), true)
+		l.announces(hostMeta(host), true)
 	}
-	l.see(Down, hosts...)
+	l.see(route.Down, hosts...)
 }
 
 func (l *life) wantAlarm(why string, parts ...string) {
@@ -47,53 +51,53 @@ func (l *life) wantAlarm(why string, parts ...string) {
 	}
 }
 
-func TestAnEndlessLossIsServedAfterTheFreeze(t *testing.T) {
+func TestOtherHostsServeTheKeysOfLostHostsAfterTheFreeze(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logged := new(logBuffer)
-		l := gossiped(t, byDefault(), Options{Logger: logged.logger()}, "a", "b", "c", "d", "e", "f")
+		logged := new(testlog.Buffer)
+		l := gossiped(t, byDefault(), Options{Logger: logged.Logger()}, "a", "b", "c", "d", "e", "f")
 		defer l.stop()
 		key := keyOf(t, l.Snapshot(), "a")
 		began := time.Now()
 		l.dies("a", "b", "c", "d")
 		s := l.Snapshot()
-		if got, ok := s.Choose(key, nil); ok || got.Rule != RuleFrozen || !s.Frozen {
+		if got, ok := s.Choose(s.Key(key), nil); ok || got.Rule != route.RuleFrozen || !s.Frozen {
 			t.Errorf("frozen %t, a's key goes to %+v %t, want none", s.Frozen, got, ok)
 		}
 		if d := s.FrozenUntil.Sub(s.FrozenSince); d != 2*time.Minute || s.FrozenSince.Sub(began) > time.Second {
 			t.Errorf("frozen from %v to %v", s.FrozenSince, s.FrozenUntil)
 		}
-		if e := s.Explain(key, "", Placement{}, time.Now()); !strings.HasSuffix(e.Reason, " The freeze ends at "+s.FrozenUntil.UTC().Format(time.TimeOnly)+" UTC at the latest.") {
+		if e := s.Explain(s.Key(key), route.Stay{}, route.Placement{}, time.Now()); !strings.HasSuffix(e.Reason, " The freeze ends at "+s.FrozenUntil.UTC().Format(time.TimeOnly)+" UTC at the latest.") {
 			t.Errorf("it is explained by %q", e.Reason)
 		}
 		l.wantAlarm("frozen", "4 of the 6 hosts", "(a, b, c, d)", s.FrozenUntil.UTC().Format(time.RFC3339), "503", "lb ctl maint")
 		l.pass(2 * time.Minute)
 		s = l.Snapshot()
-		if got, ok := s.Choose(key, nil); !ok || s.Frozen || !s.FrozenUntil.IsZero() || s.FreezesExpired != 1 {
+		if got, ok := s.Choose(s.Key(key), nil); !ok || s.Frozen || !s.FrozenUntil.IsZero() || s.FreezesExpired != 1 {
 			t.Errorf("after two minutes: frozen %t until %v, %d expired, a's key goes to %+v %t", s.Frozen, s.FrozenUntil, s.FreezesExpired, got, ok)
 		}
-		l.wantAlarm("its time is over", "4 hosts of the ring vanished", "(a, b, c, d)", "2m0s without their return", "two hosts")
-		if lines := logged.lines(`"level":"error"`); len(lines) != 2 {
+		l.wantAlarm("its time is over", "4 hosts of the ring vanished", "(a, b, c, d)", "2m0s, and they had not returned", "two hosts")
+		if lines := logged.Lines(`"level":"error"`); len(lines) != 2 {
 			t.Errorf("errors in the log: %q, want one for the begin and one for the end", lines)
 		}
-		l.pass(defaultPatience.settle)
+		l.pass(eligibility.DefaultDelays.LossWindow)
 		l.wantRing("e f", "and they have left the ring")
-		l.pass(noticeFor - defaultPatience.settle - time.Second)
+		l.pass(noticeFor - eligibility.DefaultDelays.LossWindow - time.Second)
 		l.wantAlarm("nearly a quarter of an hour later", "4 hosts of the ring vanished")
 		l.pass(time.Second)
 		l.wantAlarm("a quarter of an hour later")
 	})
 }
 
-// TestAFreezeThatBeginsAnewIsTold: the log and the alarm name the hosts for which it
-// does, and no longer those of the freeze that has ended.
-func TestAFreezeThatBeginsAnewIsTold(t *testing.T) {
+// TestASecondFreezeNamesItsOwnHosts: the log and the alarm name the hosts for
+// which the ring has frozen again, and no longer the hosts of the first freeze.
+func TestASecondFreezeNamesItsOwnHosts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var all []string
 		for i := range 14 {
 			all = append(all, fmt.Sprintf("h%02d", i))
 		}
-		logged := new(logBuffer)
-		l := gossiped(t, byDefault(), Options{Logger: logged.logger()}, all...)
+		logged := new(testlog.Buffer)
+		l := gossiped(t, byDefault(), Options{Logger: logged.Logger()}, all...)
 		defer l.stop()
 		l.dies(all[:8]...)
 		l.pass(118 * time.Second)
@@ -102,7 +106,7 @@ func TestAFreezeThatBeginsAnewIsTold(t *testing.T) {
 		l.wantFrozen(true, "four of the six that were left vanished just now")
 		l.wantAlarm("frozen anew", "4 of the 6 hosts", "(h08, h09, h10, h11)")
 		var told []string
-		for _, line := range logged.lines(`"level":"error"`) {
+		for _, line := range logged.Lines(`"level":"error"`) {
 			told = append(told, regexp.MustCompile(`"vanished":\d+,"ring":\d+`).FindString(line))
 		}
 		if want := []string{`"vanished":8,"ring":14`, `"vanished":8,"ring":14`, `"vanished":4,"ring":6`}; !slices.Equal(told, want) {
@@ -111,7 +115,7 @@ func TestAFreezeThatBeginsAnewIsTold(t *testing.T) {
 	})
 }
 
-func TestTheNoticeEndsWhenEverybodyIsBackOrDecidedAbout(t *testing.T) {
+func TestTheNoticeEndsWhenAllHostsAreBackOrOverridden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := gossiped(t, byDefault(), quiet(), "a", "b", "c")
 		defer l.stop()
@@ -122,7 +126,7 @@ func TestTheNoticeEndsWhenEverybodyIsBackOrDecidedAbout(t *testing.T) {
 			t.Error("a ring of three is frozen although one is left")
 		}
 		for i := range 100 {
-			if got, ok := l.Snapshot().Choose(fmt.Appendf(nil, "key-%d", i), nil); !ok || got.Host.Name != "c" {
+			if got, ok := l.Snapshot().Choose(l.Snapshot().Key(fmt.Appendf(nil, "key-%d", i)), nil); !ok || got.Host.Name != "c" {
 				t.Fatalf("a key goes to %+v %t, want c", got, ok)
 			}
 		}
@@ -131,25 +135,25 @@ func TestTheNoticeEndsWhenEverybodyIsBackOrDecidedAbout(t *testing.T) {
 		l.wantRing("c", "they are gone")
 		l.comes("a")
 		l.wantAlarm("one is back", "2 hosts of the ring vanished")
-		if err := l.decide("b", Maint); err != nil {
+		if err := l.override("b", route.Maint); err != nil {
 			t.Fatal(err)
 		}
-		l.pass(patrol)
-		l.wantAlarm("and an operator has decided about the other")
+		l.pass(maxIdle)
+		l.wantAlarm("and there is an override for the other")
 	})
 }
 
-// TestKeysOfAHostThatFailedLongBeforeStayWhereTheyWent: the freeze is about those
-// that vanished together.
+// TestKeysOfAHostThatFailedLongBeforeStayWhereTheyWent: the freeze is only for
+// hosts that vanished together.
 func TestKeysOfAHostThatFailedLongBeforeStayWhereTheyWent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := live(t, statics("a", "b", "c", "d", "e"), quiet())
 		defer l.stop()
-		l.see(Up, "a", "b", "c", "d", "e")
-		l.see(Down, "a")
+		l.see(route.Up, "a", "b", "c", "d", "e")
+		l.see(route.Down, "a")
 		l.pass(time.Hour)
 		before := l.places()
-		l.see(Down, "b", "c", "d")
+		l.see(route.Down, "b", "c", "d")
 		l.wantFrozen(true, "three of the four that served")
 		if h := l.Snapshot().Host("a"); !h.FailedBefore {
 			t.Errorf("a counts as one of those that vanished: %+v", h)
@@ -168,13 +172,13 @@ func TestKeysOfAHostThatFailedLongBeforeStayWhereTheyWent(t *testing.T) {
 				}
 			}
 		}
-		ofA := keyThat(t, l.Snapshot(), "a", func(c Choice, ok bool) bool { return ok })
-		if e := l.Snapshot().Explain(ofA, "", Placement{}, time.Now()); e.Rule != balancer.RuleFallback || e.Host.Name != "e" {
+		ofA := keyThat(t, l.Snapshot(), "a", func(c route.Choice, ok bool) bool { return ok })
+		if e := l.Snapshot().Explain(l.Snapshot().Key(ofA), route.Stay{}, route.Placement{}, time.Now()); e.Rule != balancer.RuleFallback || e.Host.Name != "e" {
 			t.Errorf("a key of a that e has had is explained by %+v", e.Choice)
 		}
-		lost := keyThat(t, l.Snapshot(), "a", func(c Choice, ok bool) bool { return !ok })
-		if e := l.Snapshot().Explain(lost, "", Placement{}, time.Now()); !strings.Contains(e.Reason, "has had this token since a failed") {
-			t.Errorf("a key of a whose heir vanished is explained by %q", e.Reason)
+		lost := keyThat(t, l.Snapshot(), "a", func(c route.Choice, ok bool) bool { return !ok })
+		if e := l.Snapshot().Explain(l.Snapshot().Key(lost), route.Stay{}, route.Placement{}, time.Now()); !strings.Contains(e.Reason, "has had this token since a failed") {
+			t.Errorf("a key of a whose successor vanished is explained by %q", e.Reason)
 		}
 		if served == 0 {
 			t.Error("no key was e's")
@@ -182,12 +186,12 @@ func TestKeysOfAHostThatFailedLongBeforeStayWhereTheyWent(t *testing.T) {
 	})
 }
 
-// keyThat returns a key that owner owns and that goes where want says.
-func keyThat(t *testing.T, s *Snapshot, owner string, want func(Choice, bool) bool) []byte {
+// keyThat returns a key of owner that goes to the host want.
+func keyThat(t *testing.T, s *route.Snapshot, owner string, want func(route.Choice, bool) bool) []byte {
 	t.Helper()
 	for i := range 10_000 {
 		key := fmt.Appendf(nil, "key-%d", i)
-		if c, ok := s.Choose(key, nil); s.Table.Hosts()[s.Table.Owner(key)].Name == owner && want(c, ok) {
+		if c, ok := s.Choose(s.Key(key), nil); s.Table.Hosts()[s.Table.Owner(key)].Name == owner && want(c, ok) {
 			return key
 		}
 	}
@@ -198,13 +202,13 @@ func keyThat(t *testing.T, s *Snapshot, owner string, want func(Choice, bool) bo
 // TestABalancerThatStartsWaitsForMissingHostsAsLongAsOthers and then serves their keys.
 func TestABalancerThatStartsWaitsForMissingHostsAsLongAsOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var all []remembered
+		var all []gossip.CachedMember
 		for _, host := range []string{"a", "b", "c", "d", "e", "f", "g"} {
 			all = append(all, in(host, time.Minute))
 		}
 		l := liveFrom(t, byDefault(), quiet(), func(p *Pool) {
-			p.keeper.quiet = lanPace.quiet
-			p.keeper.expect(p.roster.recall(all))
+			p.machine.quiet = startupQuiet
+			p.machine.expect(p.gossips.Members.AddCached(all))
 		})
 		defer l.stop()
 		l.comes("a", "b", "c")
@@ -212,7 +216,7 @@ func TestABalancerThatStartsWaitsForMissingHostsAsLongAsOthers(t *testing.T) {
 		l.wantFrozen(true, "four of seven haven't come")
 		l.pass(2 * time.Minute)
 		l.wantFrozen(false, "they haven't come for two minutes")
-		l.pass(defaultPatience.settle)
-		l.wantRing("a b c", "and are given up")
+		l.pass(eligibility.DefaultDelays.LossWindow)
+		l.wantRing("a b c", "they are removed")
 	})
 }

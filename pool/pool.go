@@ -1,333 +1,401 @@
+// Package pool decides which IDE hosts belong in the ring. It learns of hosts and of
+// other balancers from lists, gossip, health checks and operators, and
+// publishes immutable snapshots.
+//
+// # Which hosts are in the ring
+//
+// A host comes into the ring when it is ready, has a weight, doesn't announce that it is
+// leaving, and passes its checks. It stays out if the table can't hold it beside the
+// other hosts: see capacity.
+//
+// If only its checks fail, a host stays in the ring. Its keys go to their successors, and
+// come back when the checks pass again. A host is removed when gossip has lost it and its
+// checks fail, and both last for the loss window. Gossip doesn't know the hosts that are
+// listed, so only an operator takes them out, or a list that has them no longer.
+//
+// # When the ring is frozen
+//
+// If too many hosts of the ring begin to fail their checks within one loss window, the
+// ring is frozen (FreezeConfig). The reason: a broken network is likelier than so many
+// dead hosts, and two hosts that serve one key are worse than none. While the ring is
+// frozen, no host joins it, no lost host is removed, no weight changes, and no host
+// serves the keys of the vanished hosts. The freeze ends when enough of these hosts pass
+// their checks, when new hosts have replaced them, or after some minutes. A small ring
+// isn't frozen while some of its hosts are left: these serve all keys.
+//
+// # When a balancer starts
+//
+// It waits for the hosts that were in the ring when it stopped. A host that doesn't come
+// for some seconds counts as a host of the ring whose checks fail. So a partition freezes
+// the ring also if the balancer starts during the partition.
+//
+// # How state changes
+//
+// A machine owns all state: step takes an event and the time, and returns effects. One
+// goroutine, in Pool.Run, gives it events and performs the effects. Gossip, checks and
+// operators only leave notes and requests for this goroutine. Readers get a Snapshot,
+// which is immutable.
 package pool
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sync/errgroup"
+
+	"tokenring/balancer"
+	"tokenring/builder"
+	"tokenring/filewatch"
+	"tokenring/gossip"
+	"tokenring/gossip/announcement"
+	"tokenring/hostkeys"
+	"tokenring/notify"
+	"tokenring/peers"
+	"tokenring/pool/gossips"
+	"tokenring/pool/handed"
+	"tokenring/pool/hostlist"
+	"tokenring/pool/ringfile"
+	"tokenring/resolver"
+	"tokenring/ringlog"
+	"tokenring/route"
+	"tokenring/statefile"
 )
 
-// What Decide may return, besides the errors of a disk.
-var (
-	ErrUnknownHost = errors.New("no host of that name is known")
-	ErrDecision    = errors.New("decision refused")
-	ErrStopped     = errors.New("the pool has stopped")
-)
+// ErrStopped is the error of Override when Run has ended.
+var ErrStopped = errors.New("the pool has stopped")
 
-// A Pool keeps the hosts and their ring. Its methods are safe for concurrent
-// use.
+// ErrRetired is the cause of the end of Run's context (see context.WithCancelCause) if another
+// process takes the place of this one: peers and hosts aren't told that this balancer
+// leaves.
+var ErrRetired = errors.New("another process takes the place of this one")
+
+// A Pool has the hosts and their ring. Its methods are safe for concurrent use.
 type Pool struct {
-	o      Options
-	log    zerolog.Logger
-	static []StaticHost
-	self   meta // as balancers and hosts see us
+	log  zerolog.Logger
+	self announcement.Metadata // what this balancer announces
+	published
+	gossips *gossips.Gossips
+	watched
+	builder  *builder.Builder
+	resolver *resolver.Resolver
+	disk
+	machine *machine // once Run is called, only its goroutine uses it, until stopped is closed
+	takeover
+	dns    dnsHosts
+	others sync.Map // of the main pool: those beside it, by name
 
-	patience  patience
-	slowStart time.Duration // 0: off
-	roster    *roster
-	gossip    *gossip // nil: only hosts of the config file
-	peers     *peers
-	builder   *builder
-	resolver  *resolver
-	scribe    *scribe
-	asides    *asides
-	diary     *diary
-	keeper    *keeper // Run's, once it runs
-
-	current  atomic.Pointer[Snapshot]
-	settled  chan struct{}
+	ready    chan struct{}
 	stopped  chan struct{}
 	requests chan request
+	checks   checks
 
-	heardNote chan struct{} // room for one: there is something in heard
-	mu        sync.Mutex
-	heard     map[string]CheckResult // the newest by host
+	connected notify.Latest[[]string] // see Connected
 }
 
-// A CheckResult is what a health check has found out about a host.
-type CheckResult struct {
-	Address string    // ip:port that was asked: the result is about nothing else
-	Verdict Verdict   // Unchecked if no check of this address has counted yet
-	Error   string    // what the check ran into, "" if it passed; holds no foreign bytes
-	At      time.Time // when it ended
+// published is what others see of the machine.
+type published struct {
+	publish func(*route.Snapshot)
+	current atomic.Pointer[route.Snapshot]
+	ring    atomic.Pointer[handed.Ring] // of current
+	rings   atomic.Pointer[ringlog.Log]
 }
 
-// A request is an operator's decision on its way to Run.
-type request struct {
-	decision Decision
-	done     chan error // room for one
+// watched are the files of hosts and keys that are read again when they change.
+type watched struct {
+	keysFile   *hostkeys.Watch
+	configured map[string]route.HostKey // in keysFile at first
+	hostsFile  *filewatch.Watch[[]hostlist.Host]
+	listed     atomic.Pointer[map[string]bool] // the names of the hosts that are listed
 }
 
-// New returns a Pool for configurations that get their defaults here. It reads
-// the decisions in o.StateDir and, with cfg.Bind or peers.Bind, opens the sockets
-// of the gossip and answers on them; it calls nobody before Run. Run, or else
-// Close, closes them.
-func New(cfg Config, peers PeersConfig, o Options) (*Pool, error) {
-	return newPool(cfg, peers, o, lanPace)
+// disk is what is in the state directory, and what writes it.
+type disk struct {
+	store     *peers.Store
+	aside     *statefile.Aside
+	operators *hostlist.File
+	cache     *gossip.Cache
+	ringsFile *ringfile.File
+	dir       string // Options.StateDir
 }
 
-func newPool(cfg Config, pc PeersConfig, o Options, pace pace) (*Pool, error) {
-	cfg, pc = cfg.WithDefaults(), pc.WithDefaults()
-	if err := CheckName(o.Name); err != nil {
-		return nil, fmt.Errorf("balancer %q: %w", o.Name, err)
-	}
-	door, err := checkHosts(cfg)
+// dnsHosts are the hosts that a DNS name has.
+type dnsHosts struct {
+	address string // NAME:PORT; "" if there is no name
+	pool    string // of the hosts
+	lookup  resolver.Lookup
+	found   notify.Latest[[]hostlist.Host]
+}
+
+// takeover is what a Pool needs to take the place of another process, or to be replaced.
+type takeover struct {
+	decoder *balancer.Builder // of tables of other processes; nil if there are none
+	begin   <-chan struct{}   // nil if everything is open before Run
+	last    handedEvent       // Run's: the last one
+	final   sync.Mutex        // guards machine when stopped is closed
+}
+
+// New returns a Pool. It sets the defaults of cfg and peers, and reads the overrides in
+// o.StateDir. If a gossip is configured, it answers other members on the sockets of the
+// gossip, and calls no member before Run. With o.Handed or o.Begin, all that waits for
+// o.Begin. The Pool owns the sockets from now on: New closes them if it fails, else Run or
+// Close does.
+func New(cfg Config, peers gossip.Config, o Options) (*Pool, error) {
+	return newPool(cfg, peers, o, gossip.LAN)
+}
+
+func newPool(cfg Config, pc gossip.Config, o Options, timing gossip.Timing) (*Pool, error) {
+	p, err := join(cfg, pc, o, timing)
 	if err != nil {
+		o.Gossip.Close()
+		o.Peers.Close()
 		return nil, err
 	}
-	builder, err := newBuilder(o.Hash)
-	if err != nil {
-		return nil, err
-	}
-	self := meta{Role: roleLB, Name: o.Name, Version: printable(o.Version)}
-	p := &Pool{
-		o:         o,
-		log:       o.Logger,
-		static:    cfg.Hosts,
-		self:      self,
-		patience:  defaultPatience,
-		slowStart: cfg.SlowStart,
-		roster:    newRoster(self.node(), door, o.Logger),
-		peers:     newPeers(self, o.Logger),
-		builder:   builder,
-		resolver:  newResolver(cfg.Hosts, o.Lookup, o.Logger),
-		scribe:    newScribe(o.StateDir, o.Logger),
-		settled:   make(chan struct{}),
-		stopped:   make(chan struct{}),
-		requests:  make(chan request),
-		heardNote: make(chan struct{}, 1),
-		heard:     map[string]CheckResult{},
-	}
-	p.patience.freeze = cfg.Freeze
-	if o.Settle > 0 {
-		p.patience.settle = o.Settle
-	}
-	remembered, err := p.load()
-	if err != nil {
-		return nil, err
-	}
-	p.asides = newAsides(o.StateDir)
-	p.begin(remembered)
-	if err := p.open(cfg, pc, pace); err != nil {
-		return nil, err
-	}
-	p.diary = p.recall(pace)
-	p.asides.look() // which recall may have added to
 	return p, nil
 }
 
-// begin puts the first snapshot in force: the hosts of the config file, of whom
-// nobody serves yet.
-func (p *Pool) begin(remembered memory) {
-	p.keeper = newKeeper(p, remembered)
-	p.peers.hold(remembered)
-	p.keeper.fit()
-	now := time.Now()
-	p.keeper.judge(now)
-	p.current.Store(p.keeper.snapshot(NewSnapshot(nil, nil), now))
-}
-
-// checkHosts refuses unusable hosts of the config file, and returns the doorman
-// for those of the gossip.
-func checkHosts(cfg Config) (doorman, error) {
-	networks, err := ParseNetworks(cfg.AllowedNetworks)
+// join returns a Pool with the gossips that are configured.
+func join(cfg Config, pc gossip.Config, o Options, timing gossip.Timing) (*Pool, error) {
+	cfg, pc = cfg.WithDefaults(), pc.WithLabel(gossip.PeersLabel)
+	if o.Pool.Main != nil && o.Pool.Main.gossips.OfPool(o.Pool.Name) == nil {
+		return nil, fmt.Errorf("the main pool doesn't know the pool %q", o.Pool.Name)
+	}
+	if err := route.CheckName(o.Name); err != nil {
+		return nil, fmt.Errorf("balancer %q: %w", o.Name, err)
+	}
+	filter, err := checkHosts(cfg)
 	if err != nil {
-		return doorman{}, fmt.Errorf("allowed networks: %w", err)
+		return nil, err
 	}
-	door := doorman{static: map[string]bool{}, networks: networks}
-	for _, h := range cfg.Hosts {
-		if err := h.check(); err != nil {
-			return doorman{}, fmt.Errorf("host %q: %w", h.Name, err)
-		}
-		if door.static[h.Name] {
-			return doorman{}, fmt.Errorf("host %q is there twice", h.Name)
-		}
-		door.static[h.Name] = true
+	p, listed, err := build(cfg, o)
+	if err != nil {
+		return nil, err
 	}
-	return door, nil
-}
-
-// printable replaces what metadata can't hold.
-func printable(version string) string {
-	clean := []byte(version)
-	for i, c := range clean {
-		if c < ' ' || c > '~' {
-			clean[i] = '?'
-		}
+	filter.Own, filter.Proven, filter.Serving = o.Own, p.isProven, p.isServing
+	filter.Listed = p.isListed
+	if main := o.Pool.Main; main != nil {
+		main.others.Store(o.Pool.Name, p)
+	} else if err := p.gossips.Configure(gossips.Options{Hosts: cfg.Config, Peers: pc, HostsSockets: o.Gossip, PeersSockets: o.Peers, Filter: filter, Stream: o.Stream, Timing: timing}); err != nil {
+		return nil, err
 	}
-	return string(clean[:min(len(clean), maxVersion)])
-}
-
-// load reads the decisions of earlier runs. Without them a host in maintenance
-// would serve; but without the balancer nobody would, and the peers know them
-// too. So a corrupt file is put aside and an alarm logged.
-func (p *Pool) load() (memory, error) {
-	if p.o.StateDir == "" {
-		return newMemory(), nil
+	if o.Handed == nil && o.Begin == nil {
+		err = p.openAtOnce(settingsOf(cfg, o), listed)
+	} else {
+		err = p.openLater(settingsOf(cfg, o), listed, o)
 	}
-	m, rest, err := loadMemory(p.o.StateDir)
-	p.scribe.rest = rest
-	switch {
-	case errors.Is(err, errCorrupt):
-		p.log.Error().Err(err).Msg("operators' decisions are lost, unless a peer knows them")
-		return m, nil
-	case errors.Is(err, errLater):
-		p.log.Error().Err(err).Msg("a later version of lb has written operators' decisions: those are in force that this one understands")
-		return m, nil
-	}
-	if alarm := rest.alarm(decisionsName); alarm != "" {
-		p.log.Error().Msg(alarm)
-	}
-	return m, err
-}
-
-// open opens the sockets of both gossips.
-func (p *Pool) open(cfg Config, pc PeersConfig, pace pace) error {
-	if cfg.Bind != "" {
-		g := gossipConfig{bind: cfg.Bind, advertise: cfg.Advertise, join: cfg.Join, secretFile: cfg.SecretFile, label: cfg.Label, pace: pace}
-		g.log = p.log.With().Str("gossip", "pool").Logger()
-		v := new(voice)
-		err := v.say(p.self)
-		if err == nil {
-			p.gossip, err = openGossip(g, p.roster, v, v)
-		}
-		if err != nil {
-			return fmt.Errorf("pool: %w", err)
-		}
-	}
-	if pc.Bind == "" {
-		return nil
-	}
-	g := gossipConfig{bind: pc.Bind, advertise: pc.Advertise, join: pc.Join, secretFile: pc.SecretFile, label: pc.Label, pace: pace}
-	g.log = p.log.With().Str("gossip", "peers").Logger()
-	if err := p.openPeers(g); err != nil {
+	if err != nil {
 		p.Close()
-		return fmt.Errorf("peers: %w", err)
+		return nil, err
+	}
+	return p, nil
+}
+
+// isProven reports whether a host has passed a check. It is safe for concurrent use.
+func (p *Pool) isProven(host string) bool {
+	h := p.anyHost(host)
+	return h != nil && h.Proven
+}
+
+// isServing reports whether a host passes its checks. It is safe for concurrent use.
+func (p *Pool) isServing(host string) bool {
+	h := p.anyHost(host)
+	return h != nil && h.Verdict == route.Up
+}
+
+// ofHost returns the pool of a host: the main one, or one beside it; nil if there is no such pool.
+func (p *Pool) ofHost(host string) *Pool {
+	name := route.PoolOf(host)
+	if name == "" {
+		return p
+	}
+	if other, ok := p.others.Load(name); ok {
+		return other.(*Pool)
 	}
 	return nil
 }
 
-func (p *Pool) openPeers(cfg gossipConfig) error {
-	if err := p.peers.say(p.self); err != nil {
-		return err
+// anyHost returns a host of the main pool or of one beside it, nil if it isn't known.
+func (p *Pool) anyHost(host string) *route.Host {
+	if one := p.ofHost(host); one != nil {
+		return one.Snapshot().Host(host)
 	}
-	g, err := openGossip(cfg, p.peers.roster, &p.peers.voice, p.peers)
+	return nil
+}
+
+// build returns a Pool without a machine and without gossip, and the hosts that are listed.
+// It opens no file that the Pool writes to.
+func build(cfg Config, o Options) (*Pool, map[route.Origin][]hostlist.Host, error) {
+	keysFile, configured, err := hostkeys.Open(cfg.HostsKeys)
 	if err != nil {
-		return err
+		return nil, nil, fmt.Errorf("keys of hosts: %w", err)
 	}
-	p.peers.gossip = g
-	if p.gossip != nil && bytes.Equal(g.secret, p.gossip.secret) {
-		return errors.New("the secret is the pool's, which hosts know too; balancers need their own")
+	tables, err := builder.New(o.Hash)
+	if err != nil {
+		return nil, nil, err
 	}
+	hostsFile, inFile, err := openHostsFile(cfg, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := &Pool{
+		log:       o.Logger,
+		self:      announcement.Metadata{Role: announcement.BalancerRole, Spec: route.Spec{Name: o.Name}, Version: o.Version},
+		published: published{publish: o.OnSnapshot},
+		watched:   watched{keysFile: keysFile, configured: configured, hostsFile: hostsFile},
+		builder:   tables,
+		resolver:  resolver.New(o.Lookup, o.Logger),
+		disk: disk{
+			dir: o.StateDir, store: peers.NewStore(o.Logger), operators: hostlist.NewFile(), ringsFile: ringfile.New(o.Hash.Seed, o.Logger),
+			aside: statefile.WatchAside(o.StateDir, peers.FileName, peers.JournalName, gossip.CacheName, hostlist.FileName, ringfile.Name),
+		},
+		ready:    make(chan struct{}),
+		stopped:  make(chan struct{}),
+		requests: make(chan request),
+		checks:   newChecks(),
+
+		connected: notify.NewLatest[[]string](),
+		dns:       dnsHosts{pool: o.Pool.Name, lookup: o.Lookup, found: notify.NewLatest[[]hostlist.Host]()},
+	}
+	if cfg.DNS != nil {
+		p.dns.address = cfg.DNS.Name
+	}
+	if main := o.Pool.Main; main != nil {
+		p.gossips = main.gossips.OfPool(o.Pool.Name)
+	} else {
+		p.gossips = gossips.New(p.self, announcement.NewKeys(cfg.Signatures == SignaturesRequired), o.Logger, o.Pool.Others...)
+		p.gossips.Keys.Configure(configured)
+	}
+	return p, map[route.Origin][]hostlist.Host{route.OriginConfig: cfg.Hosts, route.OriginFile: inFile}, nil
+}
+
+// Close closes the sockets of a Pool. It is only for a Pool that Run isn't called for.
+func (p *Pool) Close() { p.gossips.Close() }
+
+// GossipAddr returns the ip:port that the gossip of hosts and balancers advertises, "" if
+// it isn't configured.
+func (p *Pool) GossipAddr() string { return p.gossips.Hosts.Addr() }
+
+// PeersAddr returns the ip:port that the gossip among balancers advertises, "" if it isn't
+// configured.
+func (p *Pool) PeersAddr() string { return p.gossips.Peers.Gossip.Addr() }
+
+// Run updates the ring until ctx ends. Then it leaves the gossip, which may take some
+// seconds, unless ErrRetired is the cause. It returns nil when everything that it started
+// has ended: after ErrRetired that may be later than State returns, because a table that is
+// being verified can't be given up. It may be called only once. An error says why the
+// gossips or the files can't be opened.
+func (p *Pool) Run(ctx context.Context) error {
+	var others sync.WaitGroup // parts that have no gossip and no file of StateDir
+	defer others.Wait()
+	calm, end := context.WithCancel(ctx)
+	defer end()
+	defer close(p.stopped)
+	for _, run := range []func(context.Context){p.builder.Run, p.resolver.Run, p.keysFile.Run, p.hostsFile.Run} {
+		others.Go(func() { run(calm) })
+	}
+	if p.dns.address != "" {
+		others.Go(func() { p.followDNS(calm) })
+	}
+	waiting := requests{}
+	if p.machine.waiting {
+		if !p.awaitBegin(ctx, waiting) {
+			p.Close()
+			return nil
+		}
+		e, err := p.open()
+		if err != nil {
+			p.Close()
+			return err
+		}
+		p.advance(e, waiting)
+	}
+	others.Go(func() { p.gossips.Peers.AnnounceDigests(calm) })
+	p.serve(ctx, waiting)
 	return nil
 }
 
-// Close closes the sockets of a Pool for which Run has not been called and won't be.
-func (p *Pool) Close() {
-	for _, g := range []*gossip{p.gossip, p.peers.gossip} {
-		if g != nil {
-			g.shutdown()
-		}
+// serve runs the gossips and what writes to StateDir, until ctx ends and they have ended.
+func (p *Pool) serve(ctx context.Context, waiting requests) {
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	gossiping, leave := context.WithCancel(context.WithoutCancel(ctx))
+	defer leave()
+	for _, run := range []func(context.Context){p.store.Run, p.aside.Run, p.runCache, p.operators.Run} {
+		parts.Go(func() { run(ctx) })
+	}
+	parts.Go(p.ringsFile.Run)
+	parts.Go(func() { p.gossips.Run(gossiping) })
+	p.loop(ctx, nil, waiting)
+	p.store.Close()
+	p.ringsFile.Close()
+	if errors.Is(context.Cause(ctx), ErrRetired) {
+		p.Close()
 	}
 }
 
-// GossipAddr returns the ip:port that the pool's gossip advertises, "" without
-// gossip. It is known once New has returned, even with port 0.
-func (p *Pool) GossipAddr() string { return p.gossip.addr() }
+// Snapshot returns the latest snapshot. It is never nil.
+func (p *Pool) Snapshot() *route.Snapshot { return p.current.Load() }
 
-// PeersAddr is GossipAddr for the balancers' own gossip.
-func (p *Pool) PeersAddr() string { return p.peers.gossip.addr() }
-
-// Run keeps the ring until ctx ends. Then it takes leave of the gossip, which may
-// take some seconds, and returns nil when all that it started has ended. It may
-// be called once.
-func (p *Pool) Run(ctx context.Context) error {
-	defer close(p.stopped)
-	var parts errgroup.Group
-	parts.Go(func() error { p.builder.run(ctx); return nil })
-	parts.Go(func() error { p.peers.run(ctx, p.self); return nil })
-	parts.Go(func() error { p.resolver.run(ctx); return nil })
-	parts.Go(func() error { p.scribe.run(ctx); return nil })
-	parts.Go(func() error { p.asides.run(ctx); return nil })
-	parts.Go(func() error { p.diary.run(ctx); return nil })
-	if p.gossip != nil {
-		parts.Go(func() error {
-			p.gossip.run(ctx)
-			p.gossip.leave(p.self, 0)
-			return nil
-		})
+// WatchedFiles returns, by the setting that names it, each file that is read again when it
+// changes: why what it holds isn't in use, "" if it is.
+func (p *Pool) WatchedFiles() map[string]string {
+	files := map[string]string{}
+	if p.hostsFile.Watches() {
+		files["pool.hosts_file"] = p.hostsFile.Problem()
 	}
-	p.keeper.run(ctx)
-	p.scribe.close()
-	return parts.Wait()
-}
-
-// Snapshot returns what is known now; never nil.
-func (p *Pool) Snapshot() *Snapshot { return p.current.Load() }
-
-// Settled is closed when the first attempts to join are over, every known host
-// but those in maintenance has a verdict, and their table is in force. If hosts can
-// only come by gossip, one must have come; and of those that were in the ring when
-// the last run ended, all, for eight seconds. Who remembers none waits until no new
-// host has come for two. It is closed in any case ten seconds after Run has begun,
-// and stays open if Run ends before.
-func (p *Pool) Settled() <-chan struct{} { return p.settled }
-
-// Hear takes a result of the health checks into account, unless it is about
-// another address than the host has now. It never blocks, and of results that come
-// faster than they are looked at only the last counts.
-func (p *Pool) Hear(host string, r CheckResult) {
-	p.mu.Lock()
-	p.heard[host] = r
-	p.mu.Unlock()
-	note(p.heardNote)
-}
-
-// note leaves a note on a channel with room for one: look again.
-func note(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
+	if p.keysFile.Watches() {
+		files["pool.hosts_keys"] = p.keysFile.Problem()
 	}
+	for name, problem := range p.gossips.SecretProblems() {
+		files[name+".secret_file"] = problem
+	}
+	return files
 }
 
-// overheard returns what Hear was told since the last call.
-func (p *Pool) overheard() map[string]CheckResult {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	all := p.heard
-	p.heard = map[string]CheckResult{}
-	return all
-}
+// Ready returns a channel that is closed when this balancer may serve clients: the first
+// attempts to join the gossips are over, each known host that isn't in maintenance has a
+// verdict, and the table of these hosts is in force. If hosts can only come by gossip, at
+// least one must have come. For up to eight seconds, Ready also waits for all hosts that
+// were in the ring when the last run ended. If there were none, it waits until no new
+// host has come for two seconds. Ten seconds after Run has begun, the channel is closed
+// in any case. It stays open if Run ends before.
+func (p *Pool) Ready() <-chan struct{} { return p.ready }
 
-// Decide takes an operator's decision: Host, State or Weight or both, Reason and
-// By; At and Origin are set here. It returns when it is on disk and the snapshot with
-// it and with the table that follows from it is in force, or ctx or Run ends. Errors are
-// ErrUnknownHost and ErrDecision (wrapped; of a weight for which the policy has no
-// room, too), or say how far the decision has come: nothing was decided, or it has
-// been taken, but is not on disk, or not in the table.
-func (p *Pool) Decide(ctx context.Context, d Decision) error {
-	r := request{d, make(chan error, 1)}
+// Strays returns the hosts that announce a pool which this balancer doesn't have; sorted. Only the
+// main pool knows them.
+func (p *Pool) Strays() []string { return p.gossips.Strays() }
+
+// SecretUse returns the secrets of each gossip that is configured, and which of them its
+// members use.
+func (p *Pool) SecretUse() []route.SecretUse { return p.gossips.SecretUse() }
+
+// RefusedTotals returns how often each gossip has refused something, by reason.
+func (p *Pool) RefusedTotals() []gossips.RefusedTotal { return p.gossips.RefusedTotals() }
+
+// Checked passes on the result of a health check. A result about another address than the
+// host has now doesn't count. If there are several results before the machine takes them,
+// only the last result of each host counts. Checked never blocks.
+func (p *Pool) Checked(host string, r CheckResult) { p.checks.add(host, r) }
+
+// ask passes a request on to the machine, and returns its answer.
+func (p *Pool) ask(ctx context.Context, r request) error {
+	r.done = make(chan error, 1)
 	select {
 	case p.requests <- r:
 	case <-ctx.Done():
-		return fmt.Errorf("nothing was decided: %w", ctx.Err())
+		return fmt.Errorf("nothing was changed: %w", ctx.Err())
 	case <-p.stopped:
-		return fmt.Errorf("nothing was decided: %w", ErrStopped)
+		return fmt.Errorf("nothing was changed: %w", ErrStopped)
 	}
-	const taken = "the decision has been taken, but isn't on disk and in the ring yet: %w"
+	const taken = "%s has been taken, but isn't on disk and in the ring yet: %w"
 	select {
 	case err := <-r.done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf(taken, ctx.Err())
+		return fmt.Errorf(taken, r.what(), ctx.Err())
 	case <-p.stopped:
-		return fmt.Errorf(taken, ErrStopped)
+		return fmt.Errorf(taken, r.what(), ErrStopped)
 	}
 }

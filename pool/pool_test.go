@@ -10,6 +10,11 @@ import (
 	"github.com/rs/zerolog"
 
 	"tokenring/balancer"
+	"tokenring/builder"
+	"tokenring/gossip"
+	"tokenring/pool/eligibility"
+	"tokenring/route"
+	"tokenring/testlog"
 )
 
 func TestUncheckedHostGetsNoTraffic(t *testing.T) {
@@ -19,74 +24,74 @@ func TestUncheckedHostGetsNoTraffic(t *testing.T) {
 		if len(l.shots) == 0 || len(l.shots[0].Hosts) != 2 {
 			t.Fatalf("the first snapshot is %+v, want both hosts in it", l.shots)
 		}
-		if got, ok := l.Snapshot().Choose(nil, nil); ok {
+		if got, ok := l.Snapshot().Choose(route.Key{}, nil); ok {
 			t.Errorf("chose %s before any check", got.Host.Name)
 		}
-		l.see(Up, "a")
+		l.see(route.Up, "a")
 		l.wantRing("a", "a was checked")
-		if got := l.Snapshot().Host("b").WhyNot; got != WhyUnchecked {
-			t.Errorf("b isn't in the ring because %q, want %q", got, WhyUnchecked)
+		if got := l.Snapshot().Host("b").WhyNot; got != route.WhyUnchecked {
+			t.Errorf("b isn't in the ring because %q, want %q", got, route.WhyUnchecked)
 		}
 	})
 }
 
-func TestSettledWaitsForVerdictsAndTable(t *testing.T) {
+func TestReadyWaitsForVerdictsAndTable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := live(t, statics("a", "b"), quiet())
 		defer l.stop()
-		l.see(Up, "a")
-		if l.isSettled() {
-			t.Error("settled with an unchecked host")
+		l.see(route.Up, "a")
+		if l.isReady() {
+			t.Error("ready with an unchecked host")
 		}
-		l.see(Down, "b")
-		if !l.isSettled() {
-			t.Error("not settled with all verdicts")
+		l.see(route.Down, "b")
+		if !l.isReady() {
+			t.Error("not ready with all verdicts")
 		}
-		l.wantRing("a", "settled")
+		l.wantRing("a", "ready")
 	})
 }
 
-// TestSettledWaitsForNoHostInMaintenance: nobody checks it.
-func TestSettledWaitsForNoHostInMaintenance(t *testing.T) {
+// TestReadyWaitsForNoHostInMaintenance, because such a host isn't checked.
+func TestReadyWaitsForNoHostInMaintenance(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		o := Options{Logger: zerolog.Nop(), StateDir: dir}
 		l := live(t, statics("a", "b"), o)
-		l.see(Up, "a", "b")
-		if err := l.decide("b", Maint); err != nil {
+		l.see(route.Up, "a", "b")
+		if err := l.override("b", route.Maint); err != nil {
 			t.Fatal(err)
 		}
 		l.stop()
 		l = live(t, statics("a", "b"), o)
 		defer l.stop()
-		if l.isSettled() {
-			t.Error("settled with an unchecked host")
+		if l.isReady() {
+			t.Error("ready with an unchecked host")
 		}
-		l.see(Up, "a")
-		if !l.isSettled() {
-			t.Error("not settled with the verdicts that come")
+		l.see(route.Up, "a")
+		if !l.isReady() {
+			t.Error("not ready with the verdicts that come")
 		}
 	})
 }
 
-func TestSettledComesAfterTenSecondsInAnyCase(t *testing.T) {
+func TestReadyComesAfterTenSecondsInAnyCase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := live(t, statics("a"), quiet())
 		defer l.stop()
-		l.pass(settleLimit - 1)
-		if l.isSettled() {
-			t.Error("settled before its time")
+		l.pass(readyLimit - 1)
+		if l.isReady() {
+			t.Error("ready before its time")
 		}
 		l.pass(1)
-		if !l.isSettled() {
-			t.Error("not settled in time")
+		if !l.isReady() {
+			t.Error("not ready in time")
 		}
 	})
 }
 
-func (l *life) isSettled() bool {
+func (l *life) isReady() bool {
 	select {
-	case <-l.Settled():
+	case <-l.Ready():
 		return true
 	default:
 		return false
@@ -97,9 +102,9 @@ func TestDownHostKeepsItsPlaceInTheTable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := live(t, statics("a", "b", "c"), quiet())
 		defer l.stop()
-		l.see(Up, "a", "b", "c")
+		l.see(route.Up, "a", "b", "c")
 		before := l.Snapshot()
-		l.see(Down, "b")
+		l.see(route.Down, "b")
 		l.pass(time.Hour)
 		s := l.Snapshot()
 		if s.Table != before.Table {
@@ -119,10 +124,10 @@ func TestHostsThatJoinTogetherMakeOneTable(t *testing.T) {
 		l := live(t, statics("a", "b", "c", "d"), quiet())
 		defer l.stop()
 		for _, name := range []string{"a", "b", "c", "d"} {
-			l.checked(name, Up, "", time.Now())
-			l.pass(gather / 10)
+			l.checked(name, route.Up, "", time.Now())
+			l.pass(builder.GatherTime / 10)
 		}
-		l.pass(gather)
+		l.pass(builder.GatherTime)
 		l.wantRing("a b c d", "all passed")
 		tables := map[*balancer.Table]bool{}
 		for _, s := range l.shots {
@@ -141,75 +146,75 @@ func TestGossipedHostComesMovesAndGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := live(t, statics("s1", "s2"), quiet())
 		defer l.stop()
-		l.see(Up, "s1", "s2")
+		l.see(route.Up, "s1", "s2")
 		m := hostMeta("ide-1")
-		l.gossips(m, false)
-		l.see(Up, "ide-1")
+		l.announces(m, false)
+		l.see(route.Up, "ide-1")
 		l.wantRing("ide-1 s1 s2", "joined and checked")
 		gauges := l.Snapshot().Host("ide-1").Gauges
 
 		m.Address = "10.0.0.99:4000"
-		l.gossips(m, false)
-		l.checked("ide-1", Up, "", time.Now().Add(-time.Second)) // about the old address
+		l.announces(m, false)
+		l.checked("ide-1", route.Up, "", time.Now().Add(-time.Second)) // about the old address
 		l.pass(time.Second)
 		h := l.Snapshot().Host("ide-1")
-		if h.Address != m.Address || h.Gauges != gauges || h.Verdict != Unchecked || h.Serving() {
+		if h.Address != m.Address || h.Gauges != gauges || h.Verdict != route.Unchecked || h.Serving() {
 			t.Errorf("moved: %+v, want the new address, the same gauges, and no traffic before a check", h)
 		}
 		l.wantRing("ide-1 s1 s2", "moved")
-		l.see(Up, "ide-1")
+		l.see(route.Up, "ide-1")
 		if !l.Snapshot().Host("ide-1").Serving() {
 			t.Error("moved and checked, but not serving")
 		}
 
 		m.Leaving = true
-		l.gossips(m, false)
+		l.announces(m, false)
 		l.wantRing("s1 s2", "leaving")
-		l.gossips(m, true)
-		l.pass(defaultPatience.forgetLeft)
+		l.announces(m, true)
+		l.pass(eligibility.DefaultDelays.ForgetLeft)
 		if h := l.Snapshot().Host("ide-1"); h != nil {
 			t.Errorf("still known: %+v", h)
 		}
 	})
 }
 
-func TestCrashedAgentTakesNoHealthyHostAway(t *testing.T) {
+func TestACrashedAgentRemovesNoHealthyHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := live(t, statics("s1", "s2"), quiet())
 		defer l.stop()
-		l.gossips(hostMeta("ide-1"), false)
-		l.see(Up, "s1", "s2", "ide-1")
-		l.gossips(hostMeta("ide-1"), true)
+		l.announces(hostMeta("ide-1"), false)
+		l.see(route.Up, "s1", "s2", "ide-1")
+		l.announces(hostMeta("ide-1"), true)
 		l.pass(24 * time.Hour)
-		if h := l.Snapshot().Host("ide-1"); h == nil || !h.Serving() || h.Contact != Lost {
+		if h := l.Snapshot().Host("ide-1"); h == nil || !h.Serving() || h.Contact != route.Lost {
 			t.Errorf("got %+v, want it to serve on", h)
 		}
-		l.see(Down, "ide-1")
-		l.wantRing("ide-1 s1 s2", "both witnesses agree just now")
-		l.pass(defaultPatience.settle)
-		l.wantRing("s1 s2", "both witnesses agree for a while")
+		l.see(route.Down, "ide-1")
+		l.wantRing("ide-1 s1 s2", "gossip and checks have just lost it")
+		l.pass(eligibility.DefaultDelays.LossWindow)
+		l.wantRing("s1 s2", "gossip and checks have lost it for a while")
 	})
 }
 
-func TestMostOfTheRingVanishes(t *testing.T) {
+func TestMostHostsVanishAndNoKeyMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var logged logBuffer
+		var logged testlog.Buffer
 		l := live(t, Config{}, Options{Logger: zerolog.New(&logged)})
 		defer l.stop()
 		for _, name := range []string{"a", "b", "c"} {
-			l.gossips(hostMeta(name), false)
+			l.announces(hostMeta(name), false)
 		}
-		l.see(Up, "a", "b", "c")
+		l.see(route.Up, "a", "b", "c")
 		key := keyOf(t, l.Snapshot(), "a")
-		l.gossips(hostMeta("a"), true)
-		l.see(Down, "a")
+		l.announces(hostMeta("a"), true)
+		l.see(route.Down, "a")
 		l.pass(400 * time.Millisecond)
-		l.gossips(hostMeta("b"), true)
-		l.see(Down, "b")
+		l.announces(hostMeta("b"), true)
+		l.see(route.Down, "b")
 		l.pass(time.Hour)
 		s := l.Snapshot()
-		if got, ok := s.Choose(key, nil); ok || got.Rule != RuleFrozen {
-			t.Errorf("a's key goes to %+v %t, want none by %s", got, ok, RuleFrozen)
+		if got, ok := s.Choose(s.Key(key), nil); ok || got.Rule != route.RuleFrozen {
+			t.Errorf("a's key goes to %+v %t, want none by %s", got, ok, route.RuleFrozen)
 		}
 		if !s.Frozen || s.FrozenSince.IsZero() || !strings.HasPrefix(s.Alarm, "2 of the 3 hosts") {
 			t.Errorf("frozen %t since %v, alarm %q", s.Frozen, s.FrozenSince, s.Alarm)
@@ -219,14 +224,14 @@ func TestMostOfTheRingVanishes(t *testing.T) {
 		}
 		l.wantRing("a b c", "frozen")
 
-		if err := l.decide("a", Maint); err != nil {
+		if err := l.override("a", route.Maint); err != nil {
 			t.Fatal(err)
 		}
-		l.wantRing("b c", "an operator decided")
+		l.wantRing("b c", "an operator took it out")
 		if s := l.Snapshot(); s.Frozen || s.Alarm != "" {
 			t.Errorf("one of two: frozen %t, alarm %q", s.Frozen, s.Alarm)
 		}
-		if got, ok := l.Snapshot().Choose(key, nil); !ok || got.Host.Name != "c" {
+		if got, ok := l.Snapshot().Choose(l.Snapshot().Key(key), nil); !ok || got.Host.Name != "c" {
 			t.Errorf("a's key goes to %+v %t, want c", got, ok)
 		}
 	})
@@ -235,16 +240,17 @@ func TestMostOfTheRingVanishes(t *testing.T) {
 func TestTableThatCannotBeBuiltKeepsTheOneBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		heavy := statics("a", "b", "c")
-		heavy.Hosts[2].Weight = new(256)
+		heavy.Hosts[2].ConfiguredWeight = new(256)
 		l := &life{t: t}
 		o := quiet()
 		o.Name, o.Hash = "lb-1", small
-		p, err := New(heavy, PeersConfig{}, o)
+		p, err := New(heavy, gossip.Config{}, o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Whoever has no room is out before. This stands for what isn't foreseen.
-		p.builder, err = newBuilder(balancer.Config{Consistent: balancer.ConsistentConfig{Partitions: 101, Replicas: 2}})
+		// Hosts for which there is no room are out before a build. This build fails
+		// nevertheless.
+		p.builder, err = builder.New(balancer.Config{Consistent: balancer.ConsistentConfig{Partitions: 101, Replicas: 2}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -252,20 +258,20 @@ func TestTableThatCannotBeBuiltKeepsTheOneBefore(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- p.Run(ctx) }()
-		l.see(Up, "a", "b")
+		l.see(route.Up, "a", "b")
 		l.wantRing("a b", "light hosts")
-		l.see(Up, "c") // more weight than partitions
+		l.see(route.Up, "c") // more weight than partitions
 		l.wantRing("a b", "a heavy host")
 		if s := l.Snapshot(); !strings.Contains(s.Alarm, "could not be built") || !s.Rebuilding {
 			t.Errorf("alarm %q, rebuilding %t", s.Alarm, s.Rebuilding)
 		}
-		if err := l.decide("b", Drain); err == nil || !strings.Contains(err.Error(), "in force") {
-			t.Errorf("a decision meanwhile: %v", err)
+		if err := l.override("b", route.Drain); err == nil || !strings.Contains(err.Error(), "in force") {
+			t.Errorf("an override meanwhile: %v", err)
 		}
-		if got, ok := l.Snapshot().Choose(keyOf(t, l.Snapshot(), "b"), nil); !ok || got.Host.Name != "a" {
+		if got, ok := l.Snapshot().Choose(l.Snapshot().Key(keyOf(t, l.Snapshot(), "b")), nil); !ok || got.Host.Name != "a" {
 			t.Errorf("drained b's key goes to %+v %t, want a", got, ok)
 		}
-		if err := l.decide("c", Maint); err != nil {
+		if err := l.override("c", route.Maint); err != nil {
 			t.Errorf("without the heavy host: %v", err)
 		}
 		l.wantRing("a", "without the heavy host")
@@ -281,10 +287,10 @@ func TestRepeatedVerdictsDoNotFloodSnapshots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := live(t, statics("a", "b"), quiet())
 		defer l.stop()
-		l.see(Up, "a", "b")
+		l.see(route.Up, "a", "b")
 		before := len(l.shots)
 		for range 1000 {
-			l.checked("a", Up, "", time.Now())
+			l.checked("a", route.Up, "", time.Now())
 			l.pass(10 * time.Millisecond)
 		}
 		l.pass(staleness)

@@ -1,9 +1,8 @@
 package pool
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,9 +13,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
+
+	"tokenring/gossip"
+	"tokenring/peers"
+	"tokenring/pool/ringfile"
+	"tokenring/route"
+	"tokenring/statefile"
+	"tokenring/testlog"
 )
 
-// put writes a state file as another version may have left it.
+// put writes a state file.
 func put(t *testing.T, dir, name, content string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
@@ -33,7 +39,7 @@ func content(t *testing.T, dir, name string) string {
 	return string(b)
 }
 
-// jsonAt returns what a JSON document has at a path of names and indexes.
+// jsonAt returns the value of a JSON document at a path of names and indexes.
 func jsonAt(t *testing.T, doc string, path ...any) any {
 	t.Helper()
 	var v any
@@ -55,8 +61,8 @@ func jsonAt(t *testing.T, doc string, path ...any) any {
 	return v
 }
 
-// later is a decisions file of version 1 by software that knows more: a deadline of a
-// drain, a state, and something of which this version has never heard.
+// later is a file of version 1 that later software has written: with the deadline of a
+// drain, an unknown state, and an unknown section.
 const later = `{"version":1,
  "decisions":[
   {"host":"a","state":"drain","at":"1999-01-01T00:00:00Z","origin":"lb-2","deadline":"2h","rate":{"a":[1,2]}},
@@ -66,16 +72,16 @@ const later = `{"version":1,
  "warm_ups":[{"host":"a","number":2,"since":"1999-01-01T00:00:00Z","lasts":60000000000,"curve":"square"}],
  "pins":[{"token_digest":"abc","host":"b"}]}`
 
-// TestDowngradedBalancerKeepsWhatItDoesntUnderstand: it starts with the rest, says
-// so, and when it writes the file, what it doesn't understand is there again.
+// TestDowngradedBalancerKeepsWhatItDoesntUnderstand: it starts with the rest and
+// logs that. When it writes the file, what it doesn't understand is still there.
 func TestDowngradedBalancerKeepsWhatItDoesntUnderstand(t *testing.T) {
 	dir := t.TempDir()
-	put(t, dir, decisionsName, later)
+	put(t, dir, peers.FileName, later)
 	synctest.Test(t, func(t *testing.T) {
-		var log logBuffer
+		var log testlog.Buffer
 		l := live(t, statics("a", "b", "c"), Options{Logger: zerolog.New(&log), StateDir: dir})
 		defer l.stop()
-		l.see(Up, "a", "b", "c")
+		l.see(route.Up, "a", "b", "c")
 		l.wantRing("b c", "a is drained, and the state of b isn't known")
 		if h := l.Snapshot().Host("a"); h.Weight != 3 {
 			t.Errorf("got %+v, want the weight 3", h)
@@ -85,21 +91,21 @@ func TestDowngradedBalancerKeepsWhatItDoesntUnderstand(t *testing.T) {
 				t.Errorf("the log lacks %q: %s", want, log.String())
 			}
 		}
-		for _, want := range []string{`2 of "decisions"`, "decisions about a have more to them"} {
+		for _, want := range []string{`2 of "decisions"`, "overrides of a have more to them"} {
 			if alarm := l.Snapshot().Alarm; !strings.Contains(alarm, want) {
 				t.Errorf("the alarm lacks %q: %s", want, alarm)
 			}
 		}
-		if err := l.decide("c", Maint); err != nil {
+		if err := l.override("c", route.Maint); err != nil {
 			t.Fatal(err)
 		}
 	})
-	got := content(t, dir, decisionsName)
+	got := content(t, dir, peers.FileName)
 	for _, row := range []struct {
 		want any
 		path []any
 	}{
-		{float64(stateVersion), []any{"version"}},
+		{float64(statefile.Version), []any{"version"}},
 		{"drain", []any{"decisions", 0, "state"}},
 		{"2h", []any{"decisions", 0, "deadline"}},
 		{2.0, []any{"decisions", 0, "rate", "a", 1}},
@@ -114,28 +120,28 @@ func TestDowngradedBalancerKeepsWhatItDoesntUnderstand(t *testing.T) {
 			t.Errorf("at %v (-want +got):\n%s", row.path, diff)
 		}
 	}
-	if names := filesIn(t, dir); !slices.Equal(names, []string{decisionsName}) {
-		t.Errorf("files %v, want one", names)
+	if names := filesIn(t, dir); !slices.Equal(names, []string{peers.FileName, gossip.CacheName, ringfile.Name}) {
+		t.Errorf("files %v, want three", names)
 	}
 }
 
-// TestALaterDecisionReplacesWhatIsNotUnderstood: what was added to an earlier one is
-// void.
-func TestALaterDecisionReplacesWhatIsNotUnderstood(t *testing.T) {
+// TestALaterOverrideReplacesWhatIsNotUnderstood: additions to an earlier
+// override are dropped.
+func TestALaterOverrideReplacesWhatIsNotUnderstood(t *testing.T) {
 	dir := t.TempDir()
-	put(t, dir, decisionsName, `{"version":1,"decisions":[{"host":"a","state":"drain","at":"1999-01-01T00:00:00Z","origin":"lb-2","deadline":"2h"}]}`)
+	put(t, dir, peers.FileName, `{"version":1,"decisions":[{"host":"a","state":"drain","at":"1999-01-01T00:00:00Z","origin":"lb-2","deadline":"2h"}]}`)
 	synctest.Test(t, func(t *testing.T) {
 		l := live(t, statics("a"), Options{Logger: zerolog.Nop(), StateDir: dir})
 		defer l.stop()
-		l.see(Up, "a")
-		if err := l.decide("a", Maint); err != nil {
+		l.see(route.Up, "a")
+		if err := l.override("a", route.Maint); err != nil {
 			t.Fatal(err)
 		}
 		if alarm := l.Snapshot().Alarm; alarm != "" {
 			t.Errorf("there is an alarm still: %s", alarm)
 		}
 	})
-	if got := content(t, dir, decisionsName); jsonAt(t, got, "decisions", 0, "deadline") != nil || jsonAt(t, got, "decisions", 0, "state") != "maint" {
+	if got := content(t, dir, peers.FileName); jsonAt(t, got, "decisions", 0, "deadline") != nil || jsonAt(t, got, "decisions", 0, "state") != "maint" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -152,33 +158,35 @@ func filesIn(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// TestFileThatCantBeBelievedIsKept goes through both files: what isn't understood at
-// all, or is of another version, is put aside, and the balancer starts.
-func TestFileThatCantBeBelievedIsKept(t *testing.T) {
+// TestAFileThatCannotBeReadIsPutAside tries both files. The balancer starts without a
+// file that isn't valid or is of another version.
+func TestAFileThatCannotBeReadIsPutAside(t *testing.T) {
 	const seen = `"seen":"2026-01-01T00:00:00Z"`
 	for what, row := range map[string]struct{ name, content, aside string }{
-		"cut short":                  {decisionsName, `{"version":1,"decisions":[{"ho`, ".corrupt"},
-		"empty":                      {decisionsName, ``, ".corrupt"},
-		"no version":                 {decisionsName, `{"decisions":[]}`, ".corrupt"},
-		"version 0":                  {decisionsName, `{"version":0}`, ".corrupt"},
-		"no list":                    {decisionsName, `{"version":1,"decisions":{"a":"drain"}}`, ".corrupt"},
-		"version 2":                  {decisionsName, `{"version":2,"decisions":[]}`, ".version-2"},
-		"version 3, of another form": {decisionsName, `{"version":3,"decisions":{"a":"drain"}}`, ".version-3"},
-		"members cut short":          {membersName, `{"version":1,"pool":[{"no`, ".corrupt"},
-		"members of version 2":       {membersName, `{"version":2,"pool":[{"node":"host/a","gossip":"10.0.0.1:7946",` + seen + `,"address":"10.0.0.1:80","weight":1}]}`, ".version-2"},
+		"cut short":                  {peers.FileName, `{"version":1,"decisions":[{"ho`, ".corrupt"},
+		"empty":                      {peers.FileName, ``, ".corrupt"},
+		"no version":                 {peers.FileName, `{"decisions":[]}`, ".corrupt"},
+		"version 0":                  {peers.FileName, `{"version":0}`, ".corrupt"},
+		"no list":                    {peers.FileName, `{"version":1,"decisions":{"a":"drain"}}`, ".corrupt"},
+		"version 2":                  {peers.FileName, `{"version":2,"decisions":[]}`, ".version-2"},
+		"version 3, of another form": {peers.FileName, `{"version":3,"decisions":{"a":"drain"}}`, ".version-3"},
+		"members cut short":          {gossip.CacheName, `{"version":1,"pool":[{"no`, ".corrupt"},
+		"members of version 2":       {gossip.CacheName, `{"version":2,"pool":[{"node":"host/a","gossip":"10.0.0.1:7946",` + seen + `,"address":"10.0.0.1:80","weight":1}]}`, ".version-2"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			dir := t.TempDir()
 			put(t, dir, row.name, row.content)
-			var log logBuffer
+			var log testlog.Buffer
 			o := Options{Name: "lb-1", StateDir: dir, Hash: small, Logger: zerolog.New(&log)}
 			for range 2 { // the second start puts nothing aside again
-				p, err := New(Config{Bind: "127.0.0.1:0", SecretFile: secretFile(t, 1)}, PeersConfig{}, o)
+				cfg := Config{Config: gossip.Config{Bind: "127.0.0.1:0", SecretFile: secretFile(t, 1)}}
+				o.Gossip = listen(t, cfg.Config)
+				p, err := New(cfg, gossip.Config{}, o)
 				if err != nil {
 					t.Fatal(err)
 				}
 				p.Close()
-				if alarm := p.keeper.alarm(time.Now()); !strings.Contains(alarm, row.name+row.aside) {
+				if alarm := p.machine.alarm(time.Now()); !strings.Contains(alarm, row.name+row.aside) {
 					t.Errorf("the alarm doesn't name the file: %s", alarm)
 				}
 			}
@@ -195,134 +203,77 @@ func TestFileThatCantBeBelievedIsKept(t *testing.T) {
 	}
 }
 
-// TestDecisionsSurviveBesideAFileThatCantBeBelieved: nothing of such a file spoils the
-// one that is written instead.
-func TestDecisionsSurviveBesideAFileThatCantBeBelieved(t *testing.T) {
+// TestOverridesSurviveBesideAFileThatWasPutAside: the new file has nothing
+// of the bad one.
+func TestOverridesSurviveBesideAFileThatWasPutAside(t *testing.T) {
 	for what, content := range map[string]string{
 		"of another form":                  `{"version":1,"weights":["x"],"decisions":{"a":"drain"},"pins":[1]}`,
 		"a later version, of another form": `{"version":3,"weights":["x"],"decisions":{"a":"drain"},"pins":[1]}`,
 	} {
 		t.Run(what, func(t *testing.T) {
 			dir := t.TempDir()
-			put(t, dir, decisionsName, content)
+			put(t, dir, peers.FileName, content)
 			synctest.Test(t, func(t *testing.T) {
 				l := live(t, statics("a", "b"), Options{Logger: zerolog.Nop(), StateDir: dir})
 				defer l.stop()
-				l.see(Up, "a", "b")
-				if err := l.decide("a", Drain); err != nil {
+				l.see(route.Up, "a", "b")
+				if err := l.override("a", route.Drain); err != nil {
 					t.Fatal(err)
 				}
 			})
-			if m, _, err := loadMemory(dir); err != nil || m.decided.state("a").State != Drain {
-				t.Errorf("on disk: %+v, %v; want the drain", m, err)
+			if s := onDisk(t, dir); s.State("a").State != route.Drain {
+				t.Errorf("on disk: %+v; want the drain", s.State("a"))
 			}
 		})
 	}
 }
 
-// TestEntriesThatCantBeBelievedAreKept: beside those that can. They are in the file
-// again when that is written.
-func TestEntriesThatCantBeBelievedAreKept(t *testing.T) {
-	const date = `"at":"2026-01-01T00:00:00Z","origin":"lb-1"`
-	for what, row := range map[string]struct{ list, entry string }{
-		"bad weight":       {"weights", `{"host":"a","weight":999,` + date + `}`},
-		"a weight in text": {"weights", `{"host":"a","weight":"3",` + date + `}`},
-		"bad warm-up":      {"warm_ups", `{"host":"a","number":1,"since":"2026-01-01T00:00:00Z","lasts":1}`},
-		"bad decision":     {"decisions", `{"host":"a","state":"gone",` + date + `}`},
-		"a long addition":  {"decisions", `{"host":"a","state":"drain",` + date + `,"why":"` + strings.Repeat("x", maxUnknown) + `"}`},
-	} {
-		dir := t.TempDir()
-		doc := map[string]any{"version": 1, "decisions": []any{json.RawMessage(`{"host":"b","state":"maint",` + date + `}`)}}
-		list, _ := doc[row.list].([]any)
-		doc[row.list] = append(list, json.RawMessage(row.entry))
-		b, err := json.Marshal(doc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		put(t, dir, decisionsName, string(b))
-		m, l, err := loadMemory(dir)
-		if err != nil || len(m.decided)+len(m.warmUps) != 1 || m.decided.state("b").State != Maint {
-			t.Errorf("%s: got %+v, %v; want the decision about b", what, m, err)
-		}
-		if err := m.save(dir, l); err != nil {
-			t.Fatal(err)
-		}
-		if got := content(t, dir, decisionsName); !strings.Contains(got, row.entry) {
-			t.Errorf("%s: the entry is gone from %s", what, got)
-		}
-	}
-}
-
-func TestMembersOfALaterVersionKeepWhatItAdded(t *testing.T) {
+func TestNewFailsIfTheOverridesCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
-	known := `{"node":"host/a","gossip":"10.0.0.1:7946","seen":"2026-01-01T00:00:00Z","address":"10.0.0.1:80","weight":1,"key":"ed25519:abc"}`
-	strange := []string{
-		`{"node":"relay/x","gossip":"10.0.0.2:7946","seen":"2026-01-01T00:00:00Z"}`,             // a role that isn't known
-		`{"node":"host/b","seen":"2026-01-01T00:00:00Z","address":"10.0.0.1:80","weight":1}`,    // no gossip
-		`{"node":"host/c","gossip":"10.0.0.1:0","seen":"2026-01-01T00:00:00Z"}`,                 // port 0
-		`{"node":"lb/d","gossip":"0.0.0.0:7946","seen":"2026-01-01T00:00:00Z"}`,                 // all addresses
-		`{"node":"lb/e","gossip":"10.0.0.1:7946"}`,                                              // never seen
-		`{"node":"lb/f","gossip":"10.0.0.1:7946","seen":"2026-01-01T00:00:00Z","in_ring":true}`, // a balancer in the ring
-	}
-	put(t, dir, membersName, `{"version":1,"pool":[`+known+`,`+strings.Join(strange, ",")+`],"peers":null,"epoch":7}`)
-	m, l, err := loadMembership(dir)
-	if err != nil || len(m.Pool) != 1 || m.Pool[0].Node != "host/a" {
-		t.Fatalf("got %+v, %v; want host/a", m, err)
-	}
-	now := membership{Version: stateVersion, Pool: []remembered{noted(hostMeta("a"), 5), noted(hostMeta("z"), 5)}}
-	now.keep(m)
-	if err := now.save(dir, l); err != nil {
+	if err := os.Mkdir(filepath.Join(dir, peers.FileName), 0o700); err != nil { // which root can't read, either
 		t.Fatal(err)
 	}
-	got := content(t, dir, membersName)
-	for _, entry := range append(strange, `"key":"ed25519:abc"`, `"epoch":7`, `"host/z"`) {
-		if !strings.Contains(got, entry) {
-			t.Errorf("%s is gone from %s", entry, got)
-		}
-	}
-}
-
-func TestUnreadableDecisionsAreNoReasonToStartWithoutThem(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, decisionsName), 0o700); err != nil { // which root can't read, either
-		t.Fatal(err)
-	}
-	_, err := New(statics("a"), PeersConfig{}, Options{Name: "lb-1", StateDir: dir, Hash: small, Logger: zerolog.Nop()})
-	if err == nil || !strings.Contains(err.Error(), decisionsName) {
+	_, err := New(statics("a"), gossip.Config{}, Options{Name: "lb-1", StateDir: dir, Hash: small, Logger: zerolog.Nop()})
+	if err == nil || !strings.Contains(err.Error(), peers.FileName) {
 		t.Errorf("got %v, want an error that names the file", err)
 	}
 }
 
 func TestUnreadableMembersAreNotWrittenOver(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, membersName), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(dir, gossip.CacheName), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	var log logBuffer
-	p, err := New(Config{Bind: "127.0.0.1:0", SecretFile: secretFile(t, 1)}, PeersConfig{}, Options{Name: "lb-1", StateDir: dir, Hash: small, Logger: zerolog.New(&log)})
+	var log testlog.Buffer
+	cfg := Config{Config: gossip.Config{Bind: "127.0.0.1:0", SecretFile: secretFile(t, 1)}}
+	p, err := New(cfg, gossip.Config{}, Options{Name: "lb-1", StateDir: dir, Hash: small, Logger: zerolog.New(&log), Sockets: Sockets{Gossip: listen(t, cfg.Config)}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.Close()
-	p.diary.run(t.Context())
-	if info, err := os.Stat(filepath.Join(dir, membersName)); err != nil || !info.IsDir() || strings.Count(log.String(), "won't be remembered") != 1 {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	p.cache.Run(ctx, p.toCache)
+	if info, err := os.Stat(filepath.Join(dir, gossip.CacheName)); err != nil || !info.IsDir() || strings.Count(log.String(), "won't be kept") != 1 {
 		t.Errorf("%v, %v; logged %s", info, err, log.String())
 	}
 }
 
-// TestDecisionThatCantBeWrittenIsAnAlarmAndWrittenLater: the disk is full, or as here
-// something is where the file should be.
-func TestDecisionThatCantBeWrittenIsAnAlarmAndWrittenLater(t *testing.T) {
+// TestOverrideThatCantBeWrittenIsAnAlarmAndWrittenLater: the disk is full, or, as
+// here, a directory has the name of the file.
+func TestOverrideThatCantBeWrittenIsAnAlarmAndWrittenLater(t *testing.T) {
 	dir := t.TempDir()
-	obstacle := filepath.Join(dir, decisionsName)
+	obstacles := []string{filepath.Join(dir, peers.FileName), filepath.Join(dir, peers.JournalName)}
 	synctest.Test(t, func(t *testing.T) {
-		var log logBuffer
+		var log testlog.Buffer
 		l := live(t, statics("a", "b"), Options{Logger: zerolog.New(&log), StateDir: dir})
-		l.see(Up, "a", "b")
-		if err := os.MkdirAll(filepath.Join(obstacle, "full"), 0o700); err != nil {
-			t.Fatal(err)
+		l.see(route.Up, "a", "b")
+		for _, obstacle := range obstacles {
+			if err := os.MkdirAll(filepath.Join(obstacle, "full"), 0o700); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if err := l.decide("a", Drain); err == nil || !strings.Contains(err.Error(), "in force but not on disk") {
+		if err := l.override("a", route.Drain); err == nil || !strings.Contains(err.Error(), "in force but not on disk") {
 			t.Errorf("got %v, want that it is in force but not on disk", err)
 		}
 		l.pass(5 * saveRetry)
@@ -335,8 +286,10 @@ func TestDecisionThatCantBeWrittenIsAnAlarmAndWrittenLater(t *testing.T) {
 		if left, _ := filepath.Glob(filepath.Join(dir, ".*.new")); len(left) != 0 {
 			t.Errorf("left behind: %v", left)
 		}
-		if err := os.RemoveAll(obstacle); err != nil {
-			t.Fatal(err)
+		for _, obstacle := range obstacles {
+			if err := os.RemoveAll(obstacle); err != nil {
+				t.Fatal(err)
+			}
 		}
 		l.pass(2 * saveRetry)
 		if alarm := l.Snapshot().Alarm; alarm != "" {
@@ -344,18 +297,18 @@ func TestDecisionThatCantBeWrittenIsAnAlarmAndWrittenLater(t *testing.T) {
 		}
 		l.stop()
 	})
-	if m, _, err := loadMemory(dir); err != nil || m.decided.state("a").State != Drain {
-		t.Errorf("on disk: %+v, %v; want the drain", m, err)
+	if s := onDisk(t, dir); s.State("a").State != route.Drain {
+		t.Errorf("on disk: %+v; want the drain", s.State("a"))
 	}
 }
 
-func TestAlarmOfAFilePutAsideEndsWhenItIsRemoved(t *testing.T) {
+func TestTheAlarmOfAFilePutAsideEndsWhenItIsRemoved(t *testing.T) {
 	dir := t.TempDir()
-	put(t, dir, decisionsName, `{"version":2,"decisions":[{"host":"a","state":"drain","at":"1999-01-01T00:00:00Z","origin":"lb-2"}]}`)
+	put(t, dir, peers.FileName, `{"version":2,"decisions":[{"host":"a","state":"drain","at":"1999-01-01T00:00:00Z","origin":"lb-2"}]}`)
 	synctest.Test(t, func(t *testing.T) {
 		l := live(t, statics("a", "b"), Options{Logger: zerolog.Nop(), StateDir: dir})
 		defer l.stop()
-		l.see(Up, "a", "b")
+		l.see(route.Up, "a", "b")
 		l.wantRing("b", "what is understood of a later version is in force")
 		if alarm := l.Snapshot().Alarm; !strings.Contains(alarm, "decisions.json.version-2") {
 			t.Errorf("got %q", alarm)
@@ -363,24 +316,9 @@ func TestAlarmOfAFilePutAsideEndsWhenItIsRemoved(t *testing.T) {
 		if err := os.Remove(filepath.Join(dir, "decisions.json.version-2")); err != nil {
 			t.Fatal(err)
 		}
-		l.pass(asideEvery + time.Second)
+		l.pass((10 * time.Second) + time.Second)
 		if alarm := l.Snapshot().Alarm; alarm != "" {
 			t.Errorf("the alarm remains: %q", alarm)
 		}
 	})
-}
-
-func TestWhatIsPutAsideWritesNothingOver(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, decisionsName)
-	for i, row := range []struct{ content, want string }{
-		{"first", path + ".corrupt"}, {"second", path + ".corrupt-2"}, {"first", path + ".corrupt"}, {"second", path + ".corrupt-2"}, {"third", path + ".corrupt-3"},
-	} {
-		if got, err := putAside(path, ".corrupt", []byte(row.content)); err != nil || got != row.want || content(t, dir, filepath.Base(got)) != row.content {
-			t.Errorf("step %d: got %s, %v, want %s", i, got, err, row.want)
-		}
-	}
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("%v, want nothing at the path itself", err)
-	}
 }

@@ -1,86 +1,64 @@
 package proxy
 
 import (
-	"strings"
+	"net/netip"
 	"testing"
 
-	"tokenring/balancer"
-	"tokenring/http1"
+	"tokenring/proxy/access"
+	"tokenring/proxy/routing"
 )
 
-func TestAccessLineTellsWhatHappened(t *testing.T) {
-	l := start(t, nil, newHost(t, "a"))
-	a := l.ask("POST /some/path?token="+mark+" HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello", 200)
-	e := l.logged("/some/path")
-	for name, want := range map[string]any{
-		"id": a.Header.Get("X-Request-Id"), "client": "127.0.0.1", "tls": false, "method": "POST", "path": "/some/path",
-		"key": l.p.opt.Digest.Digest([]byte(mark)), "host": "a", "why": "owner", "retried": false, "status": 200.0,
-		"in": 5.0, "out": float64(len(a.body)), "end": "done",
-	} {
-		if e[name] != want {
-			t.Errorf("%s: got %v, want %v", name, e[name], want)
-		}
+// rules returns the rules of c.
+func rules(t *testing.T, c access.Config) *access.Rules {
+	t.Helper()
+	r, err := access.Open(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestConnectionsFromElsewhereAreClosed before anything is read from them.
+func TestConnectionsFromElsewhereAreClosed(t *testing.T) {
+	l := start(t, func(l *lab) {
+		l.listener.Access = []*access.Rules{rules(t, access.Config{Deny: []string{"192.0.2.1"}}), rules(t, access.Config{Deny: []string{"127.0.0.0/8"}})}
+	}, newHost(t, "a"))
+	l.dial().send(get("/page")).expectEnd()
+	if n := l.counts("lb_access_refused_total")["connection"]; n != 1 {
+		t.Errorf("%v are counted", n)
 	}
 }
 
-// The lab looks for the mark after each of these.
-func TestTokensInWrongPlacesAreNotLogged(t *testing.T) {
-	keys := []balancer.KeyRule{{Source: balancer.KeyQuery, Name: "token"}, {Source: balancer.KeyCookie, Name: "ide"}, {Source: balancer.KeyHeader, Name: "X-Token"}}
-	l := start(t, func(l *lab) { l.cfg.Key = keys }, newHost(t, "a"))
-	for _, request := range []string{
-		get("/?token=" + mark),
-		get("/%3Ftoken=" + mark),
-		get("/%253Ftoken%253D" + mark),
-		get("/%25253Ftoken%25253D" + mark),
-		get("/%2525253Ftoken%2525253D" + mark),
-		get("/;TOKEN=" + mark),
-		get("/token=" + mark + "/x"),
-		get("/" + mark + "/x?token=" + mark),
-		"GET /x HTTP/1.1\r\nHost: x\r\nCookie: a=b; ide=" + mark + "; c\r\n\r\n",
-		"GET /" + mark + " HTTP/1.1\r\nHost: x\r\nx-token: " + mark + "\r\n\r\n",
-		"GET /x HTTP/1.1\r\nHost: x\r\nX-Request-Id: " + mark + "\r\nUser-Agent: " + mark + "\r\nReferer: http://x/?token=" + mark + "\r\n\r\n",
-	} {
-		w := l.dial().send(request)
-		_, _ = w.in.ReadString('\n')
-		w.Close()
+func TestRoutesTakeRequestsOfSomeOnly(t *testing.T) {
+	l := start(t, func(l *lab) {
+		l.cfg.Routes = []routing.Config{
+			{PathPrefix: "/office", Pool: routing.MainPool, Rules: rules(t, access.Config{Allow: []string{"10.0.0.0/8"}})},
+			{PathPrefix: "/local", Pool: routing.MainPool, Rules: rules(t, access.Config{Allow: []string{"127.0.0.0/8"}})},
+		}
+	}, newHost(t, "a"))
+	l.ask(get("/local"), 200)
+	l.ask(get("/page"), 200)
+	l.ask(get("/office"), 403)
+	if e := l.logged("/office"); e["end"] != endNotAllowed || e["reason"] != notAllowed.Detail {
+		t.Errorf("the log says %v", e)
 	}
-	eventually(t, "all the lines", func() bool { return len(l.entries()) == 11 })
-	if n := strings.Count(l.log.String(), l.p.opt.Digest.Digest([]byte(mark))); n < 3 {
-		t.Errorf("got %d digests", n)
+	if n := l.counts("lb_access_refused_total")["request"]; n != 1 {
+		t.Errorf("%v are counted", n)
 	}
 }
 
-func TestKeysAreTakenFromTheFirstPlaceThatHasOne(t *testing.T) {
-	x := &exchange{srv: &server{p: &Proxy{cfg: Config{Key: []balancer.KeyRule{
-		{Source: balancer.KeyQuery, Name: "token"},
-		{Source: balancer.KeyCookie, Name: "ide"},
-		{Source: balancer.KeyHeader, Name: "X-Token"},
-		{Source: balancer.KeyClient},
-	}}}}, client: &clientAddr{key: []byte("addr")}}
-	for _, tt := range []struct{ head, want string }{
-		{"GET /?a=b&token=q HTTP/1.1\r\nHost: x\r\nCookie: ide=c\r\n\r\n", "q"},
-		{"GET /?token= HTTP/1.1\r\nHost: x\r\nCookie: a=1;ide=c; x\r\n\r\n", "c"},
-		{"GET /?Token=q HTTP/1.1\r\nHost: x\r\nCookie: IDE=c\r\nx-token: h\r\n\r\n", "h"},
-		{"GET / HTTP/1.1\r\nHost: x\r\nCookie: aide=c\r\nCookie: z; ide=second\r\n\r\n", "second"},
-		{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "addr"},
-	} {
-		if err := http1.NewReader(strings.NewReader(tt.head), http1.Limits{}).ReadRequest(&x.req); err != nil {
-			t.Fatal(err)
-		}
-		if got := string(x.keyOf()); got != tt.want {
-			t.Errorf("%q: got %q, want %q", tt.head, got, tt.want)
-		}
+// TestClientsBehindATrustedProxyAreJudgedByTheirOwnAddress, and what they say of themselves doesn't
+// count.
+func TestClientsBehindATrustedProxyAreJudgedByTheirOwnAddress(t *testing.T) {
+	l := start(t, func(l *lab) {
+		l.cfg.TrustedNetworks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		l.listener.Access = []*access.Rules{rules(t, access.Config{Deny: []string{"192.0.2.0/24", "127.0.0.0/8"}})}
+	}, newHost(t, "a"))
+	from := func(addr string) string {
+		return "GET /page HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: " + addr + "\r\n\r\n"
 	}
-}
-
-func TestPathsInTheLogAreBounded(t *testing.T) {
-	x := &exchange{srv: &server{p: &Proxy{cfg: Config{}.withDefaults()}}}
-	long := "/" + strings.Repeat("x", 1000)
-	for path, want := range map[string]string{
-		"/a%20b": "/a%20b", "/": "/", "/mytoken": "/mytoken", "/100%25": "(redacted)", long: long[:256] + "…",
-	} {
-		if got := string(x.redact([]byte(path))); got != want {
-			t.Errorf("%s: got %s, want %s", path, got, want)
-		}
-	}
+	l.ask(from("198.51.100.1"), 200)
+	l.ask(from("192.0.2.7"), 403)
+	l.ask(from("198.51.100.1, 192.0.2.7"), 403)
+	l.ask(from("192.0.2.7, 198.51.100.1"), 200)
 }

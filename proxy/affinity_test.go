@@ -1,20 +1,26 @@
 package proxy
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
-	"tokenring/http1"
-	"tokenring/pool"
+	"tokenring/proxy/affinity"
+	"tokenring/route"
+)
+
+var (
+	oneSecret   = bytes.Repeat([]byte{1}, 32)
+	otherSecret = bytes.Repeat([]byte{2}, 32)
 )
 
 // affine is for a lab that keeps clients by a cookie. change may be nil.
-func affine(change func(*CookieConfig)) func(*lab) {
+func affine(change func(*affinity.CookieConfig)) func(*lab) {
 	return func(l *lab) {
-		l.cfg.Affinity.Cookie = &CookieConfig{}
+		l.cfg.Affinity.Cookie = &affinity.CookieConfig{}
 		l.cfg.AffinitySecrets = [][]byte{oneSecret}
 		if change != nil {
 			change(l.cfg.Affinity.Cookie)
@@ -32,22 +38,27 @@ func with(target string, cookies ...string) string {
 }
 
 // cookieFor returns a cookie that names a host, as the lab's proxy sets it.
-func (l *lab) cookieFor(host string) string { return l.cookieOf(ticket{host: host}) }
+func (l *lab) cookieFor(host string) string { return l.cookieOf(affinity.Payload{Host: host}) }
 
-func (l *lab) cookieOf(t ticket) string {
-	return "lb=" + string(l.p.affinity.vault.append(nil, t))
+// sealer returns one with the keys of the lab's proxy.
+func (l *lab) sealer() *affinity.Sealer {
+	return affinity.NewSealer("lb", l.cfg.AffinitySecrets)
 }
 
-// set returns the ticket in the cookie that an answer sets, which must be the
+func (l *lab) cookieOf(p affinity.Payload) string {
+	return "lb=" + string(l.sealer().Append(nil, p))
+}
+
+// set returns the payload of the cookie that an answer sets, which must be the
 // only one, and whether there is one.
-func (l *lab) set(h http.Header) (ticket, bool) {
+func (l *lab) set(h http.Header) (affinity.Payload, bool) {
 	l.t.Helper()
 	all := h.Values("Set-Cookie")
 	if len(all) == 0 {
-		return ticket{}, false
+		return affinity.Payload{}, false
 	}
 	value, _, _ := strings.Cut(strings.TrimPrefix(all[0], "lb="), ";")
-	got, old, ok := l.p.affinity.vault.open([]byte(value))
+	got, old, ok := l.sealer().Open([]byte(value))
 	if len(all) > 1 || !ok || old {
 		l.t.Errorf("got %q, want one cookie of ours", all)
 	}
@@ -65,18 +76,18 @@ func (l *lab) goes(head, host string, sets bool) answer {
 	if !strings.HasPrefix(a.body, host+" ") {
 		l.t.Errorf("got %q, want %s", a.body, host)
 	}
-	if got, ok := l.set(a.Header); ok != sets || ok && got.host != host {
+	if got, ok := l.set(a.Header); ok != sets || ok && got.Host != host {
 		l.t.Errorf("the cookie that is set: %v, %v, want one: %v", got, ok, sets)
 	}
 	return a
 }
 
-func TestClientsWithoutAKeyStayByTheirCookie(t *testing.T) {
+func TestCookieKeepsClientsWithoutAKeyOnTheirHost(t *testing.T) {
 	a, b := newHost(t, "a"), newHost(t, "b")
 	l := start(t, affine(nil), a, b)
 	first := l.ask(get("/first"), 200)
 	home, ok := l.set(first.Header)
-	if !ok || !strings.HasPrefix(first.body, home.host+" ") || first.Header.Get("Cache-Control") != "private" {
+	if !ok || !strings.HasPrefix(first.body, home.Host+" ") || first.Header.Get("Cache-Control") != "private" {
 		t.Fatalf("got %q, %v", first.body, first.Header)
 	}
 	cookie, rest, _ := strings.Cut(first.Header.Get("Set-Cookie"), ";")
@@ -84,11 +95,11 @@ func TestClientsWithoutAKeyStayByTheirCookie(t *testing.T) {
 		t.Errorf("the attributes are %q", rest)
 	}
 	for range 4 {
-		if r := l.goes(with("/again", cookie), home.host, false); r.Header.Get("Cache-Control") != "" {
+		if r := l.goes(with("/again", cookie), home.Host, false); r.Header.Get("Cache-Control") != "" {
 			t.Errorf("an answer that sets nothing is private: %v", r.Header)
 		}
 	}
-	if e := l.logged("/again"); e["why"] != "cookie" || e["host"] != home.host {
+	if e := l.logged("/again"); e["why"] != "cookie" || e["host"] != home.Host {
 		t.Errorf("the log says %v", e)
 	}
 	if got := a.received() + b.received(); strings.Contains(got, "lb=") || strings.Contains(got, "Cookie") {
@@ -120,14 +131,14 @@ func TestCookieOverHTTP2(t *testing.T) {
 	}
 	first := ask()
 	home, ok := l.set(first.Header)
-	if !ok || home.host != first.Header.Get("Served-By") || first.Header.Get("Cache-Control") != "private" {
+	if !ok || home.Host != first.Header.Get("Served-By") || first.Header.Get("Cache-Control") != "private" {
 		t.Fatalf("got %v", first.Header)
 	}
 	cookie, _, _ := strings.Cut(first.Header.Get("Set-Cookie"), ";")
 	for range 4 {
 		resp := ask("a=b", cookie, "c=d")
-		if _, again := l.set(resp.Header); again || resp.Header.Get("Served-By") != home.host {
-			t.Errorf("got %v, want %s and no cookie", resp.Header, home.host)
+		if _, again := l.set(resp.Header); again || resp.Header.Get("Served-By") != home.Host {
+			t.Errorf("got %v, want %s and no cookie", resp.Header, home.Host)
 		}
 	}
 	if got := a.received() + b.received(); strings.Contains(got, "lb=") || !strings.Contains(got, "Cookie: a=b; c=d\r\n") {
@@ -138,16 +149,16 @@ func TestCookieOverHTTP2(t *testing.T) {
 func TestHostsOutOfServiceLoseTheirCookiesButDrainKeepsThem(t *testing.T) {
 	for _, row := range []struct {
 		what   string
-		change func(*pool.Host)
+		change func(*route.Host)
 		stays  bool
 	}{
-		{"drain", func(h *pool.Host) { h.State, h.InRing = pool.Drain, false }, true},
-		{"weight 0", func(h *pool.Host) { h.Weight, h.InRing = 0, false }, true},
-		{"maint", func(h *pool.Host) { h.State, h.InRing = pool.Maint, false }, false},
-		{"down", func(h *pool.Host) { h.Verdict = pool.Down }, false},
-		{"drain and down", func(h *pool.Host) { h.State, h.InRing, h.Verdict = pool.Drain, false, pool.Down }, false},
-		{"unchecked", func(h *pool.Host) { h.Verdict, h.InRing = pool.Unchecked, false }, false},
-		{"leaving", func(h *pool.Host) { h.Leaving, h.InRing = true, false }, false},
+		{"drain", func(h *route.Host) { h.State, h.InRing = route.Drain, false }, true},
+		{"weight 0", func(h *route.Host) { h.Weight, h.InRing = 0, false }, true},
+		{"maint", func(h *route.Host) { h.State, h.InRing = route.Maint, false }, false},
+		{"down", func(h *route.Host) { h.Verdict = route.Down }, false},
+		{"drain and down", func(h *route.Host) { h.State, h.InRing, h.Verdict = route.Drain, false, route.Down }, false},
+		{"unchecked", func(h *route.Host) { h.Verdict, h.InRing = route.Unchecked, false }, false},
+		{"leaving", func(h *route.Host) { h.Leaving, h.InRing = true, false }, false},
 	} {
 		t.Run(row.what, func(t *testing.T) {
 			l := start(t, affine(nil), newHost(t, "a"), newHost(t, "b"))
@@ -165,22 +176,22 @@ func TestHostsOutOfServiceLoseTheirCookiesButDrainKeepsThem(t *testing.T) {
 	}
 }
 
-func TestCookiesThatDontCountAreReplaced(t *testing.T) {
+func TestInvalidCookiesAreReplaced(t *testing.T) {
 	long := time.Now().Add(-2 * time.Hour).Unix()
-	l := start(t, affine(func(c *CookieConfig) { c.MaxIdle, c.MaxLife = time.Hour, time.Hour }), newHost(t, "a"))
-	foreign := string(newVault("lb", [][]byte{otherSecret}).append(nil, ticket{host: "a"}))
+	l := start(t, affine(func(c *affinity.CookieConfig) { c.MaxIdle, c.MaxLife = time.Hour, time.Hour }), newHost(t, "a"))
+	foreign := string(affinity.NewSealer("lb", [][]byte{otherSecret}).Append(nil, affinity.Payload{Host: "a"}))
 	for what, cookie := range map[string]string{
 		"spoofed":       "lb=a",
 		"empty":         "lb=",
 		"without value": "lb",
 		"foreign":       "lb=" + foreign,
 		"unknown host":  l.cookieFor("z"),
-		"idle":          l.cookieOf(ticket{host: "a", last: uint32(long), first: uint32(time.Now().Unix())}),
-		"old":           l.cookieOf(ticket{host: "a", first: uint32(long), last: uint32(time.Now().Unix())}),
+		"idle":          l.cookieOf(affinity.Payload{Host: "a", Last: uint32(long), First: uint32(time.Now().Unix())}),
+		"old":           l.cookieOf(affinity.Payload{Host: "a", First: uint32(long), Last: uint32(time.Now().Unix())}),
 		"huge":          "lb=" + strings.Repeat("1", 4000),
 	} {
 		a := l.goes(with("/x", cookie), "a", true)
-		if got, _ := l.set(a.Header); time.Since(time.Unix(int64(got.first), 0)) > time.Hour || time.Since(time.Unix(int64(got.last), 0)) > time.Hour {
+		if got, _ := l.set(a.Header); time.Since(time.Unix(int64(got.First), 0)) > time.Hour || time.Since(time.Unix(int64(got.Last), 0)) > time.Hour {
 			t.Errorf("%s: got %v", what, got)
 		}
 	}
@@ -188,20 +199,20 @@ func TestCookiesThatDontCountAreReplaced(t *testing.T) {
 
 func TestCookieIsRefreshedAndRenewed(t *testing.T) {
 	l := start(t, func(l *lab) {
-		affine(func(c *CookieConfig) { c.MaxIdle, c.MaxLife = time.Hour, 24*time.Hour })(l)
+		affine(func(c *affinity.CookieConfig) { c.MaxIdle, c.MaxLife = time.Hour, 24*time.Hour })(l)
 		l.cfg.AffinitySecrets = [][]byte{oneSecret, otherSecret}
 	}, newHost(t, "a"))
 	now := uint32(time.Now().Unix())
 	begun := now - 7200
-	l.goes(with("/just-now", l.cookieOf(ticket{"a", begun, now})), "a", false)
-	a := l.goes(with("/a-while-ago", l.cookieOf(ticket{"a", begun, now - 1800})), "a", true)
-	if got, _ := l.set(a.Header); got.first != begun || got.last < now {
+	l.goes(with("/just-now", l.cookieOf(affinity.Payload{Host: "a", First: begun, Last: now})), "a", false)
+	a := l.goes(with("/a-while-ago", l.cookieOf(affinity.Payload{Host: "a", First: begun, Last: now - 1800})), "a", true)
+	if got, _ := l.set(a.Header); got.First != begun || got.Last < now {
 		t.Errorf("got %v, want one seen now and begun at %d", got, begun)
 	}
-	old := string(newVault("lb", [][]byte{otherSecret}).append(nil, ticket{"a", begun, now}))
+	old := string(affinity.NewSealer("lb", [][]byte{otherSecret}).Append(nil, affinity.Payload{Host: "a", First: begun, Last: now}))
 	a = l.goes(with("/old-key", "lb="+old), "a", true)
-	if got, _ := l.set(a.Header); got != (ticket{"a", begun, now}) {
-		t.Errorf("another key changed the ticket to %v", got)
+	if got, _ := l.set(a.Header); got != (affinity.Payload{Host: "a", First: begun, Last: now}) {
+		t.Errorf("another key changed the payload to %v", got)
 	}
 }
 
@@ -215,12 +226,12 @@ func TestSeveralCookiesOfTheName(t *testing.T) {
 	if got := b.received(); strings.Contains(got, "lb=") || strings.Count(got, "Cookie: x=y\r\n") != 2 {
 		t.Errorf("the host got %s", got)
 	}
-	l.hosts[0].State, l.hosts[0].InRing = pool.Drain, false // so that a without-cookie request can't end up there
+	l.hosts[0].State, l.hosts[0].InRing = route.Drain, false // so that a without-cookie request can't end up there
 	l.use()
-	l.goes(with("/too-many", strings.Repeat("lb=x; ", maxCookies)+l.cookieFor("a")), "b", true)
+	l.goes(with("/too-many", strings.Repeat("lb=x; ", 4)+l.cookieFor("a")), "b", true)
 }
 
-func TestTunnelsAreKeptByCookieToo(t *testing.T) {
+func TestCookieKeepsTunnelsOnTheirHost(t *testing.T) {
 	a, b := newHost(t, "a").on("/ws", accept(echo)), newHost(t, "b").on("/ws", accept(echo))
 	l := start(t, affine(nil), a, b)
 	handshake := func(cookie string) *http.Response {
@@ -245,15 +256,15 @@ func TestTunnelsAreKeptByCookieToo(t *testing.T) {
 		}
 	}
 	for _, h := range l.hosts {
-		if n := h.Gauges.Sessions.Load(); (h.Name == home.host) != (n == 4) {
-			t.Errorf("%d tunnels are on %s, and home is %s", n, h.Name, home.host)
+		if n := h.Gauges.Sessions.Load(); (h.Name == home.Host) != (n == 4) {
+			t.Errorf("%d tunnels are on %s, and home is %s", n, h.Name, home.Host)
 		}
 	}
 }
 
-// TestWhoDecides: a live terminal of the key before the cookie, and that before
+// TestSessionsGoBeforeCookiesAndCookiesBeforeTheRing: a live terminal of the key before the cookie, and that before
 // the hash.
-func TestWhoDecides(t *testing.T) {
+func TestSessionsGoBeforeCookiesAndCookiesBeforeTheRing(t *testing.T) {
 	a, b := newHost(t, "a").on("/ws", accept(echo)), newHost(t, "b").on("/ws", accept(echo))
 	l := start(t, affine(nil), a, b)
 	token := l.token("a")
@@ -283,10 +294,10 @@ func TestCookieOfAHostThatVanishedWithManyIsKept(t *testing.T) {
 	a := newHost(t, "a")
 	l := start(t, affine(nil), a, newHost(t, "b"))
 	cookie := l.cookieFor("a")
-	frozen := func(s *pool.Snapshot) { s.Frozen = true }
+	frozen := func(s *route.Snapshot) { s.Frozen = true }
 	l.use(frozen)
 	l.goes(with("/up", cookie), "a", false)
-	l.hosts[0].Verdict = pool.Down
+	l.hosts[0].Verdict = route.Down
 	l.use(frozen)
 	if r := l.ask(with("/down", cookie), 503); len(r.Header.Values("Set-Cookie")) > 0 {
 		t.Errorf("an answer of our own sets a cookie: %v", r.Header)
@@ -295,13 +306,13 @@ func TestCookieOfAHostThatVanishedWithManyIsKept(t *testing.T) {
 	l.hosts[0].FailedBefore = true // those with its cookie have long been elsewhere
 	l.use(frozen)
 	l.goes(with("/long-down", cookie), "b", true)
-	l.hosts[0].Verdict, l.hosts[0].FailedBefore = pool.Up, false
+	l.hosts[0].Verdict, l.hosts[0].FailedBefore = route.Up, false
 	a.stop()
 	l.use(frozen)
 	l.ask(with("/unreachable", cookie), 503)
 }
 
-func TestHostsHaveNoSayInTheCookie(t *testing.T) {
+func TestHostsCannotSetTheCookie(t *testing.T) {
 	h := newHost(t, "a").on("/x", says("HTTP/1.1 103 Early Hints\r\nSet-Cookie: lb=hint\r\n\r\n"+
 		"HTTP/1.1 200 OK\r\nSet-Cookie: lb=stolen; Path=/\r\nSet-Cookie: own=1\r\nContent-Length: 2\r\n\r\na ", true))
 	l := start(t, affine(nil), h)
@@ -312,9 +323,9 @@ func TestHostsHaveNoSayInTheCookie(t *testing.T) {
 	}
 }
 
-func TestHostsSeeTheCookieIfTheyShall(t *testing.T) {
+func TestHostsSeeTheCookieUnlessItIsIndirect(t *testing.T) {
 	h, no := newHost(t, "a"), false
-	l := start(t, affine(func(c *CookieConfig) { c.Indirect, c.NoCache = &no, &no }), h)
+	l := start(t, affine(func(c *affinity.CookieConfig) { c.Indirect, c.NoCache = &no, &no }), h)
 	l.goes(with("/x", "a=b; "+l.cookieFor("a")+"; c=d"), "a", false)
 	if got := h.received(); !strings.Contains(got, "Cookie: a=b; lb=1") {
 		t.Errorf("the host got %s", got)
@@ -322,68 +333,4 @@ func TestHostsSeeTheCookieIfTheyShall(t *testing.T) {
 	if r := l.goes(get("/y"), "a", true); r.Header.Get("Cache-Control") != "" {
 		t.Errorf("got %v", r.Header)
 	}
-}
-
-func TestAttributesAreWrittenAsBrowsersReadThem(t *testing.T) {
-	yes, no := true, false
-	for _, row := range []struct {
-		c    CookieConfig
-		want string
-	}{
-		{CookieConfig{}, "; Path=/; HttpOnly"},
-		{CookieConfig{HTTPOnly: &no, Secure: &yes}, "; Path=/; Secure"},
-		{CookieConfig{Secure: &yes, SameSite: "none", Partitioned: true}, "; Path=/; HttpOnly; Secure; SameSite=None; Partitioned"},
-		{CookieConfig{Domain: ".example.com", SameSite: "lax"}, "; Path=/; Domain=example.com; HttpOnly; SameSite=Lax"},
-	} {
-		row.c.SetDefaults(false)
-		got := attributes(&row.c)
-		if got != row.want {
-			t.Errorf("got %q, want %q", got, row.want)
-		}
-		if c, err := http.ParseSetCookie("lb=1" + got); err != nil || c.Secure != *row.c.Secure || c.HttpOnly != *row.c.HTTPOnly ||
-			c.Partitioned != row.c.Partitioned || len(c.Unparsed) > 0 {
-			t.Errorf("%q reads as %+v, %v", got, c, err)
-		}
-	}
-}
-
-// TestCookieCostsLittle: nothing is allocated without affinity, and little with.
-func TestCookieCostsLittle(t *testing.T) {
-	host := &pool.Host{Name: "a", State: pool.Ready, Verdict: pool.Up}
-	on := newAffinity(affinityOf(CookieConfig{}), [][]byte{oneSecret})
-	value := "lb=" + string(on.vault.append(nil, ticket{host: "a"}))
-	now := time.Now()
-	for _, row := range []struct {
-		what   string
-		a      *affinity
-		cookie string
-		most   float64
-	}{
-		{"off", nil, value, 0},
-		{"a client that comes back", on, value, 3},
-		{"a new client", on, "x=y", 3},
-	} {
-		f := field("Cookie", row.cookie)
-		f.Kind = http1.KindCookie
-		x := &exchange{srv: &server{p: &Proxy{affinity: row.a}}}
-		x.req.Fields = []http1.Field{f}
-		x.host = host
-		out, fields := make([]byte, 0, 512), make([]http1.Field, 0, 4)
-		got := testing.AllocsPerRun(100, func() {
-			x.cookie = row.a.find(x.req.Fields, now)
-			if hidden := row.a.hidden(); hidden != "" {
-				appendOthers(out, &x.req.Fields[0], hidden)
-			}
-			resp := http1.Response{Status: 200, Fields: fields}
-			x.keep(&resp)
-		})
-		if got > row.most {
-			t.Errorf("%s: %v allocations, want at most %v", row.what, got, row.most)
-		}
-	}
-}
-
-func affinityOf(c CookieConfig) *CookieConfig {
-	c.SetDefaults(false)
-	return &c
 }

@@ -51,7 +51,7 @@ func TestRefusedRequestsNeverReachAHost(t *testing.T) {
 	}
 }
 
-func TestRefusalHasNothingOfTheRequestBefore(t *testing.T) {
+func TestRefusalShowsNothingOfTheFormerRequest(t *testing.T) {
 	l := start(t, func(l *lab) { l.cfg.Timeouts.Head = 40 * time.Millisecond }, newHost(t, "a"))
 	for _, second := range []string{"\x00", "GET /?token=" + mark + mark + mark} { // refused, and too slow
 		w := l.dial().send("HEAD /first HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\n\r\n")
@@ -67,10 +67,10 @@ func TestRefusalHasNothingOfTheRequestBefore(t *testing.T) {
 	}
 }
 
-func TestSlowClientsAreToldSo(t *testing.T) {
+func TestSlowClientsGet408(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, "a")
-	l := start(t, func(l *lab) { l.cfg.Timeouts.Head, l.cfg.Timeouts.Body = 150*time.Millisecond, 150*time.Millisecond }, h)
+	l := start(t, func(l *lab) { l.cfg.Timeouts.Head, l.cfg.Timeouts.Body = 500*time.Millisecond, 500*time.Millisecond }, h)
 	l.ask("GET /?token="+mark+" HTTP/1.1\r\nHo", 408)
 	l.ask("POST /?token="+mark+" HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc", 408)
 	l.ask("POST /?token="+mark+" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab", 408)

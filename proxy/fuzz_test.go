@@ -5,6 +5,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"tokenring/proxy/deadline"
 )
 
 // FuzzHostNeverPoisons answers one request with whatever bytes, then closes, and
@@ -22,7 +24,7 @@ func FuzzHostNeverPoisons(f *testing.F) {
 		w := l.dial().send(get("/bad?token=" + mark))
 		_ = w.Conn.(*net.TCPConn).CloseWrite()
 		_ = w.SetReadDeadline(time.Now().Add(5 * time.Second))
-		if _, err := io.Copy(io.Discard, w.in); timedOut(err) {
+		if _, err := io.Copy(io.Discard, w.in); deadline.Exceeded(err) {
 			t.Error("the client was left waiting")
 		}
 		w.Close()

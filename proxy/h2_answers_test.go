@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestHTTP2FinalAnswerBehindInterimOnesIsTheHosts: with its status and its fields.
-func TestHTTP2FinalAnswerBehindInterimOnesIsTheHosts(t *testing.T) {
+// TestHTTP2FinalAnswerAfterInterimAnswersIsTheHosts: with its status and its fields.
+func TestHTTP2FinalAnswerAfterInterimAnswersIsTheHosts(t *testing.T) {
 	hint := "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 	for final, want := range map[string]int{
 		"HTTP/1.1 404 Not Found\r\nX-A: b\r\nContent-Length: 2\r\n\r\nno":             404,

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/metrics"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,8 @@ import (
 
 	h2 "golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"tokenring/proxy/limit"
 )
 
 // A flood is what a client sends again and again that costs it less than us.
@@ -65,7 +68,7 @@ var endedFloods = []flood{
 	}, func(w *h2wire) { w.check(w.WriteContinuation(w.last, false, nil)) }},
 	{"settings", nil, func(w *h2wire) { w.check(w.WriteSettings(h2.Setting{ID: h2.SettingInitialWindowSize, Val: 1000})) }},
 	{"settings in one frame", nil, func(w *h2wire) {
-		w.check(w.WriteSettings(slicesOf(1000, h2.Setting{ID: h2.SettingInitialWindowSize, Val: 1000})...))
+		w.check(w.WriteSettings(slices.Repeat([]h2.Setting{{ID: h2.SettingInitialWindowSize, Val: 1000}}, 1000)...))
 	}},
 	{"acknowledgements of settings", nil, func(w *h2wire) { w.check(w.WriteSettingsAck()) }},
 	{"pings", nil, func(w *h2wire) { w.check(w.WritePing(false, [8]byte{})) }},
@@ -77,18 +80,18 @@ var endedFloods = []flood{
 	{"unknown frames", nil, func(w *h2wire) { w.check(w.WriteRawFrame(0xbe, 0, 0, nil)) }},
 }
 
-func slicesOf[T any](n int, v T) []T {
-	all := make([]T, n)
-	for i := range all {
-		all[i] = v
-	}
-	return all
-}
-
+// TestHTTP2FloodsEndTheConnection has one flood after the other. Their ends, for which
+// net/http may take a second, are awaited together.
 func TestHTTP2FloodsEndTheConnection(t *testing.T) {
+	var flooding sync.Mutex
+	before := live()
 	for _, f := range endedFloods {
 		t.Run(f.name, func(t *testing.T) {
-			g := newFlooded(t)
+			t.Parallel()
+			flooding.Lock()
+			unlock := sync.OnceFunc(flooding.Unlock)
+			defer unlock()
+			g := newFlooded(t, before)
 			const turns = 20000
 			w := g.dialH2()
 			if f.begin != nil {
@@ -103,6 +106,7 @@ func TestHTTP2FloodsEndTheConnection(t *testing.T) {
 				}
 			}
 			w.send(atOnce)
+			unlock()
 			eventually(t, fmt.Sprintf("the connection's end after %d turns", sent), ended.Load)
 			g.finish()
 		})
@@ -132,16 +136,16 @@ type flooded struct {
 	watched sync.WaitGroup
 }
 
-func newFlooded(t *testing.T) *flooded {
+// newFlooded returns a lab for a flood. Before it, the heap had so many bytes.
+func newFlooded(t *testing.T, before uint64) *flooded {
 	letGo := make(chan bool)
 	h := newHost(t, "a").on("/hold", func(*wire, *http.Request) bool { <-letGo; return false }).on("/big", download(8<<20))
-	g := &flooded{host: h, done: make(chan bool)}
+	g := &flooded{host: h, before: before, done: make(chan bool)}
 	g.lab = start(t, func(l *lab) {
 		speaksH2(t)(l)
-		l.cfg.Timeouts = Timeouts{Body: time.Second}
+		l.cfg.Timeouts = Timeouts{Body: 500 * time.Millisecond}
 	}, h)
 	t.Cleanup(func() { close(letGo) })
-	g.before = live()
 	g.watched.Go(g.neighbour)
 	g.quit = sync.OnceFunc(func() { close(g.done); g.watched.Wait() })
 	t.Cleanup(g.quit)
@@ -210,7 +214,7 @@ func download(n int) script {
 }
 
 func TestHTTP2HeaderBombsAreRefused(t *testing.T) {
-	g := newFlooded(t)
+	g := newFlooded(t, live())
 	w := g.dialH2()
 	bomb := hpack.HeaderField{Name: "x-bomb", Value: strings.Repeat("b", 3900)}
 	id := w.next()
@@ -233,7 +237,7 @@ func TestHTTP2HeaderBombsAreRefused(t *testing.T) {
 	}
 }
 
-func TestHTTP2ClientThatTakesNothingHoldsLittle(t *testing.T) {
+func TestHTTP2ClientThatTakesNothingUsesLittleMemory(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		window uint32
@@ -244,7 +248,7 @@ func TestHTTP2ClientThatTakesNothingHoldsLittle(t *testing.T) {
 		{"a large window, and it doesn't read", 1<<31 - 1, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			g := newFlooded(t)
+			g := newFlooded(t, live())
 			w := g.dialH2(h2.Setting{ID: h2.SettingInitialWindowSize, Val: tt.window})
 			w.check(w.WriteWindowUpdate(0, 1<<31-1-65535))
 			for range 1000 { // of which we take what we have said we would
@@ -256,7 +260,7 @@ func TestHTTP2ClientThatTakesNothingHoldsLittle(t *testing.T) {
 			w.send(atOnce)
 			gauges := g.hosts[0].Gauges
 			eventually(t, "requests in flight", func() bool { return gauges.InFlight.Load() > 50 })
-			if n := gauges.InFlight.Load(); n > maxStreams+1 {
+			if n := gauges.InFlight.Load(); n > limit.MaxPerConnection+1 {
 				t.Errorf("%d requests are in flight", n)
 			}
 			eventuallyIn(t, 20*time.Second, "their end", func() bool { return gauges.InFlight.Load() <= 1 })
@@ -266,7 +270,7 @@ func TestHTTP2ClientThatTakesNothingHoldsLittle(t *testing.T) {
 	}
 }
 
-func TestHTTP2PagesMayBeLeft(t *testing.T) {
+func TestHTTP2ClientMayCancelTheRequestsOfAPage(t *testing.T) {
 	h := newHost(t, "a")
 	l := start(t, speaksH2(t), h)
 	w := l.dialH2()

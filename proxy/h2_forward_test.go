@@ -13,6 +13,9 @@ import (
 	"time"
 
 	h2 "golang.org/x/net/http2"
+
+	"tokenring/proxy/deadline"
+	"tokenring/proxy/h2server"
 )
 
 // do sends a request over HTTP/2 and reads the answer to its end.
@@ -54,10 +57,10 @@ func mirrorBody(w *wire, r *http.Request) bool {
 // untold hides the length of a reader from net/http.
 type untold struct{ io.Reader }
 
-func TestHTTP2BodiesArriveWholeBothWays(t *testing.T) {
+func TestHTTP2BodiesArriveWholeInBothDirections(t *testing.T) {
 	l := start(t, speaksH2(t), newHost(t, "a").on("/mirror", mirrorBody))
 	c := l.h2client()
-	for _, size := range []int{0, 1, wholeBody - 1, wholeBody, wholeBody + 1, 5<<20 + 3} {
+	for _, size := range []int{0, 1, h2server.WholeBody - 1, h2server.WholeBody, h2server.WholeBody + 1, 5<<20 + 3} {
 		want := string(bytes.Repeat([]byte("0123456789abcdef"), size/16+1)[:size])
 		for name, tt := range map[string]struct {
 			body   io.Reader
@@ -102,7 +105,7 @@ func TestHTTP2BodiesAreStreamed(t *testing.T) {
 	}
 }
 
-func TestHTTP2AnswersKeepTheirForm(t *testing.T) {
+func TestHTTP2AnswersAreFramedAsTheHostsAre(t *testing.T) {
 	const zipped = "\x1f\x8b no real gzip, and nobody's to open"
 	h := newHost(t, "a").
 		on("/204", says("HTTP/1.1 204 No Content\r\n\r\n", true)).
@@ -252,7 +255,7 @@ func TestHTTP2ClientThatLeavesFreesTheHost(t *testing.T) {
 		}
 	}
 	w.answer(w.WriteRSTStream(id, h2.ErrCodeCancel))
-	if err := <-gone; err == nil || timedOut(err) {
+	if err := <-gone; err == nil || deadline.Exceeded(err) {
 		t.Errorf("the host's connection: %v, want its end", err)
 	}
 	if got := l.logged("/down")["end"]; got != endClientGone {
@@ -310,7 +313,7 @@ func TestHTTP2RedirectLeavesTheTokenOut(t *testing.T) {
 	}
 }
 
-func TestHTTP2FaultsAreAnswered(t *testing.T) {
+func TestHTTP2FailuresOfHostsAreAnswered(t *testing.T) {
 	t.Parallel()
 	silent := make(chan bool)
 	h := newHost(t, "a").
@@ -335,14 +338,14 @@ func TestHTTP2FaultsAreAnswered(t *testing.T) {
 	}
 }
 
-func TestHTTP2UploadThatStallsIsGivenUp(t *testing.T) {
+func TestHTTP2UploadThatStallsTimesOut(t *testing.T) {
 	t.Parallel()
 	l := start(t, func(l *lab) {
 		speaksH2(t)(l)
-		l.cfg.Timeouts.Body = 200 * time.Millisecond
+		l.cfg.Timeouts.Body = time.Second
 	}, newHost(t, "a"))
 	w := l.dialH2()
-	for _, sent := range []int{0, 5, wholeBody + 5} {
+	for _, sent := range []int{0, 5, h2server.WholeBody + 5} {
 		id := open(w, "/up")
 		w.check(w.WriteData(id, false, manyBytes[:min(sent, 16<<10)]))
 		if more := sent - 16<<10; more > 0 {

@@ -8,9 +8,9 @@ import (
 	h2 "golang.org/x/net/http2"
 )
 
-// TestHTTP2ConnectionThatIsLeavingServesNoMore: a request that comes behind the
+// TestHTTP2ConnectionServesNothingAfterGoAway: a request that comes behind the
 // GOAWAY is one that its client sends again elsewhere.
-func TestHTTP2ConnectionThatIsLeavingServesNoMore(t *testing.T) {
+func TestHTTP2ConnectionServesNothingAfterGoAway(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, "a")
 	l := start(t, func(l *lab) {

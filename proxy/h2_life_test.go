@@ -54,13 +54,13 @@ func (w *h2wire) readEnd() (code h2.ErrCode) {
 	return *w.goneAway
 }
 
-func TestStopCutsHTTP2StreamsThatTakeTooLong(t *testing.T) {
+func TestStopClosesHTTP2StreamsAfterTheTimeout(t *testing.T) {
 	t.Parallel()
 	asked, letGo := make(chan bool), make(chan bool)
 	defer close(letGo)
 	l := start(t, func(l *lab) {
 		speaksH2(t)(l)
-		l.cfg.Timeouts.Shutdown = 100 * time.Millisecond
+		l.cfg.ShutdownGrace = 100 * time.Millisecond
 	}, newHost(t, "a").on("/hold", hold(asked, letGo)))
 	w := l.dialH2()
 	id := w.get("/hold")

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	h2 "golang.org/x/net/http2"
+
+	"tokenring/proxy/metrics"
 )
 
 // A slowness is a way in which an HTTP/2 client keeps its connection without
@@ -20,8 +22,8 @@ type slowness struct {
 }
 
 var slownesses = []slowness{
-	{"it says nothing", func(*h2wire) {}, slowStart},
-	{"it stops within the preface", func(w *h2wire) { _, _ = io.WriteString(w.nc, h2.ClientPreface[:10]) }, slowStart},
+	{"it says nothing", func(*h2wire) {}, metrics.PhaseStart},
+	{"it stops within the preface", func(w *h2wire) { _, _ = io.WriteString(w.nc, h2.ClientPreface[:10]) }, metrics.PhaseStart},
 	{"it says no more than hello", func(w *h2wire) { w.send(atOnce) }, ""},
 	{"it stops within a frame", func(w *h2wire) {
 		w.out.WriteString("\x00\x00\x10\x01\x05")
@@ -34,17 +36,17 @@ var slownesses = []slowness{
 	{"it stops within a body", func(w *h2wire) {
 		w.check(w.WriteData(open(w, "/up"), false, []byte("hello")))
 		w.send(atOnce)
-	}, slowUpload},
+	}, metrics.PhaseUpload},
 	{"it takes nothing of an answer", func(w *h2wire) {
 		w.check(w.WriteSettings(h2.Setting{ID: h2.SettingInitialWindowSize}))
 		w.get("/down")
 		w.send(atOnce)
-	}, slowAnswer},
+	}, metrics.PhaseAnswer},
 }
 
-// TestHTTP2ClientsThatAreSlowAreGivenUp: no connection is kept beyond its time,
+// TestHTTP2SlowClientsTimeOut: no connection is kept beyond its time,
 // whatever its client leaves unsaid.
-func TestHTTP2ClientsThatAreSlowAreGivenUp(t *testing.T) {
+func TestHTTP2SlowClientsTimeOut(t *testing.T) {
 	t.Parallel()
 	for _, s := range slownesses {
 		t.Run(s.name, func(t *testing.T) {
@@ -62,12 +64,12 @@ func TestHTTP2ClientsThatAreSlowAreGivenUp(t *testing.T) {
 				t.Fatal("its connection doesn't end")
 			}
 			eventually(t, "no connection is counted", func() bool { return gaugeValue(l, "lb_connections") == 0 })
-			for _, phase := range []string{slowStart, slowHead, slowUpload, slowAnswer} {
+			for _, phase := range []string{metrics.PhaseStart, metrics.PhaseHead, metrics.PhaseUpload, metrics.PhaseAnswer} {
 				want := 0.0
 				if phase == s.phase {
 					want = 1
 				}
-				if got := l.gaveUp(phase); got != want {
+				if got := l.countTimeout(phase); got != want {
 					t.Errorf("%v clients are counted as slow at %q, want %v", got, phase, want)
 				}
 			}
@@ -109,13 +111,13 @@ func TestHTTP2DeadlineOfThePrefaceEndsWithIt(t *testing.T) {
 	w.wantGet("/first")
 	<-time.After(head + head/4 + 100*time.Millisecond) // a deadline may be a quarter late
 	w.wantGet("/second")
-	if n := l.gaveUp(slowStart); n != 0 {
+	if n := l.countTimeout(metrics.PhaseStart); n != 0 {
 		t.Errorf("%v clients are counted as slow", n)
 	}
 }
 
-// gaveUp returns how many clients are counted as slow at that.
-func (l *lab) gaveUp(phase string) float64 {
+// countTimeout returns how many clients are counted as slow at that.
+func (l *lab) countTimeout(phase string) float64 {
 	families, _ := l.reg.Gather()
 	for _, f := range families {
 		for _, m := range f.GetMetric() {

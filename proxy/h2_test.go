@@ -55,7 +55,7 @@ func TestHTTP2RequestIsForwarded(t *testing.T) {
 	}
 }
 
-func TestHTTP2ClientThatLeavesIsNotTheHostsFault(t *testing.T) {
+func TestHTTP2ClientThatLeavesIsNotCountedAsAFailureOfTheHost(t *testing.T) {
 	asked, letGo := make(chan bool), make(chan bool)
 	l := start(t, speaksH2(t), newHost(t, "a").on("/hold", hold(asked, letGo)))
 	ctx, cancel := context.WithCancel(t.Context())

@@ -11,6 +11,8 @@ import (
 
 	h2 "golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"tokenring/proxy/deadline"
 )
 
 // An h2wire is a client's end of an HTTP/2 connection of which a test decides
@@ -34,11 +36,18 @@ type h2wire struct {
 func (l *lab) dialH2(settings ...h2.Setting) *h2wire {
 	l.t.Helper()
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
-	nc, err := tls.DialWithDialer(dialer, "tcp", l.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	cheap := []tls.CurveID{tls.X25519}
+	nc, err := tls.DialWithDialer(dialer, "tcp", l.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}, CurvePreferences: cheap})
 	if err != nil {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(func() { nc.NetConn().Close() })
+	return l.overH2(nc, settings...)
+}
+
+// overH2 begins HTTP/2 on a connection for which it was agreed.
+func (l *lab) overH2(nc *tls.Conn, settings ...h2.Setting) *h2wire {
+	l.t.Helper()
 	_ = nc.SetDeadline(time.Now().Add(30 * time.Second))
 	w := &h2wire{t: l.t, nc: nc}
 	w.Framer = h2.NewFramer(&w.out, nc)
@@ -186,7 +195,7 @@ func (w *h2wire) read() (h2.Frame, bool) {
 		f, err := w.ReadFrame()
 		if err != nil {
 			w.ended = "connection ended: " + err.Error()
-			if timedOut(err) {
+			if deadline.Exceeded(err) {
 				w.t.Errorf("nothing came for too long: %v", err)
 			}
 			return nil, false

@@ -2,8 +2,8 @@ package proxy
 
 import (
 	"bufio"
-	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,7 +23,13 @@ import (
 	"github.com/rs/zerolog"
 
 	"tokenring/balancer"
-	"tokenring/pool"
+	"tokenring/maintenance"
+	"tokenring/proxy/deadline"
+	"tokenring/proxy/metrics"
+	"tokenring/route"
+	"tokenring/session"
+	"tokenring/session/claims"
+	"tokenring/testlog"
 )
 
 // mark begins every token in these tests. Nothing but a request to a host may
@@ -31,6 +38,7 @@ const mark = "s3cr3t"
 
 func TestMain(m *testing.M) {
 	_ = flag.Set("test.parallel", "16") // the default: parallel tests wait for deadlines, not for a processor
+	debug.SetGCPercent(400)             // they make much garbage, and little of it lives
 	before := runtime.NumGoroutine()
 	code := m.Run()
 	if f := flag.Lookup("test.fuzz"); f.Value.String() != "" {
@@ -50,55 +58,54 @@ func TestMain(m *testing.M) {
 // it checks what must be true after every test: Serve returns, gauges are zero,
 // the access log is JSON, and no token has leaked.
 type lab struct {
-	t        testing.TB
-	p        *Proxy
-	cfg      Config
-	listener Listener
-	ln       net.Listener // nil for one of the usual kind
-	addr     string
-	hosts    []*pool.Host
-	bound    float64 // of loads; 0 for none
-	log      *lines
-	reg      *prometheus.Registry
-	suspects atomic.Int64
-	cancel   context.CancelFunc
-	served   chan error
-	stopped  sync.Once
-}
+	successor atomic.Pointer[replacement] // see retire
+	t         testing.TB
+	p         *Proxy
+	srv       *server
+	cfg       Config
+	listener  Listener
+	ln        net.Listener // nil for one of the usual kind
+	addr      string
+	hosts     []*route.Host
+	bound     float64      // of loads; 0 for none
+	name      string       // among its peers
+	peers     claims.Peers // nil for none
+	log       *testlog.Buffer
+	more      []string        // Options.AccessFields
+	haproxy   *testlog.Buffer // gets the access log in HAProxy's form; nil for JSON, in log
 
-// lines is a log in memory.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	maintenance *maintenance.Switches // nil for none
+	reg         *prometheus.Registry
+	suspects    atomic.Int64
+	cancel      context.CancelFunc
+	served      chan error
+	stopped     sync.Once
 }
 
 // start runs a proxy in front of hosts. change may alter the lab before it runs.
 func start(t testing.TB, change func(*lab), hosts ...*host) *lab {
 	t.Helper()
-	l := &lab{t: t, log: new(lines), reg: prometheus.NewRegistry(), served: make(chan error, 1)}
+	l := &lab{t: t, log: new(testlog.Buffer), reg: prometheus.NewRegistry(), served: make(chan error, 1)}
 	if change != nil {
 		change(l)
 	}
 	access := zerolog.New(l.log)
-	l.p = New(l.cfg, Options{
+	o := Options{
 		Logger:  zerolog.New(l.log),
 		Access:  &access,
-		Metrics: NewMetrics(l.reg),
+		Metrics: metrics.New(l.reg),
 		Suspect: func(string) { l.suspects.Add(1) },
 		Digest:  balancer.NewDigester([]byte("0123456789abcdef")),
-	})
+		Name:    l.name,
+		Peers:   l.peers,
+
+		AccessFields: l.more,
+		Maintenance:  l.maintenance,
+	}
+	if l.haproxy != nil {
+		o.Access, o.AccessHAProxy = nil, l.haproxy
+	}
+	l.p = New(l.cfg, o)
 	for _, h := range hosts {
 		l.hosts = append(l.hosts, h.entry())
 	}
@@ -111,20 +118,37 @@ func start(t testing.TB, change func(*lab), hosts ...*host) *lab {
 	l.addr = l.ln.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	l.cancel = cancel
-	go func() { l.served <- l.p.Serve(ctx, l.ln, l.listener) }()
+	l.srv = newServer(l.p, l.listener)
+	ln := l.ln // retire replaces it
+	go func() { l.served <- l.srv.serve(ctx, ln) }()
 	t.Cleanup(l.stop)
 	return l
 }
 
+// digest returns what stands for a token.
+func (l *lab) digest(token string) balancer.Digest { return l.p.opt.Digest.Digest([]byte(token)) }
+
+// key returns what a request with this token is admitted as.
+func (l *lab) key(token string) session.Key {
+	return l.p.pools.Main.KeyOf(l.p.pools.Main.Snapshot(), []byte(token))
+}
+
+// enter has the sessions count a terminal of the token on a host. leave takes it out.
+func (l *lab) enter(token, host string) (leave func()) {
+	t := &session.Terminal{Tunnel: new(terminal)}
+	l.p.sessions.Add(l.key(token), &route.Endpoint{Name: host}, t, nil)
+	return func() { l.p.sessions.Remove(t) }
+}
+
 // use gives the proxy a snapshot of the lab's hosts as they are now.
-func (l *lab) use(change ...func(*pool.Snapshot)) {
+func (l *lab) use(change ...func(*route.Snapshot)) {
 	l.t.Helper()
 	b, err := balancer.NewBuilder(balancer.Config{Consistent: balancer.ConsistentConfig{Partitions: 257, Replicas: 20}})
 	if err != nil {
 		l.t.Fatal(err)
 	}
 	var ring []balancer.Host
-	var hosts []*pool.Host
+	var hosts []*route.Host
 	for _, h := range l.hosts {
 		if h.InRing {
 			ring = append(ring, balancer.Host{Name: h.Name, Weight: 1})
@@ -136,7 +160,7 @@ func (l *lab) use(change ...func(*pool.Snapshot)) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	s := pool.NewSnapshot(table, hosts)
+	s := route.NewSnapshot(table, hosts)
 	s.BoundedLoad = l.bound
 	for _, f := range change {
 		f(s)
@@ -147,7 +171,7 @@ func (l *lab) use(change ...func(*pool.Snapshot)) {
 // token returns a token that the named host owns.
 func (l *lab) token(name string) string {
 	l.t.Helper()
-	s := l.p.routes.Load().snapshot
+	s := l.p.pools.Main.Snapshot()
 	for i := range 10000 {
 		token := fmt.Sprintf("%s-%d", mark, i)
 		if owner := s.Table.Owner([]byte(token)); owner >= 0 && s.Table.Hosts()[owner].Name == name {
@@ -167,13 +191,13 @@ func (l *lab) stop() {
 			if err != nil {
 				l.t.Errorf("Serve: %v", err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			l.t.Fatal("Serve doesn't return")
 		}
-		upstreams := l.p.routes.Load().upstreams
-		l.p.Use(pool.NewSnapshot(nil, nil)) // closes what is idle
+		upstreams := l.p.pools.Main.Hosts().Upstreams
+		l.p.Use(route.NewSnapshot(nil, nil)) // closes what is idle
 		for name, u := range upstreams {
-			if n, m := len(u.links), len(u.waits); n != 0 || m != 0 {
+			if n, m := u.Usage(); n != 0 || m != 0 {
 				l.t.Errorf("%s is left with %d connections and %d waits", name, n, m)
 			}
 		}
@@ -187,22 +211,21 @@ func (l *lab) checkRest() {
 			l.t.Errorf("%s is left with %d sessions and %d requests in flight", h.Name, n, m)
 		}
 	}
-	if l.p.streams.open.Load() != 0 || l.p.streams.waiting.Load() != 0 || l.p.idle.n.Load() != 0 {
+	if open, waiting := l.p.streams.Usage(); open != 0 || waiting != 0 || l.p.idle.Count() != 0 {
 		l.t.Error("streams, or idle connections to hosts, are counted that aren't there")
 	}
-	for i := range l.p.sessions.shards {
-		if n := len(l.p.sessions.shards[i].live); n != 0 {
-			l.t.Errorf("%d sessions are left", n)
-		}
+	if live := l.p.Live(); len(live) != 0 {
+		l.t.Errorf("%d sessions are left", len(live))
 	}
-	for _, e := range l.entries() {
+	entries := l.entries()
+	for _, e := range entries {
 		for _, name := range []string{"id", "client", "why", "status", "end", "took_ms"} {
 			if _, ok := e[name]; !ok && e["message"] == nil {
 				l.t.Errorf("no %q in the access line %v", name, e)
 			}
 		}
 	}
-	for _, e := range l.entries() {
+	for _, e := range entries {
 		switch end := e["end"]; end {
 		case endRefused, endNoHost, endHostFailed, endTimeout, endFault:
 			if reason, _ := e["reason"].(string); reason == "" && e["status"] != 101.0 {
@@ -218,8 +241,12 @@ func (l *lab) checkRest() {
 		l.t.Error(err)
 	}
 	for _, f := range families {
-		if strings.Contains(f.String(), mark) {
-			l.t.Errorf("a token is in the metrics: %s", f)
+		for _, m := range f.GetMetric() { // f.String would take longer than the test
+			for _, label := range m.GetLabel() {
+				if strings.Contains(label.GetValue(), mark) {
+					l.t.Errorf("a token is in the metrics: %s", f)
+				}
+			}
 		}
 	}
 }
@@ -238,13 +265,13 @@ func (l *lab) entries() []map[string]any {
 	return all
 }
 
-// logged waits for an access line about path and returns the first. The line
-// comes after the answer's end, and in any order with those of others.
+// logged waits for an access line about the end of an exchange with path, and returns the
+// first. The line comes after the answer's end, and in any order with those of others.
 func (l *lab) logged(path string) (found map[string]any) {
 	l.t.Helper()
 	eventually(l.t, "a line in the access log about "+path, func() bool {
 		for _, e := range l.entries() {
-			if p, ok := e["path"]; ok && p == path {
+			if p, ok := e["path"]; ok && p == path && e["end"] != endOpen {
 				found = e
 				return true
 			}
@@ -254,8 +281,8 @@ func (l *lab) logged(path string) (found map[string]any) {
 	return found
 }
 
-// settled waits until no request is in flight, and so every link is back.
-func (l *lab) settled() {
+// waitUntilIdle waits until no request is in flight, and so every connection is back.
+func (l *lab) waitUntilIdle() {
 	l.t.Helper()
 	eventually(l.t, "the requests' end", func() bool {
 		for _, h := range l.hosts {
@@ -270,7 +297,7 @@ func (l *lab) settled() {
 // eventually waits until ok is true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	eventuallyIn(t, 5*time.Second, what, ok)
+	eventuallyIn(t, time.Minute, what, ok)
 }
 
 // eventuallyIn is eventually for what may take its time.
@@ -302,7 +329,7 @@ type wire struct {
 }
 
 func newWire(t testing.TB, nc net.Conn) *wire {
-	_ = nc.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = nc.SetDeadline(time.Now().Add(30 * time.Second))
 	return &wire{Conn: nc, t: t, in: bufio.NewReader(nc)}
 }
 
@@ -337,7 +364,7 @@ func (w *wire) expect(want string) {
 func (w *wire) expectEnd() {
 	w.t.Helper()
 	rest, err := io.ReadAll(w.in)
-	if len(rest) > 0 || timedOut(err) {
+	if len(rest) > 0 || deadline.Exceeded(err) {
 		w.t.Errorf("got %q (%v), want the end", rest, err)
 	}
 }
@@ -347,6 +374,15 @@ func (w *wire) expectCleanEnd() {
 	w.t.Helper()
 	if rest, err := io.ReadAll(w.in); err != nil || len(rest) > 0 {
 		w.t.Errorf("got %q (%v), want a clean end", rest, err)
+	}
+}
+
+// expectClose reads a close frame with that code, and then a clean end.
+func (w *wire) expectClose(code uint16) {
+	w.t.Helper()
+	got, err := io.ReadAll(w.in)
+	if err != nil || len(got) < 4 || got[0] != 0x88 || int(got[1]) != len(got)-2 || binary.BigEndian.Uint16(got[2:]) != code {
+		w.t.Errorf("got %q (%v), want a close frame with %d", got, err, code)
 	}
 }
 

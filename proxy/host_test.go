@@ -12,7 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"tokenring/pool"
+	"tokenring/proxy/deadline"
+	"tokenring/route"
 )
 
 // A host is a scripted IDE host. It answers 200 with its name, the method and
@@ -35,7 +36,13 @@ type script = func(w *wire, r *http.Request) bool
 
 func newHost(t testing.TB, name string) *host {
 	t.Helper()
-	h := &host{t: t, name: name, ln: listen(t), open: map[net.Conn]bool{}}
+	return newHostOn(t, name, listen(t))
+}
+
+// newHostOn returns a host that serves what ln accepts.
+func newHostOn(t testing.TB, name string, ln net.Listener) *host {
+	t.Helper()
+	h := &host{t: t, name: name, ln: ln, open: map[net.Conn]bool{}}
 	h.wg.Go(h.accept)
 	t.Cleanup(h.stop)
 	return h
@@ -62,10 +69,10 @@ func says(raw string, keep bool) script {
 	}
 }
 
-func (h *host) entry() *pool.Host {
-	return &pool.Host{
-		Name: h.name, Address: h.ln.Addr().String(), Weight: 1, State: pool.Ready,
-		Verdict: pool.Up, InRing: true, Gauges: new(pool.Gauges),
+func (h *host) entry() *route.Host {
+	return &route.Host{
+		Spec:       route.Spec{Name: h.name, Address: h.ln.Addr().String(), Weight: 1},
+		AdminState: route.AdminState{State: route.Ready}, Health: route.Health{Verdict: route.Up}, Standing: route.Standing{InRing: true}, Gauges: new(route.Gauges),
 	}
 }
 
@@ -116,7 +123,7 @@ func (h *host) serve(nc net.Conn) {
 			_ = nc.SetReadDeadline(time.Now().Add(idle))
 		}
 		r, err := http.ReadRequest(w.in)
-		if timedOut(err) {
+		if deadline.Exceeded(err) {
 			time.Sleep(idle / 10) // between its decision and the end of the connection
 		}
 		if err != nil {

@@ -5,10 +5,14 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"tokenring/http1"
+	"tokenring/proxy/proxyheader"
+	"tokenring/proxy/upstream"
 )
 
 // HAProxy's default takes 15 KiB of head and 100 fields, in whatever lines.
-func TestHeadsThatHAProxyTakesAreTaken(t *testing.T) {
+func TestHeadsThatHAProxyAcceptsAreAccepted(t *testing.T) {
 	const most = 15 << 10
 	cookie := "a=" + strings.Repeat("b", 14<<10)
 	many := strings.Repeat("X-Field: "+strings.Repeat("v", 100)+"\r\n", 98)
@@ -41,7 +45,7 @@ func TestHeadsThatHAProxyTakesAreTaken(t *testing.T) {
 	}
 }
 
-func TestHTTP2HeadsThatHAProxyTakesAreTaken(t *testing.T) {
+func TestHTTP2HeadsThatHAProxyAcceptsAreAccepted(t *testing.T) {
 	l := start(t, speaksH2(t), newHost(t, "a").on("/field",
 		says("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Large: "+strings.Repeat("p", 60<<10)+"\r\n\r\nok", true)))
 	r, _ := http.NewRequest("GET", "https://"+l.addr+"/field", nil)
@@ -58,7 +62,7 @@ func TestHTTP2HeadsThatHAProxyTakesAreTaken(t *testing.T) {
 	}
 }
 
-func TestLimitsOfAnswersAreTheirOwn(t *testing.T) {
+func TestAnswersHaveLimitsOfTheirOwn(t *testing.T) {
 	answer := func(fields, long int) script {
 		return says("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"+strings.Repeat("X: "+strings.Repeat("y", long)+"\r\n", fields)+"\r\n", true)
 	}
@@ -84,25 +88,22 @@ func TestLimitsOfAnswersAreTheirOwn(t *testing.T) {
 }
 
 // A large answer must not make the idle connection that it came on larger.
-func TestIdleLinkKeepsNothingOfALargeAnswer(t *testing.T) {
+func TestIdleConnectionReleasesTheMemoryOfALargeAnswer(t *testing.T) {
 	chunk := fmt.Sprintf("%x\r\n%s\r\n0\r\n%s\r\n", 40<<10, strings.Repeat("z", 40<<10), strings.Repeat("X: y\r\n", 200))
 	h := newHost(t, "a").on("/large", says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"+strings.Repeat("X: "+strings.Repeat("y", 200)+"\r\n", 250)+"\r\n"+chunk, true))
 	l := start(t, nil, h)
 	if a := l.ask(get("/large"), 200); len(a.body) != 40<<10 {
 		t.Errorf("got %d bytes", len(a.body))
 	}
-	l.settled()
-	u := l.p.routes.Load().upstreams["a"]
-	var kept *link
-	eventually(t, "an idle link", func() bool {
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		if len(u.idle) == 1 {
-			kept = u.idle[0]
-		}
+	l.waitUntilIdle()
+	u := l.p.pools.Main.Hosts().Upstreams["a"]
+	var kept *upstream.Conn
+	eventually(t, "an idle connection", func() bool {
+		kept = u.Take(&http1.Request{Method: []byte("GET")}, proxyheader.Ends{})
 		return kept != nil
 	})
-	if n := cap(kept.resp.Fields); n > 64 || kept.resp.Reason != nil {
-		t.Errorf("room for %d fields is kept, and %q", n, kept.resp.Reason)
+	defer kept.Close()
+	if n := cap(kept.Response.Fields); n > 64 || kept.Response.Reason != nil {
+		t.Errorf("memory for %d fields is kept, and %q", n, kept.Response.Reason)
 	}
 }

@@ -8,14 +8,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tokenring/pool"
+	"tokenring/route"
+	"tokenring/session"
 )
 
 func TestLiveTellsWhereEachKeyIs(t *testing.T) {
 	a, b := newHost(t, "a").on("/ws", accept(echo)), newHost(t, "b").on("/ws", accept(echo))
 	l := start(t, nil, a, b)
 	onA, onB := l.token("a"), l.token("b")
-	hash := func(token string) uint64 { return l.p.routes.Load().snapshot.Table.Hash([]byte(token)) }
+	hash := func(token string) uint64 { return l.p.pools.Main.Snapshot().Table.Hash([]byte(token)) }
 	if live := l.p.Live(); len(live) != 0 {
 		t.Errorf("before there is a tunnel: got %v", live)
 	}
@@ -23,13 +24,13 @@ func TestLiveTellsWhereEachKeyIs(t *testing.T) {
 		l.dial().open("/ws", token).ping()
 	}
 	turn := "" // of the host that got the tunnel without a key
-	got := map[uint64]pool.Session{}
+	got := map[uint64]session.Session{}
 	for _, s := range l.p.Live() {
 		if got[s.Hash] = s; !s.Keyed {
 			turn = s.Host
 		}
 	}
-	want := map[uint64]pool.Session{
+	want := map[uint64]session.Session{
 		hash(onA): {Host: "a", Hash: hash(onA), Keyed: true, Tunnels: 2},
 		hash(onB): {Host: "b", Hash: hash(onB), Keyed: true, Tunnels: 1},
 		0:         {Host: turn, Tunnels: 1},
@@ -39,38 +40,38 @@ func TestLiveTellsWhereEachKeyIs(t *testing.T) {
 	}
 }
 
-// TestATunnelThatCameWithoutATableLearnsItsHash has the only host drain, where a
+// TestASessionFromBeforeTheTableGetsItsHashLater has the only host drain, where a
 // cookie keeps its client though there is no table to hash the key by.
-func TestATunnelThatCameWithoutATableLearnsItsHash(t *testing.T) {
+func TestASessionFromBeforeTheTableGetsItsHashLater(t *testing.T) {
 	l := start(t, affine(nil), newHost(t, "a").on("/ws", accept(echo)))
-	l.hosts[0].State, l.hosts[0].InRing = pool.Drain, false
+	l.hosts[0].State, l.hosts[0].InRing = route.Drain, false
 	l.use()
 	first := l.dial().send(strings.Replace(upgrade("/ws", mark), "Host:", "Cookie: "+l.cookieFor("a")+"\r\nHost:", 1))
 	first.opened()
-	if got, want := l.p.Live(), []pool.Session{{Host: "a", Tunnels: 1}}; !cmp.Equal(got, want) {
+	if got, want := l.p.Live(), []session.Session{{Host: "a", Tunnels: 1}}; !cmp.Equal(got, want) {
 		t.Errorf("without a table: got %v, want %v", got, want)
 	}
-	l.hosts[0].State, l.hosts[0].InRing = pool.Ready, true
+	l.hosts[0].State, l.hosts[0].InRing = route.Ready, true
 	l.use()
 	l.dial().open("/ws", mark).ping()
-	hash := l.p.routes.Load().snapshot.Table.Hash([]byte(mark))
-	if got, want := l.p.Live(), []pool.Session{{Host: "a", Hash: hash, Keyed: true, Tunnels: 2}}; !cmp.Equal(got, want) {
+	hash := l.p.pools.Main.Snapshot().Table.Hash([]byte(mark))
+	if got, want := l.p.Live(), []session.Session{{Host: "a", Hash: hash, Keyed: true, Tunnels: 2}}; !cmp.Equal(got, want) {
 		t.Errorf("with a table: got %v, want %v", got, want)
 	}
 	first.ping()
 }
 
-// TestATunnelStaysInItsSizeClass guards what each idle terminal costs.
-func TestATunnelStaysInItsSizeClass(t *testing.T) {
-	const class = 320 // of Go's allocator; the next one is 352
-	if size := unsafe.Sizeof(tunnel{}); size > class {
-		t.Errorf("a tunnel has %d bytes, want up to %d", size, class)
+// TestATerminalStaysInItsSizeClass guards what each idle terminal costs.
+func TestATerminalStaysInItsSizeClass(t *testing.T) {
+	const class = 512 // of Go's allocator; the next one is 576
+	if size := unsafe.Sizeof(terminal{}); size > class {
+		t.Errorf("a terminal has %d bytes, want up to %d", size, class)
 	}
 }
 
-// TestTunnelsWithoutAKeyHaveNothingToDoWithOneAnother has a trusted proxy in front
+// TestTunnelsWithoutAKeyAreSeparateSessions has a trusted proxy in front
 // that gives two of them the same id.
-func TestTunnelsWithoutAKeyHaveNothingToDoWithOneAnother(t *testing.T) {
+func TestTunnelsWithoutAKeyAreSeparateSessions(t *testing.T) {
 	l := start(t, func(l *lab) {
 		l.cfg.TrustedNetworks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	}, newHost(t, "a").on("/ws", accept(echo)), newHost(t, "b").on("/ws", accept(echo)), newHost(t, "c").on("/ws", accept(echo)))

@@ -8,7 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"tokenring/pool"
+	"tokenring/proxy/deadline"
+	"tokenring/route"
 )
 
 // moveTo gives the lab's first host the address of another machine, which has
@@ -19,10 +20,10 @@ func (l *lab) moveTo(h *host) {
 	l.use()
 }
 
-// TestMovedHostEndsItsTerminalsBeforeItsNewAddressIsAsked has users who go on
+// TestMovedHostEndsItsTerminalsBeforeItsNewAddressIsUsed has users who go on
 // asking while their host moves. None may reach the new machine while a terminal is
 // on the old one.
-func TestMovedHostEndsItsTerminalsBeforeItsNewAddressIsAsked(t *testing.T) {
+func TestMovedHostEndsItsTerminalsBeforeItsNewAddressIsUsed(t *testing.T) {
 	old, fresh := newHost(t, "a").on("/ws", accept(echo)), newHost(t, "a")
 	l := start(t, nil, old)
 	var early atomic.Int64
@@ -64,7 +65,7 @@ func TestMovedHostEndsItsTerminalsBeforeItsNewAddressIsAsked(t *testing.T) {
 	if e := l.logged("/ws"); e["end"] != endMoved {
 		t.Errorf("the log says %v", e)
 	}
-	if host, n := l.p.Session([]byte(mark)); n != 0 {
+	if host, n := l.p.Session(l.digest(mark)); n != 0 {
 		t.Errorf("%d terminals are left on %s", n, host)
 	}
 }
@@ -78,7 +79,7 @@ func TestMovedHostsNextTerminalIsAtTheNewAddress(t *testing.T) {
 	if !strings.Contains(fresh.received(), mark) {
 		t.Error("the new terminal isn't at the new address")
 	}
-	if host, n := l.p.Session([]byte(mark)); host != "a" || n != 1 {
+	if host, n := l.p.Session(l.digest(mark)); host != "a" || n != 1 {
 		t.Errorf("%d terminals on %q, want one on a", n, host)
 	}
 }
@@ -92,7 +93,7 @@ func TestAnotherHostsTerminalsStayWhenOneMoves(t *testing.T) {
 	w.ping()
 	l.moveTo(fresh)
 	l.hosts[1].Weight, l.hosts[1].Zone = 7, "z"
-	l.hosts[1].Gauges = new(pool.Gauges) // it was forgotten, and has come again
+	l.hosts[1].Gauges = new(route.Gauges) // it was forgotten, and has come again
 	l.use()
 	w.ping()
 }
@@ -108,7 +109,7 @@ func TestIdleConnectionsToAnOldAddressAreClosed(t *testing.T) {
 	})
 	l := start(t, nil, old)
 	l.ask(get("/page"), 200)
-	l.settled()
+	l.waitUntilIdle()
 	l.moveTo(fresh)
 	if !<-closed {
 		t.Error("another request came to the old address")
@@ -166,9 +167,9 @@ func TestRequestInFlightToAnOldAddress(t *testing.T) {
 	}
 }
 
-// TestConnectToAnOldAddressGoesOnAtTheNew: whoever waits for a connection to a
+// TestConnectToAnOldAddressContinuesAtTheNewAddress: a request that waits for a connection to a
 // machine that the host has left goes to the host's new one, not to another host.
-func TestConnectToAnOldAddressGoesOnAtTheNew(t *testing.T) {
+func TestConnectToAnOldAddressContinuesAtTheNewAddress(t *testing.T) {
 	fresh, b := newHost(t, "a").on("/ws", accept(echo)), newHost(t, "b")
 	slow := newSlowListener(t)
 	l := start(t, nil, newHost(t, "a"), b)
@@ -188,58 +189,42 @@ func TestConnectToAnOldAddressGoesOnAtTheNew(t *testing.T) {
 	}
 }
 
-// TestTerminalOfAnOldAddressCutsNoneOfTheNew has one that was connecting when its
-// host moved, and enters after another was opened at the new address.
-func TestTerminalOfAnOldAddressCutsNoneOfTheNew(t *testing.T) {
-	s := newSessions()
-	left, taken := newUpstream(&pool.Host{Name: "a", Address: "10.0.0.1:1"}, &Config{}), newUpstream(&pool.Host{Name: "a", Address: "10.0.0.2:1"}, &Config{})
-	left.close()
-	live, late, more := &tunnel{upstream: taken}, &tunnel{upstream: left}, &tunnel{upstream: taken}
-	keep := func(string) bool { return true }
-	if !s.enter([]byte(mark), live, keep) || s.enter([]byte(mark), late, keep) || !s.enter([]byte(mark), more, keep) {
-		t.Error("want the terminals at the new address in, and the one at the old address refused")
-	}
-	if _, n := s.host([]byte(mark)); n != 2 || live.ended() != "" || late.ended() != "" {
-		t.Errorf("%d terminals, ended: %q and %q; want 2, and none ended", n, live.ended(), late.ended())
-	}
-}
-
 // TestRequestsWaitForAHostThatIsMoving: until the first check of its new address, and
 // for no longer than a connection may take. No other host gets them.
 func TestRequestsWaitForAHostThatIsMoving(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
-		verdict pool.Verdict // of the check; Unchecked: none comes
+		verdict route.Verdict // of the check; Unchecked: none comes
 		bound   float64
 		status  int
 		body    string
 	}{
-		"it passes":                   {pool.Up, 0, 200, "a GET /page"},
-		"it passes, loads bounded":    {pool.Up, 1.25, 200, "a GET /page"},
-		"it fails":                    {pool.Down, 0, 200, "b GET /page"},
-		"nothing is known for a long": {pool.Unchecked, 0, 503, ""},
+		"it passes":                   {route.Up, 0, 200, "a GET /page"},
+		"it passes, loads bounded":    {route.Up, 1.25, 200, "a GET /page"},
+		"it fails":                    {route.Down, 0, 200, "b GET /page"},
+		"nothing is known for a long": {route.Unchecked, 0, 503, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fresh, b := newHost(t, "a"), newHost(t, "b")
 			l := start(t, func(l *lab) {
-				if l.bound = row.bound; row.verdict == pool.Unchecked {
-					l.cfg.Timeouts.Connect = 100 * time.Millisecond
+				if l.bound = row.bound; row.verdict == route.Unchecked {
+					l.cfg.Timeouts.Connect = time.Second
 				}
 			}, newHost(t, "a"), b)
 			token := l.token("a")
 			l.ask(get("/page?token="+token), 200)
-			l.hosts[0].Address, l.hosts[0].Verdict, l.hosts[0].Moving = fresh.ln.Addr().String(), pool.Unchecked, true
+			l.hosts[0].Address, l.hosts[0].Verdict, l.hosts[0].Moving = fresh.ln.Addr().String(), route.Unchecked, true
 			l.use()
 			w := l.dial().send(get("/page?token=" + token))
 			_ = w.SetReadDeadline(time.Now().Add(30 * time.Millisecond))
-			if _, err := w.in.Peek(1); !timedOut(err) {
+			if _, err := w.in.Peek(1); !deadline.Exceeded(err) {
 				t.Fatalf("before the check: %v, want nothing yet", err)
 			}
 			_ = w.SetReadDeadline(time.Time{})
 			if n := fresh.dials.Load() + b.dials.Load(); n != 0 {
 				t.Errorf("%d connections before the check, want none", n)
 			}
-			if row.verdict != pool.Unchecked {
+			if row.verdict != route.Unchecked {
 				l.hosts[0].Verdict, l.hosts[0].Moving = row.verdict, false
 				l.use()
 			}
@@ -257,17 +242,17 @@ func TestClientThatLeavesAHostThatIsMovingIsLogged(t *testing.T) {
 		l.cfg.Timeouts.Connect = 20 * time.Second
 		l.listener.HalfCloseAborts = true
 	}, newHost(t, "a"))
-	l.hosts[0].Verdict, l.hosts[0].Moving = pool.Unchecked, true
+	l.hosts[0].Verdict, l.hosts[0].Moving = route.Unchecked, true
 	l.use()
 	fin(l.dial().send(get("/left?token=" + mark)))
-	if e := l.logged("/left"); e["end"] != endClientGone || e["host"] != nil {
+	if e := l.logged("/left"); e["end"] != endClientGone || e["host"] != "a" {
 		t.Errorf("the log says %v", e)
 	}
 }
 
-// TestHostThatReturnsElsewhereTakesNothingWithIt: one that was forgotten while a
+// TestHostThatReturnsAtAnotherAddressGetsNoOldTerminals: one that was forgotten while a
 // terminal was open on it.
-func TestHostThatReturnsElsewhereTakesNothingWithIt(t *testing.T) {
+func TestHostThatReturnsAtAnotherAddressGetsNoOldTerminals(t *testing.T) {
 	old, fresh := newHost(t, "a").on("/ws", accept(echo)), newHost(t, "a").on("/ws", accept(echo))
 	l := start(t, nil, old)
 	w := l.dial().open("/ws", mark)
@@ -277,11 +262,11 @@ func TestHostThatReturnsElsewhereTakesNothingWithIt(t *testing.T) {
 	l.use()
 	w.ping()
 	l.hosts = known
-	l.hosts[0].Gauges = new(pool.Gauges)
+	l.hosts[0].Gauges = new(route.Gauges)
 	l.moveTo(fresh)
 	w.expectEnd()
 	l.dial().open("/ws", mark).ping()
-	if host, n := l.p.Session([]byte(mark)); host != "a" || n != 1 {
+	if host, n := l.p.Session(l.digest(mark)); host != "a" || n != 1 {
 		t.Errorf("%d terminals on %q, want one on a", n, host)
 	}
 }

@@ -4,47 +4,49 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
+	"unsafe"
 
-	"tokenring/pool"
+	"golang.org/x/sys/unix"
+
+	"tokenring/route"
 )
 
 // What happens to a request while it waits for a host that doesn't answer.
 
-// TestARetryFindsTheTerminalThatHasOpenedMeanwhile opens a terminal on a third host
+// TestARetryFollowsATerminalThatWasOpenedMeanwhile opens a terminal on a third host
 // while a page finds out that its own can't be reached.
-func TestARetryFindsTheTerminalThatHasOpenedMeanwhile(t *testing.T) {
+func TestARetryFollowsATerminalThatWasOpenedMeanwhile(t *testing.T) {
 	for _, where := range []string{"a", "b", "c"} {
 		t.Run(where, func(t *testing.T) {
 			a := newHost(t, "a")
 			l := start(t, nil, a, newHost(t, "b"), newHost(t, "c"))
 			token := l.token("a")
 			a.stop()
-			live := &tunnel{upstream: &upstream{name: where}}
-			l.p.opt.Suspect = func(string) { l.p.sessions.enter([]byte(token), live, nil) }
+			leave := func() {}
+			l.p.opt.Suspect = func(string) { leave = l.enter(token, where) }
 			if where == "a" { // as for any request of a key whose terminal's host can't be reached
 				l.ask(get("/page?token="+token), 503)
 			} else if host := l.page(token); host != where {
 				t.Errorf("the terminal is on %s, and the page on %s", where, host)
 			}
-			l.p.sessions.leave(live)
+			leave()
 		})
 	}
 }
 
-// TestARetryThatMustNotGoElsewhereIsWorthTryingAgain has a page's host be out of
+// TestARetryThatMustNotUseAnotherHostGets503 has a page's host be out of
 // reach, and its retry find that no other host may have the key.
-func TestARetryThatMustNotGoElsewhereIsWorthTryingAgain(t *testing.T) {
-	live := &tunnel{upstream: &upstream{name: "c"}}
-	for name, meanwhile := range map[string]func(l *lab, token string){
-		"its terminal is on a host out of reach": func(l *lab, token string) {
-			l.p.sessions.enter([]byte(token), live, nil)
+func TestARetryThatMustNotUseAnotherHostGets503(t *testing.T) {
+	for name, meanwhile := range map[string]func(l *lab, token string) (leave func()){
+		"its terminal is on a host out of reach": func(l *lab, token string) func() {
+			return l.enter(token, "c")
 		},
-		"the ring has been frozen": func(l *lab, _ string) {
-			l.use(func(s *pool.Snapshot) { s.Frozen = true })
+		"the ring has been frozen": func(l *lab, _ string) func() {
+			l.use(func(s *route.Snapshot) { s.Frozen = true })
+			return func() {}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -53,9 +55,10 @@ func TestARetryThatMustNotGoElsewhereIsWorthTryingAgain(t *testing.T) {
 			token := l.token("a")
 			a.stop()
 			c.stop()
+			leave := func() {}
 			l.p.opt.Suspect = func(string) {
 				l.p.opt.Suspect = func(string) {}
-				meanwhile(l, token)
+				leave = meanwhile(l, token)
 			}
 			if r := l.ask(get("/page?token="+token), 503); r.Header.Get("Retry-After") == "" {
 				t.Errorf("no Retry-After in %v", r.Header)
@@ -63,19 +66,19 @@ func TestARetryThatMustNotGoElsewhereIsWorthTryingAgain(t *testing.T) {
 			if got := b.received(); got != "" {
 				t.Errorf("a second host got %q", got)
 			}
-			l.p.sessions.leave(live)
+			leave()
 		})
 	}
 }
 
-func TestARetryHeedsDecisionsMadeMeanwhile(t *testing.T) {
+func TestARetryObeysOverridesMadeMeanwhile(t *testing.T) {
 	a, b, c := newHost(t, "a"), newHost(t, "b"), newHost(t, "c")
 	l := start(t, nil, a, b, c)
 	token := l.token("a")
 	a.stop()
-	heir := l.hosts[1]
+	successor := l.hosts[1]
 	l.p.opt.Suspect = func(string) {
-		heir.State, heir.InRing = pool.Maint, false
+		successor.State, successor.InRing = route.Maint, false
 		l.use()
 	}
 	l.page(token)
@@ -84,10 +87,10 @@ func TestARetryHeedsDecisionsMadeMeanwhile(t *testing.T) {
 	}
 }
 
-// TestATerminalThatComesTooLateCutsNone has a host that takes a second to accept a
+// TestATerminalOfAnOldAddressEndsNoOther has a host that takes a second to accept a
 // connection. Meanwhile its checks fail, and the user's second try opens a terminal on
 // another host, from which the first try must not take the user away.
-func TestATerminalThatComesTooLateCutsNone(t *testing.T) {
+func TestATerminalOfAnOldAddressEndsNoOther(t *testing.T) {
 	t.Parallel()
 	l := start(t, withBound(nil), newHost(t, "a").on("/ws", accept(echo)), newHost(t, "b").on("/ws", accept(echo)))
 	token := l.token("a")
@@ -96,7 +99,7 @@ func TestATerminalThatComesTooLateCutsNone(t *testing.T) {
 	l.use()
 	late := l.dial().send(upgrade("/ws", token))
 	eventually(t, "an attempt to connect to a", slow.awaited)
-	l.hosts[0].Verdict = pool.Down
+	l.hosts[0].Verdict = route.Down
 	l.use()
 	w, host := l.terminal(token)
 	if host != "b" {
@@ -106,7 +109,7 @@ func TestATerminalThatComesTooLateCutsNone(t *testing.T) {
 	late.opened()
 	late.ping()
 	w.ping()
-	if host, n := l.p.Session([]byte(token)); host != "b" || n != 2 {
+	if host, n := l.p.Session(l.digest(token)); host != "b" || n != 2 {
 		t.Errorf("%d terminals are on %s, want both on b", n, host)
 	}
 }
@@ -129,7 +132,7 @@ func newSlowListener(t *testing.T) *slowListener {
 		t.Fatal(err)
 	}
 	s := &slowListener{t, fd}
-	nc, err := net.Dial("tcp", s.address()) // the queue has room for one
+	nc, err := net.Dial("tcp", s.address()) // the queue takes one connection
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,17 +150,21 @@ func (s *slowListener) port() int {
 	return name.(*syscall.SockaddrInet4).Port
 }
 
-// awaited reports whether somebody is connecting.
+// awaited reports whether somebody has tried to connect: the kernel counts the SYNs for
+// which the queue has no room, see SO_MEMINFO in socket(7).
 func (s *slowListener) awaited() bool {
-	sockets, err := os.ReadFile("/proc/self/net/tcp") // see proc_pid_net(5)
-	if err != nil {
-		s.t.Fatal(err)
+	const drops = 8 // SK_MEMINFO_DROPS
+	var info [drops + 1]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := syscall.Syscall6(syscall.SYS_GETSOCKOPT, uintptr(s.fd), syscall.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		s.t.Fatal(errno)
 	}
-	const synSent = "02"
-	return strings.Contains(string(sockets), fmt.Sprintf(" 0100007F:%04X %s ", s.port(), synSent))
+	return info[drops] > 0
 }
 
-// listen makes room in the queue.
+// listen lets the queue take connections.
 func (s *slowListener) listen() {
 	fd, _, err := syscall.Accept(s.fd)
 	if err != nil {

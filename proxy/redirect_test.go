@@ -52,7 +52,7 @@ func TestRedirectNeverCarriesTheToken(t *testing.T) {
 		w.expectEnd()
 		w.Close()
 		if h.dials.Load() != 0 {
-			t.Error("a request in clear reached a host")
+			t.Error("an unencrypted request reached a host")
 		}
 		l.stop()
 	}
@@ -92,7 +92,7 @@ func TestRedirectDropsNoMoreThanTheKey(t *testing.T) {
 }
 
 // Who decides that the key may stay gets it, by a redirect that nobody stores.
-func TestRedirectKeepsTheKeyWhereThatIsWanted(t *testing.T) {
+func TestRedirectKeepsTheKeyIfConfigured(t *testing.T) {
 	l := start(t, func(l *lab) { l.listener.Redirect, l.listener.RedirectKey = "443", true })
 	for target, status := range map[string]int{
 		"/a?b=1&token=alice&c=%20": 307,

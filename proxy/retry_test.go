@@ -7,15 +7,15 @@ import (
 	"testing"
 	"time"
 
-	"tokenring/pool"
+	"tokenring/route"
 )
 
-func TestUnreachableHostIsReplacedByItsHeirOnce(t *testing.T) {
+func TestUnreachableHostIsReplacedByItsSuccessorOnce(t *testing.T) {
 	a, b := newHost(t, "a"), newHost(t, "b")
 	l := start(t, nil, a, b)
 	token := l.token("a")
 	a.stop()
-	for range 2 { // the second time over a pooled link
+	for range 2 { // the second time over a pooled connection
 		if r := l.ask(get("/x?token="+token), 200); r.body != "b GET /x" {
 			t.Errorf("got %q", r.body)
 		}
@@ -29,23 +29,23 @@ func TestUnreachableHostIsReplacedByItsHeirOnce(t *testing.T) {
 	}
 }
 
-func TestNoHostIsSaidWithTheRightStatus(t *testing.T) {
+func TestStatusTellsWhyThereIsNoHost(t *testing.T) {
 	a, b := newHost(t, "a"), newHost(t, "b")
 	l := start(t, nil, a, b)
 	w := l.dial()
 	a.stop()
 	b.stop()
 	w.send(get("/x?token=" + mark)).want(502)
-	l.use(func(s *pool.Snapshot) {
+	l.use(func(s *route.Snapshot) {
 		s.Frozen = true
 		for _, h := range s.Hosts {
-			h.Verdict = pool.Down
+			h.Verdict = route.Down
 		}
 	})
 	if r := w.send(get("/x?token=" + mark)).want(503); r.Header.Get("Retry-After") == "" {
 		t.Errorf("no Retry-After in %v", r.Header)
 	}
-	l.p.Use(pool.NewSnapshot(nil, nil))
+	l.p.Use(route.NewSnapshot(nil, nil))
 	if r := w.send(get("/x?token=" + mark)).want(503); r.Header.Get("Retry-After") == "" {
 		t.Errorf("no Retry-After in %v", r.Header)
 	}
@@ -58,7 +58,7 @@ func TestNoHostIsSaidWithTheRightStatus(t *testing.T) {
 	}
 }
 
-// stale makes a pooled link to h of which the host closes the other end when
+// stale makes an idle connection to h of which the host closes the other end when
 // the next request comes in.
 func stale(l *lab, h *host) {
 	h.on("/stale", func(w *wire, r *http.Request) bool {
@@ -67,10 +67,10 @@ func stale(l *lab, h *host) {
 		return false
 	})
 	l.ask(get("/stale"), 200)
-	l.settled()
+	l.waitUntilIdle()
 }
 
-func TestStaleLinkIsRetriedOnlyForWhatMayBeSentTwice(t *testing.T) {
+func TestStaleConnectionIsRetriedOnlyForRepeatableRequests(t *testing.T) {
 	h := newHost(t, "a")
 	l := start(t, nil, h)
 	stale(l, h)
@@ -81,7 +81,7 @@ func TestStaleLinkIsRetriedOnlyForWhatMayBeSentTwice(t *testing.T) {
 		t.Errorf("GET was sent %d times, want 2", n)
 	}
 	for _, body := range []string{"", "Content-Length: 2\r\n\r\nhi"} {
-		l.p.Use(pool.NewSnapshot(nil, nil)) // forgets the links
+		l.p.Use(route.NewSnapshot(nil, nil)) // forgets the connections
 		l.use()
 		stale(l, h)
 		before := strings.Count(h.received(), "POST /once")
@@ -93,7 +93,7 @@ func TestStaleLinkIsRetriedOnlyForWhatMayBeSentTwice(t *testing.T) {
 	l.canary()
 }
 
-func TestStaleLinkOfTheFallbackIsRetriedToo(t *testing.T) {
+func TestStaleConnectionOfTheFallbackIsRetried(t *testing.T) {
 	a, b := newHost(t, "a"), newHost(t, "b")
 	l := start(t, nil, a, b)
 	token := l.token("a")
@@ -104,11 +104,11 @@ func TestStaleLinkOfTheFallbackIsRetriedToo(t *testing.T) {
 		return false
 	})
 	l.ask(get("/stale?token="+token), 200)
-	l.settled()
+	l.waitUntilIdle()
 	l.ask(get("/again?token="+token), 200)
 }
 
-func TestWebSocketIsNeverSentOnAStaleLink(t *testing.T) {
+func TestWebSocketIsNeverSentOnAnIdleConnection(t *testing.T) {
 	h := newHost(t, "a").on("/ws", accept(func(w *wire) { w.expectEnd() }))
 	l := start(t, nil, h)
 	stale(l, h)
@@ -117,7 +117,7 @@ func TestWebSocketIsNeverSentOnAStaleLink(t *testing.T) {
 	w.Close()
 }
 
-func TestUnaskedBytesNeverReachAClient(t *testing.T) {
+func TestBytesWithoutARequestNeverReachAClient(t *testing.T) {
 	release, sent := make(chan bool), make(chan bool)
 	h := newHost(t, "a").
 		on("/late", func(w *wire, r *http.Request) bool {
@@ -131,7 +131,7 @@ func TestUnaskedBytesNeverReachAClient(t *testing.T) {
 		on("/extra", says("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison", true))
 	l := start(t, nil, h)
 	l.ask(get("/late"), 200)
-	l.settled()
+	l.waitUntilIdle()
 	close(release)
 	<-sent
 	l.canary()
@@ -144,11 +144,11 @@ func TestUnaskedBytesNeverReachAClient(t *testing.T) {
 	}
 }
 
-func TestLinksOutliveTheDeadlineOfTheirLastAnswer(t *testing.T) {
+func TestIdleConnectionsOutliveTheDeadlineOfTheirLastAnswer(t *testing.T) {
 	h := newHost(t, "a")
 	l := start(t, func(l *lab) { l.cfg.Timeouts.Response = 20 * time.Millisecond }, h)
 	l.canary()
-	l.settled()
+	l.waitUntilIdle()
 	passed := time.After(60 * time.Millisecond)
 	<-passed
 	l.canary()

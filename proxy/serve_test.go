@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"tokenring/proxy/metrics"
 )
 
 // hold is a script that answers when it is let go.
@@ -52,7 +54,7 @@ func TestStopEndsIdleConnectionsAndLetsRequestsFinish(t *testing.T) {
 	}
 }
 
-func TestStopCutsWhatTakesTooLong(t *testing.T) {
+func TestStopClosesConnectionsAfterTheTimeout(t *testing.T) {
 	asked, letGo := make(chan bool), make(chan bool)
 	defer close(letGo)
 	h := newHost(t, "a").on("/hold", hold(asked, letGo)).on("/ws", accept(echo)).on("/opening", hold(asked, letGo)).
@@ -62,7 +64,7 @@ func TestStopCutsWhatTakesTooLong(t *testing.T) {
 			<-letGo
 			return false
 		})
-	l := start(t, func(l *lab) { l.cfg.Timeouts.Shutdown = 50 * time.Millisecond }, h)
+	l := start(t, func(l *lab) { l.cfg.ShutdownGrace = 50 * time.Millisecond }, h)
 	tunnel := l.dial().open("/ws", mark)
 	tunnel.ping()
 	busy := l.dial().send(get("/hold"))
@@ -97,8 +99,9 @@ func TestStopCutsWhatTakesTooLong(t *testing.T) {
 	}
 }
 
-func TestOneListenersEndLeavesTheOthersTunnels(t *testing.T) {
-	l := start(t, func(l *lab) { l.cfg.Timeouts.Shutdown = time.Millisecond }, newHost(t, "a").on("/ws", accept(echo)))
+func TestTheEndOfAListenerKeepsTunnelsOfOthers(t *testing.T) {
+	t.Parallel()
+	l := start(t, func(l *lab) { l.cfg.ShutdownGrace = time.Millisecond }, newHost(t, "a").on("/ws", accept(echo)))
 	w := l.dial().open("/ws", mark)
 	w.ping()
 	ln := listen(t)
@@ -114,7 +117,7 @@ func TestOneListenersEndLeavesTheOthersTunnels(t *testing.T) {
 	if err := <-done; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("got %v, want the listener's error", err)
 	}
-	other.expectEnd()
+	other.expectClose(1012)
 	w.ping()
 }
 
@@ -131,9 +134,9 @@ func (f *flaky) Accept() (net.Conn, error) {
 	return f.Listener.Accept()
 }
 
-func TestFailedAcceptsArePassedOver(t *testing.T) {
+func TestAcceptGoesOnAfterAFailure(t *testing.T) {
 	t.Parallel()
-	p := New(Config{}, Options{Metrics: NewMetrics(prometheus.NewRegistry())})
+	p := New(Config{}, Options{Metrics: metrics.New(prometheus.NewRegistry())})
 	ln := &flaky{listen(t), 2}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

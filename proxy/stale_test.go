@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestStaleLinkToAHostThatIsGoneLeadsToTheFallback(t *testing.T) {
+func TestStaleConnectionToAnUnreachableHostLeadsToTheFallback(t *testing.T) {
 	a := newHost(t, "a")
 	a.on("/die", func(*wire, *http.Request) bool {
 		a.ln.Close()
@@ -14,8 +14,8 @@ func TestStaleLinkToAHostThatIsGoneLeadsToTheFallback(t *testing.T) {
 	l := start(t, nil, a, newHost(t, "b"))
 	token := l.token("a")
 	l.ask(get("/x?token="+token), 200)
-	l.settled()
+	l.waitUntilIdle()
 	if r := l.ask(get("/die?token="+token), 200); r.body != "b GET /die" {
-		t.Errorf("got %q, want the answer of the heir", r.body)
+		t.Errorf("got %q, want the answer of the successor", r.body)
 	}
 }

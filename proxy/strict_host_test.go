@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"tokenring/http1"
-	"tokenring/pool"
+	"tokenring/route"
 )
 
 // A recorder is a host that reads strictly and keeps what it reads.
@@ -39,10 +39,10 @@ func newRecorder(t testing.TB, c *strictCase) *recorder {
 	return r
 }
 
-func (r *recorder) entry() *pool.Host {
-	return &pool.Host{
-		Name: "a", Address: r.ln.Addr().String(), Weight: 1, State: pool.Ready,
-		Verdict: pool.Up, InRing: true, Gauges: new(pool.Gauges),
+func (r *recorder) entry() *route.Host {
+	return &route.Host{
+		Spec:       route.Spec{Name: "a", Address: r.ln.Addr().String(), Weight: 1},
+		AdminState: route.AdminState{State: route.Ready}, Health: route.Health{Verdict: route.Up}, Standing: route.Standing{InRing: true}, Gauges: new(route.Gauges),
 	}
 }
 

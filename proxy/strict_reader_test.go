@@ -191,11 +191,19 @@ func (m *message) checkRequest() error {
 	return nil
 }
 
+// ownPort stands for the port of the listener, which the kernel has chosen.
+const ownPort = "<port>"
+
+func isOwnPort(text string) bool {
+	port, err := strconv.Atoi(text)
+	return err == nil && port >= 1024 && port <= 65535
+}
+
 // differs says how m isn't what was wanted, or "".
 func (m *message) differs(w wanted) string {
 	for _, field := range w.have {
 		name, value, _ := strings.Cut(field, ":")
-		if got := values(m.fields, name); len(got) != 1 || got[0] != strings.TrimSpace(value) {
+		if got := values(m.fields, name); len(got) != 1 || got[0] != strings.TrimSpace(value) && !(strings.TrimSpace(value) == ownPort && isOwnPort(got[0])) {
 			return fmt.Sprintf("%s is %q, want %q", name, got, strings.TrimSpace(value))
 		}
 	}

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"tokenring/pool"
+	"tokenring/proxy/clienttls"
+	"tokenring/proxy/deadline"
+	"tokenring/route"
 )
 
 // TestStrict runs the tables of raw messages in testdata/http1, which are what
@@ -17,6 +19,7 @@ import (
 // strictly still. Each case comes in several cuts and has a proxy of its own,
 // so that all that ever reached the host is known to be the case's.
 func TestStrict(t *testing.T) {
+	t.Parallel()
 	total := 0
 	for file, cases := range strictTables(t) {
 		total += len(cases)
@@ -49,7 +52,7 @@ func newTrial(t *testing.T, c *strictCase) *trial {
 			l.cfg.TrustedNetworks = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 		}
 	})
-	r.hosts = []*pool.Host{r.rec.entry()}
+	r.hosts = []*route.Host{r.rec.entry()}
 	r.use()
 	return r
 }
@@ -96,13 +99,13 @@ func (r *trial) deliver(cuts func([]byte) [][]byte) string {
 	if why := r.canary(); why != "" {
 		return "the canary before: " + why
 	}
-	r.settled() // the client has its answer before the host's connection is back
+	r.waitUntilIdle() // the client has its answer before the host's connection is back
 	mark := r.rec.mark()
 	w := r.dial()
 	defer w.Close()
 	writeAll(w.Conn, cuts(r.c.request))
 	if r.c.flags["half-close"] {
-		_ = closeWrite(w.Conn)
+		_ = clienttls.CloseWrite(w.Conn)
 	}
 	if why := r.read(w); why != "" {
 		return why
@@ -118,7 +121,7 @@ func (r *trial) deliver(cuts func([]byte) [][]byte) string {
 			return "the canary on the same connection: " + why
 		}
 	}
-	r.settled()
+	r.waitUntilIdle()
 	if why := r.canary(); why != "" {
 		return "the canary behind: " + why
 	}
@@ -155,10 +158,10 @@ func (r *trial) read(w *wire) string {
 // before it and nothing else.
 func (r *trial) readEnd(w *wire) string {
 	if len(r.c.client) > 0 && r.c.client[0].first == "101" {
-		_ = closeWrite(w.Conn)
+		_ = clienttls.CloseWrite(w.Conn)
 	}
 	rest, err := io.ReadAll(w.in)
-	if string(rest) != r.c.echo || timedOut(err) {
+	if string(rest) != r.c.echo || deadline.Exceeded(err) {
 		return fmt.Sprintf("the client got %q (%v) in the end, want %q and no more", rest, err, r.c.echo)
 	}
 	return ""
@@ -263,14 +266,14 @@ func (r *trial) cut(n int) string {
 	case n%3 == 1:
 		return ""
 	default:
-		_ = closeWrite(w.Conn)
+		_ = clienttls.CloseWrite(w.Conn)
 	}
 	m, err := readAnswer(w, "GET")
 	if err == nil && m.line[9] == '2' {
 		return fmt.Sprintf("the client got %q %q, which looks whole", m.line, m.body)
 	}
 	var bad errNotStrict
-	if errors.As(err, &bad) || timedOut(err) {
+	if errors.As(err, &bad) || deadline.Exceeded(err) {
 		return err.Error()
 	}
 	return ""

@@ -12,14 +12,19 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"tokenring/proxy/clienttls"
+	"tokenring/proxy/deadline"
+
+	"tokenring/proxy/tunnel"
 )
 
 var talkSeed = flag.Uint64("talk.seed", 0, "have the talks of that seed once more; 0 for new ones")
 
-// TestWhateverIsSaidArrivesAsItWas has many tunnels carry random bytes both ways
+// TestRandomBytesArriveUnchangedOnManyTunnels has many tunnels carry random bytes both ways
 // at once, in random cuts with random pauses, to readers of whom some are slow,
 // and end in all the ways there are.
-func TestWhateverIsSaidArrivesAsItWas(t *testing.T) {
+func TestRandomBytesArriveUnchangedOnManyTunnels(t *testing.T) {
 	t.Parallel()
 	seed := *talkSeed
 	if seed == 0 {
@@ -110,8 +115,8 @@ func (k *talk) run(l *lab, h *host, w *wire) {
 	if in, out := line["in"].(float64), line["out"].(float64); !reset && (int(in) != len(k.up) || int(out) != len(k.down)) {
 		l.t.Errorf("talk %d, end %d: logged are %v and %v bytes, want %d and %d", k.seed, k.end, in, out, len(k.up), len(k.down))
 	}
-	want := [talkEnds][2]string{{endClient, endHost}, {endClient, endHost}, {endClient, endHost}, {endClient, endHost}, {endHost, endClient}}[k.end]
-	if end := line["end"]; end != want[0] && end != want[1] {
+	client, host := string(tunnel.ByClient), string(tunnel.ByHost)
+	if end := line["end"]; end != client && end != host {
 		l.t.Errorf("talk %d, end %d: logged as ended by %v", k.seed, k.end, end)
 	}
 }
@@ -147,8 +152,8 @@ func (p part) play(w *wire) heard {
 	}()
 	got := p.hear(w.in, upto)
 	if p.resets {
-		_ = socket(w.Conn).SetLinger(0)
-		socket(w.Conn).Close()
+		_ = tcpBelow(w.Conn).SetLinger(0)
+		tcpBelow(w.Conn).Close()
 	}
 	<-said
 	w.Close()
@@ -171,7 +176,7 @@ func (p part) speak(nc net.Conn) {
 		}
 	}
 	if p.turns {
-		_ = closeWrite(nc)
+		_ = clienttls.CloseWrite(nc)
 	}
 }
 
@@ -208,7 +213,7 @@ func (p part) hear(from io.Reader, upto int) (h heard) {
 // part, but it has to have an end.
 func (h heard) differs(said []byte, reset bool) error {
 	switch {
-	case timedOut(h.err):
+	case deadline.Exceeded(h.err):
 		return fmt.Errorf("no end after %d of %d bytes", len(h.words), len(said))
 	case reset && !bytes.HasPrefix(said, h.words), !reset && !bytes.Equal(said, h.words):
 		return fmt.Errorf("heard %d bytes, %v, which aren't the %d that were said", len(h.words), h.err, len(said))
@@ -218,8 +223,8 @@ func (h heard) differs(said []byte, reset bool) error {
 	return nil
 }
 
-// socket returns the TCP connection below TLS, or nc itself.
-func socket(nc net.Conn) *net.TCPConn {
+// tcpBelow returns the TCP connection below TLS, or nc itself.
+func tcpBelow(nc net.Conn) *net.TCPConn {
 	if tc, ok := nc.(*tls.Conn); ok {
 		nc = tc.NetConn()
 	}

@@ -1,41 +1,54 @@
 package proxy
 
 import (
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"tokenring/proxy/clienttls"
+	"tokenring/proxy/tunnel"
 )
 
-// tunnelOf returns the tunnel of the key's one terminal, whose sockets it gives
-// small send buffers: what isn't taken soon waits in the tunnel.
-func (l *lab) tunnelOf(key string) *tunnel {
+// terminalOf returns the key's one terminal, whose sockets it gives small send
+// buffers: what isn't taken soon waits in the tunnel.
+func (l *lab) terminalOf(key string) *terminal {
 	l.t.Helper()
-	hash := l.p.sessions.hash([]byte(key))
-	shard := l.p.sessions.shard(hash)
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	t := shard.live[hash]
-	t.mu.Lock() // the client has its 101 before the tunnel is quite open
-	defer t.mu.Unlock()
-	for _, e := range []*end{&t.client, &t.back} {
-		_ = syscall.SetsockoptInt(e.fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 4<<10)
+	l.srv.mu.Lock()
+	defer l.srv.mu.Unlock()
+	var t *terminal
+	for c := range l.srv.conns {
+		if open, ok := c.(*terminal); ok && open.session.Digest() == l.digest(key) {
+			t = open
+		}
+	}
+	t.Stats() // waits: the client has its 101 before the tunnel is quite open
+	if n := shrinkSendBuffers(portOf(l.addr), portOf(t.upstream.Address)); n != 2 {
+		l.t.Fatalf("the terminal has %d sockets", n)
 	}
 	return t
 }
 
-// kept returns how many bytes the tunnel holds.
-func (t *tunnel) kept() (n int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, e := range []*end{&t.client, &t.back} {
-		n += len(e.unsent)
-		if tc, ok := e.nc.(*tls.Conn); ok {
-			n += handLen(tc)
+func portOf(address string) int { return int(netip.MustParseAddrPort(address).Port()) }
+
+// shrinkSendBuffers gives this process's sockets small send buffers, if they were
+// accepted at one port or connected to the other. It returns how many these are.
+func shrinkSendBuffers(accepted, connected int) (n int) {
+	for fd := range 1 << 12 {
+		here, err := syscall.Getsockname(fd)
+		there, err2 := syscall.Getpeername(fd)
+		if err != nil || err2 != nil {
+			continue
+		}
+		a, ok := here.(*syscall.SockaddrInet4)
+		b, ok2 := there.(*syscall.SockaddrInet4)
+		if ok && ok2 && (a.Port == accepted || b.Port == connected) {
+			_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 4<<10)
+			n++
 		}
 	}
 	return n
@@ -68,11 +81,11 @@ func nothing(*wire) {}
 // sink runs a terminal on the host that reads everything.
 func sink(w *wire) { _, _ = io.Copy(io.Discard, w.in) }
 
-// TestWhatATunnelKeepsIsBounded has clients and hosts that send without end to
+// TestBuffersOfATunnelAreBounded has clients and hosts that send without end to
 // somebody who takes nothing, be it the other side or themselves.
-func TestWhatATunnelKeepsIsBounded(t *testing.T) {
+func TestBuffersOfATunnelAreBounded(t *testing.T) {
 	t.Parallel()
-	const bound = maxUnsent + 4<<10 // of what one side doesn't take
+	const bound = tunnel.MaxUnsent + 4<<10 // of what one side doesn't take
 	much := []byte(strings.Repeat("x", 8<<20))
 	for _, tt := range []struct {
 		name string
@@ -91,11 +104,11 @@ func TestWhatATunnelKeepsIsBounded(t *testing.T) {
 			k := l.dialKeyUpdater()
 			k.open("/ws", mark)
 			k.take(1)
-			tunnel, most := l.tunnelOf(mark), 0
+			terminal, most := l.terminalOf(mark), 0
 			done := make(chan bool)
 			go func() { defer close(done); tt.does(k) }()
 			for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-				most = max(most, tunnel.kept())
+				most = max(most, terminal.Stats().Buffered)
 			}
 			<-done
 			if most > bound {
@@ -108,9 +121,11 @@ func TestWhatATunnelKeepsIsBounded(t *testing.T) {
 // TestClientThatTakesItsKeyUpdatesAgainGoesOn: nothing is lost because the client
 // wasn't read for a while.
 func TestClientThatTakesItsKeyUpdatesAgainGoesOn(t *testing.T) {
+	t.Parallel()
 	const turns = 400
 	got := make(chan string, 1)
 	l := start(t, withTLS(t, nil), newTerminalHost(t, func(w *wire) {
+		_ = w.SetDeadline(time.Now().Add(2 * time.Minute))
 		b := make([]byte, turns)
 		_, _ = io.ReadFull(w.in, b)
 		got <- string(b)
@@ -118,11 +133,11 @@ func TestClientThatTakesItsKeyUpdatesAgainGoesOn(t *testing.T) {
 	k := l.dialKeyUpdater()
 	k.open("/ws", mark)
 	k.take(1)
-	tunnel := l.tunnelOf(mark)
+	terminal := l.terminalOf(mark)
 	raw := k.tls.NetConn()
 	sent := make(chan bool)
 	go func() { defer close(sent); _, _ = raw.Write(k.manyUpdates(turns)) }()
-	eventually(t, "a client that isn't read", func() bool { return tunnel.kept() > maxUnsent })
+	eventually(t, "a client that isn't read", func() bool { return terminal.Stats().Buffered > tunnel.MaxUnsent })
 	select {
 	case <-got:
 		t.Fatal("the client was read to the end")
@@ -151,18 +166,18 @@ func TestConnectionThatHasFailedEndsItsTunnel(t *testing.T) {
 		t.Run(fmt.Sprintf("client, TLS %t", secure), func(t *testing.T) {
 			l := start(t, change, newTerminalHost(t, nothing))
 			w := dial(l).open("/ws", mark)
-			l.tunnelOf(mark)
+			l.terminalOf(mark)
 			push(w.Conn, much)
 			reset(w.Conn)
-			l.ends("/ws", endClient)
+			l.ends("/ws", string(tunnel.ByClient))
 		})
 		t.Run(fmt.Sprintf("client that has closed its half, TLS %t", secure), func(t *testing.T) {
 			l := start(t, change, newTerminalHost(t, nothing))
 			w := dial(l).open("/ws", mark)
-			l.tunnelOf(mark)
-			_ = closeWrite(w.Conn)
+			l.terminalOf(mark)
+			_ = clienttls.CloseWrite(w.Conn)
 			reset(w.Conn)
-			l.ends("/ws", endClient)
+			l.ends("/ws", string(tunnel.ByClient))
 		})
 		t.Run(fmt.Sprintf("host, TLS %t", secure), func(t *testing.T) {
 			l := start(t, change, newTerminalHost(t, func(w *wire) {
@@ -170,14 +185,14 @@ func TestConnectionThatHasFailedEndsItsTunnel(t *testing.T) {
 				reset(w.Conn)
 			}))
 			dial(l).open("/ws", mark)
-			l.tunnelOf(mark)
-			l.ends("/ws", endHost)
+			l.terminalOf(mark)
+			l.ends("/ws", string(tunnel.ByHost))
 		})
 	}
 }
 
 func reset(nc net.Conn) {
-	tcp := socket(nc)
+	tcp := tcpBelow(nc)
 	_ = tcp.SetLinger(0)
 	tcp.Close()
 }
@@ -190,15 +205,15 @@ func (l *lab) ends(path, why string) {
 	}
 }
 
-// TestClientThatLeavesHasLessPatience: one that has closed its direction, behind
+// TestTunnelOfAClientThatLeavesEndsSooner: one that has closed its direction, behind
 // bytes that its host doesn't take, doesn't keep its tunnel for Timeouts.Tunnel.
-func TestClientThatLeavesHasLessPatience(t *testing.T) {
+func TestTunnelOfAClientThatLeavesEndsSooner(t *testing.T) {
 	l := start(t, func(l *lab) { l.cfg.Timeouts.Idle = 50 * time.Millisecond }, newTerminalHost(t, nothing))
 	w := l.dial().open("/ws", mark)
-	tunnel := l.tunnelOf(mark)
+	terminal := l.terminalOf(mark)
 	eventually(t, "a host that takes no more", func() bool {
 		w.send(strings.Repeat("x", 4<<10)) // little by little, so that the end isn't behind what can't be sent
-		return tunnel.kept() > 0
+		return terminal.Stats().Buffered > 0
 	})
 	w.Close()
 	l.ends("/ws", endTimeout)

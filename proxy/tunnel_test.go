@@ -14,7 +14,7 @@ import (
 	"github.com/coder/websocket"
 
 	"tokenring/http1"
-	"tokenring/pool"
+	"tokenring/route"
 )
 
 const wsKey = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -112,7 +112,7 @@ func TestRealClientTalksThroughATunnel(t *testing.T) {
 	}
 }
 
-func TestEarlyBytesKeepTheirPlace(t *testing.T) {
+func TestEarlyBytesArriveInOrder(t *testing.T) {
 	h := newHost(t, "a").on("/ws", func(w *wire, r *http.Request) bool {
 		w.send(agree(wsKey) + "early ")
 		w.send("late ")
@@ -126,7 +126,7 @@ func TestEarlyBytesKeepTheirPlace(t *testing.T) {
 	w.expect("early late one two")
 }
 
-func TestHalfCloseIsCarriedBothWays(t *testing.T) {
+func TestHalfCloseIsPassedOnInBothDirections(t *testing.T) {
 	t.Run("client", func(t *testing.T) {
 		h := newHost(t, "a").on("/ws", accept(func(w *wire) {
 			all, _ := io.ReadAll(w.in)
@@ -173,7 +173,7 @@ func TestHalfOpenTunnelIsBounded(t *testing.T) {
 	l := start(t, func(l *lab) { l.cfg.Timeouts.Idle = 50 * time.Millisecond }, h)
 	w := l.dial().open("/ws", mark)
 	_ = w.Conn.(*net.TCPConn).CloseWrite()
-	w.expectEnd()
+	w.expectClose(1001)
 	if e := l.logged("/ws"); e["end"] != "timeout" {
 		t.Errorf("the log says %v", e)
 	}
@@ -204,7 +204,7 @@ func TestTunnelNeedsTheHostsProof(t *testing.T) {
 	}
 }
 
-func TestRefusedTunnelIsAnsweredWithTheHostsWords(t *testing.T) {
+func TestRefusalOfAHandshakeIsRelayed(t *testing.T) {
 	h := newHost(t, "a").on("/ws", says("HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\nshoo", true))
 	l := start(t, nil, h)
 	w := l.dial().send(upgrade("/ws", mark) + strings.Repeat("early", 1000))
@@ -212,13 +212,13 @@ func TestRefusedTunnelIsAnsweredWithTheHostsWords(t *testing.T) {
 		t.Errorf("got %q", a.body)
 	}
 	w.expectEnd()
-	if host, n := l.p.Session([]byte(mark)); host != "" || n != 0 {
-		eventually(t, "the session's end", func() bool { _, n := l.p.Session([]byte(mark)); return n == 0 })
+	if host, n := l.p.Session(l.digest(mark)); host != "" || n != 0 {
+		eventually(t, "the session's end", func() bool { _, n := l.p.Session(l.digest(mark)); return n == 0 })
 	}
 	l.canary()
 }
 
-func TestBytesInAnyCutsArriveAsTheyWere(t *testing.T) {
+func TestBytesInAnyPiecesArriveUnchanged(t *testing.T) {
 	h := newHost(t, "a").on("/ws", accept(echo))
 	l := start(t, nil, h)
 	rnd := rand.New(rand.NewPCG(1, 2))
@@ -274,16 +274,16 @@ func TestMaintEndsTunnelsAndDrainKeepsThem(t *testing.T) {
 	token := l.token("a")
 	w := l.dial().open("/ws", token)
 	w.ping()
-	if host, n := l.p.Session([]byte(token)); host != "a" || n != 1 || l.hosts[0].Gauges.Sessions.Load() != 1 {
+	if host, n := l.p.Session(l.digest(token)); host != "a" || n != 1 || l.hosts[0].Gauges.Sessions.Load() != 1 {
 		t.Errorf("the session is on %q, %d tunnels", host, n)
 	}
-	l.hosts[0].State, l.hosts[0].InRing = pool.Drain, false
+	l.hosts[0].State, l.hosts[0].InRing = route.Drain, false
 	l.use()
 	w.ping()
 	if r := l.ask(get("/x?token="+token), 200); r.body != "a GET /x" {
 		t.Errorf("a draining host lost a live session: %q", r.body)
 	}
-	l.hosts[0].State = pool.Maint
+	l.hosts[0].State = route.Maint
 	l.use()
 	w.expectEnd()
 	if e := l.logged("/ws"); e["end"] != "maint" {
@@ -291,7 +291,7 @@ func TestMaintEndsTunnelsAndDrainKeepsThem(t *testing.T) {
 	}
 	w2 := l.dial().open("/ws", token)
 	w2.ping()
-	if host, _ := l.p.Session([]byte(token)); host != "b" {
+	if host, _ := l.p.Session(l.digest(token)); host != "b" {
 		t.Errorf("the session is on %q, want b", host)
 	}
 }
@@ -308,7 +308,7 @@ func TestTunnelChosenBeforeMaintIsNotOpened(t *testing.T) {
 	l := start(t, nil, h)
 	w := l.dial().send(upgrade("/ws", mark))
 	<-asked
-	l.hosts[0].State, l.hosts[0].InRing = pool.Maint, false
+	l.hosts[0].State, l.hosts[0].InRing = route.Maint, false
 	l.use()
 	close(on)
 	w.want(503)
@@ -327,7 +327,7 @@ func TestLiveSessionStaysUntilItsTunnelCloses(t *testing.T) {
 	l.hosts[1].InRing = true // b joins: the token is its own now
 	l.use()
 	w2 := l.dial().open("/ws", token)
-	if host, n := l.p.Session([]byte(token)); host != "a" || n != 2 {
+	if host, n := l.p.Session(l.digest(token)); host != "a" || n != 2 {
 		t.Errorf("the session is on %q, %d tunnels, want a, 2", host, n)
 	}
 	if r := l.ask(get("/x?token="+token), 200); r.body != "a GET /x" {
@@ -335,7 +335,7 @@ func TestLiveSessionStaysUntilItsTunnelCloses(t *testing.T) {
 	}
 	w.Close()
 	w2.Close()
-	eventually(t, "the session's end", func() bool { _, n := l.p.Session([]byte(token)); return n == 0 })
+	eventually(t, "the session's end", func() bool { _, n := l.p.Session(l.digest(token)); return n == 0 })
 	if r := l.ask(get("/x?token="+token), 200); r.body != "b GET /x" {
 		t.Errorf("got %q", r.body)
 	}
@@ -346,7 +346,7 @@ func TestTunnelOnALostHostEndsWhenItsTokenMoves(t *testing.T) {
 	l := start(t, nil, a, b)
 	token := l.token("a")
 	w := l.dial().open("/ws", token)
-	l.hosts[0].Verdict = pool.Down
+	l.hosts[0].Verdict = route.Down
 	l.use()
 	w.ping() // being down by checks cuts nobody
 	w2 := l.dial().open("/ws", token)
@@ -357,7 +357,7 @@ func TestTunnelOnALostHostEndsWhenItsTokenMoves(t *testing.T) {
 	}
 }
 
-func TestSessionWhoseHostCannotBeReachedGoesNowhereElse(t *testing.T) {
+func TestSessionOfAnUnreachableHostUsesNoOtherHost(t *testing.T) {
 	a, b := newHost(t, "a").on("/ws", accept(echo)), newHost(t, "b")
 	l := start(t, nil, a, b)
 	token := l.token("a")

@@ -12,18 +12,17 @@ import (
 	"strings"
 )
 
-// MinSecret is the least size of a secret in bytes, white space around it not
-// counted. A random text of that length has 96 bits even if each of its
-// characters carries six.
+// MinSecret is the least size of a secret in bytes, without the white space around it.
+// A random text of that length has 96 bits if each character has six.
 const MinSecret = 16
 
-// maxSecretFile bounds, in bytes, what is read of a secret's file.
+// maxSecretFile is the largest size of a secret's file in bytes.
 const maxSecretFile = 4096
 
-// ReadSecret returns what the file at path holds, with the white space around it.
-// It refuses what can't be a secret: a file with less than MinSecret bytes or
-// more than 4096, and one that holds zero bytes only, as a crash may leave it.
-// Errors name the file, and never show what is in it.
+// ReadSecret returns the content of the file at path, with the white space around it.
+// It returns an error if the content can't be a secret: it has less than MinSecret bytes
+// or more than 4096, or only zero bytes, which a crash may cause. Errors name the file
+// and never show its content.
 func ReadSecret(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -41,17 +40,16 @@ func ReadSecret(path string) ([]byte, error) {
 	case n < MinSecret:
 		return nil, fmt.Errorf("%s holds %d bytes, and a secret has at least %d", path, n, MinSecret)
 	case len(data) > maxSecretFile:
-		return nil, fmt.Errorf("%s holds more than %d bytes, which is no secret", path, maxSecretFile)
+		return nil, fmt.Errorf("%s has more than %d bytes, and a secret has at most as many", path, maxSecretFile)
 	case len(bytes.Trim(text, "\x00")) == 0:
-		return nil, fmt.Errorf("%s holds zero bytes only, which is no secret", path)
+		return nil, fmt.Errorf("%s has only zero bytes, so it isn't a secret", path)
 	}
 	return data, nil
 }
 
-// KeepSecret returns the text in the file at path, without the white space
-// around it. If there is no file, it makes one with 256 random bits; the
-// directory must exist. A file that can't be a secret is an error and stays as
-// it is.
+// KeepSecret returns the secret in the file at path, without the white space around it.
+// If there is no file, it makes one with 256 random bits; the directory must exist. If
+// the file can't be a secret, it returns an error and doesn't change the file.
 func KeepSecret(path string) (string, error) {
 	data, err := ReadSecret(path)
 	switch {
@@ -71,9 +69,10 @@ func NewSecret() string {
 	return base64.RawURLEncoding.EncodeToString(random[:])
 }
 
-// Exposed reports whether everybody on this machine may read or change the file at
-// path or, if it is a directory, put files there; it goes by the mode alone. A group
-// may: a service often has its secrets through one.
+// Exposed returns the mode of the file at path. It reports whether the mode allows every
+// user of the machine to read or change the file or, if it is a directory, to make files
+// there. Permissions of the group don't count, since services often get their secrets
+// through a group.
 func Exposed(path string) (fs.FileMode, bool) {
 	info, err := os.Stat(path)
 	if err != nil {

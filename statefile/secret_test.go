@@ -7,13 +7,13 @@ import (
 	"testing"
 )
 
-func TestWhatIsNoSecretIsRefused(t *testing.T) {
+func TestFilesThatCantBeSecretsAreRefused(t *testing.T) {
 	for _, row := range []struct{ what, text, want string }{
 		{"empty", "", "is empty"},
 		{"white space", strings.Repeat(" \n", 20), "is empty"},
 		{"one byte too short", "geheim-geheim-1\n", "holds 15 bytes"},
-		{"zeros, as a crash leaves them", strings.Repeat("\x00", 44), "zero bytes only"},
-		{"zeros in a line", strings.Repeat("\x00", 44) + "\n", "zero bytes only"},
+		{"zeros, as a crash leaves them", strings.Repeat("\x00", 44), "only zero bytes"},
+		{"zeros in a line", strings.Repeat("\x00", 44) + "\n", "only zero bytes"},
 		{"a whole book", strings.Repeat("geheim-geheim-16", 257), "more than 4096"},
 	} {
 		path := filepath.Join(t.TempDir(), "some.key")

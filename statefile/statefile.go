@@ -1,5 +1,6 @@
-// Package statefile writes files that survive a crash, and reads and makes the
-// secrets that are kept in files. It knows no file's meaning: the callers do.
+// Package statefile writes files that survive a crash, preserves the parts of them that
+// a later version has written, and reads and makes secrets in files. The meaning of a
+// file is up to the caller.
 package statefile
 
 import (
@@ -7,12 +8,22 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
 
-// Write makes path a file that holds data and that only its owner may read. At
-// any moment, and after a power cut, the file holds either what it held before
-// or data. The directory must exist. Two writers of one path at once are the
-// caller's fault.
+// The bounds of a time in a file, or in a message of a file's form: inside, it survives JSON
+// and arithmetic.
+var (
+	minTime = time.Unix(0, 0)
+	maxTime = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// ValidTime reports whether t is within the bounds: 1970 to 2200.
+func ValidTime(t time.Time) bool { return !t.Before(minTime) && !t.After(maxTime) }
+
+// Write writes data to a file at path that only its owner may read. At any moment, and
+// after a power cut, the file has either its old content or data. The directory must
+// exist. The caller must not write one path twice at the same time.
 func Write(path string, data []byte) error {
 	next := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 	err := writeSynced(next, data)
@@ -20,13 +31,14 @@ func Write(path string, data []byte) error {
 		err = os.Rename(next, path)
 	}
 	if err != nil {
-		os.Remove(next) // half a file would take room on a disk that is full
+		os.Remove(next) // the disk may be full
 		return err
 	}
 	return syncDir(filepath.Dir(path))
 }
 
-// writeSynced sets the mode again: a file that is left from a crash keeps its own.
+// writeSynced writes and syncs a file. It also sets the mode, since a file that a crash
+// has left keeps its old mode.
 func writeSynced(path string, data []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -48,9 +60,9 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// MakeDir makes dir, and what is missing above it, for its owner alone, and makes
-// sure that files can be written there. The mode of a directory that exists stays
-// as it is.
+// MakeDir makes dir and its missing parents with access for the owner only, and checks
+// that files can be written in dir. It doesn't change the mode of a directory that
+// exists.
 func MakeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 func put(t *testing.T, path, text string, mode fs.FileMode) {
@@ -15,8 +16,8 @@ func put(t *testing.T, path, text string, mode fs.FileMode) {
 	}
 }
 
-// holds fails the test unless path holds text and is its owner's alone, and nothing
-// else is beside it.
+// holds checks that path holds text, that only its owner may read it, and that its
+// directory has no other file.
 func holds(t *testing.T, path, text string) {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -40,9 +41,9 @@ func TestWriteReplacesAFileAndItsMode(t *testing.T) {
 	holds(t, path, "after")
 }
 
-// A crash between writing and renaming leaves the file as it was and a part of
-// the next, with whatever mode.
-func TestWriteDoesNotMindTheRestOfACrash(t *testing.T) {
+// A crash between writing and renaming leaves the old file and a part of the new one,
+// with any mode.
+func TestWriteReplacesTheRestOfACrash(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	put(t, filepath.Join(filepath.Dir(path), ".state.new"), "half of it, and longer than the whole", 0o666)
 	if err := Write(path, []byte("all")); err != nil {
@@ -65,7 +66,7 @@ func TestWriteThatFailsLeavesTheFile(t *testing.T) {
 	}
 }
 
-func TestMakeDirMakesWhatIsMissingForItsOwner(t *testing.T) {
+func TestMakeDirMakesPrivateDirectories(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "var", "lb")
 	for range 2 { // the second time it is there
 		if err := MakeDir(dir); err != nil {
@@ -76,11 +77,11 @@ func TestMakeDirMakesWhatIsMissingForItsOwner(t *testing.T) {
 		t.Errorf("got %v, %v", info, err)
 	}
 	if all, _ := os.ReadDir(dir); len(all) != 0 {
-		t.Errorf("it leaves %v behind", all)
+		t.Errorf("it leaves the files %v", all)
 	}
 }
 
-func TestMakeDirFindsThatNothingCanBeWritten(t *testing.T) {
+func TestMakeDirFailsIfNothingCanBeWritten(t *testing.T) {
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, "file"), "", 0o600)
 	if err := os.MkdirAll(filepath.Join(dir, "full", ".probe.new", "in the way"), 0o700); err != nil {
@@ -89,6 +90,17 @@ func TestMakeDirFindsThatNothingCanBeWritten(t *testing.T) {
 	for _, name := range []string{"file", "file/below", "full"} {
 		if err := MakeDir(filepath.Join(dir, name)); err == nil {
 			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestTimesOutOfBoundsAreNotValid(t *testing.T) {
+	first, last := time.Unix(0, 0), time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
+	for at, want := range map[time.Time]bool{
+		first: true, first.Add(-1): false, last: true, last.Add(1): false, {}: false,
+	} {
+		if got := ValidTime(at); got != want {
+			t.Errorf("%s: got %t, want %t", at, got, want)
 		}
 	}
 }

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"tokenring/testlog"
 )
 
 func TestCheckDomain(t *testing.T) {
@@ -96,7 +98,7 @@ func TestOnlyStaleNoncesAreRetriedAtOnce(t *testing.T) {
 	}
 }
 
-func TestRenewalIsDueBeforeItIsTooLate(t *testing.T) {
+func TestRenewalIsDueBeforeTheExpiry(t *testing.T) {
 	start := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	day := 24 * time.Hour
 	for life, want := range map[time.Duration]time.Duration{
@@ -112,7 +114,7 @@ func TestRenewalIsDueBeforeItIsTooLate(t *testing.T) {
 
 func TestOverdueRenewalIsShownAndLoggedDaily(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		book := &logBook{}
+		book := new(testlog.Buffer)
 		i := &issuer{log: zerolog.New(book)}
 		p := newPair(t, t.TempDir(), "a", "ecdsa", "ide.example.com")
 		cert := &tls.Certificate{Leaf: leafOf(t, p.Cert)}
@@ -127,7 +129,7 @@ func TestOverdueRenewalIsShownAndLoggedDaily(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 		}
-		if got := book.count("overdue"); got != 2 {
+		if got := strings.Count(book.String(), "overdue"); got != 2 {
 			t.Errorf("%d log lines in two days, want 2", got)
 		}
 	})
@@ -136,16 +138,16 @@ func TestOverdueRenewalIsShownAndLoggedDaily(t *testing.T) {
 // unreachable makes every dial to the directory fail, and counts them.
 func unreachable(s *Source) *atomic.Int64 {
 	var dials atomic.Int64
-	s.issuer.directory.base.DialContext = func(context.Context, string, string) (net.Conn, error) {
+	s.issuer.client.base.DialContext = func(context.Context, string, string) (net.Conn, error) {
 		dials.Add(1)
-		return nil, errors.New("nobody there")
+		return nil, errors.New("no server there")
 	}
 	return &dials
 }
 
-func TestDeadDirectoryIsAskedEverMoreSeldom(t *testing.T) {
+func TestAnUnreachableDirectoryIsRetriedLessAndLessOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		book := &logBook{}
+		book := new(testlog.Buffer)
 		s, err := New(Config{ACME: testACME(t)}, zerolog.New(book))
 		if err != nil {
 			t.Fatal(err)
@@ -159,11 +161,11 @@ func TestDeadDirectoryIsAskedEverMoreSeldom(t *testing.T) {
 		if n := dials.Load(); n != 6 {
 			t.Errorf("%d attempts in an hour, want 6", n)
 		}
-		if n := book.count("wasn't issued"); n != 6 {
+		if n := strings.Count(book.String(), "wasn't issued"); n != 6 {
 			t.Errorf("%d log lines, want 6", n)
 		}
 		e := s.Expiries()
-		if len(e) != 1 || !e[0].NotAfter.IsZero() || !strings.Contains(e[0].Problem, "nobody there") || e[0].Names[0] != "ide.example.com" {
+		if len(e) != 1 || !e[0].NotAfter.IsZero() || !strings.Contains(e[0].Problem, "no server there") || e[0].Names[0] != "ide.example.com" {
 			t.Errorf("got %+v, want one domain and its problem", e)
 		}
 		cancel()
@@ -176,7 +178,7 @@ func TestDeadDirectoryIsAskedEverMoreSeldom(t *testing.T) {
 func TestUsersNeverWaitForTheDirectory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, t.TempDir(), "a", "ecdsa", "ide.example.com")
-		only, both := newSource(t, Config{ACME: testACME(t)}), newSource(t, Config{ACME: testACME(t), Certificates: []Pair{p}})
+		only, both := newSource(t, Config{ACME: testACME(t)}), newSource(t, Config{ACME: testACME(t), Terms: Terms{Certificates: []Pair{p}}})
 		for _, s := range []*Source{only, both} {
 			dials := unreachable(s)
 			start := time.Now()
@@ -191,17 +193,17 @@ func TestUsersNeverWaitForTheDirectory(t *testing.T) {
 	})
 }
 
-func TestACMECertificateReplacesTheMakeshift(t *testing.T) {
+func TestACMECertificateReplacesThePlaceholder(t *testing.T) {
 	dir := t.TempDir()
 	p, q := newPair(t, dir, "a", "ecdsa", "ide.example.com"), newPair(t, dir, "b", "ecdsa", "ide.example.com")
-	s := newSource(t, Config{ACME: testACME(t), Certificates: []Pair{p}})
+	s := newSource(t, Config{ACME: testACME(t), Terms: Terms{Certificates: []Pair{p}}})
 	issued, err := loadPair(q)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.issued("ide.example.com", issued.Certificate, "")
 	if !seenBy(t, s, "ide.example.com").Equal(issued.Leaf) {
-		t.Error("the makeshift is still served")
+		t.Error("the placeholder is still served")
 	}
 	s.issued("ide.example.com", nil, "out of order")
 	if !seenBy(t, s, "ide.example.com").Equal(issued.Leaf) {
@@ -214,12 +216,12 @@ func TestACMECertificateReplacesTheMakeshift(t *testing.T) {
 	before := s.table.Load()
 	s.issued("ide.example.com", issued.Certificate, "out of order")
 	if s.table.Load() != before {
-		t.Error("no news made a new table")
+		t.Error("an update without changes made a new table")
 	}
 }
 
 func TestChallengesAreForConfiguredDomainsOnly(t *testing.T) {
-	s := newSource(t, Config{ACME: testACME(t), Certificates: []Pair{newPair(t, t.TempDir(), "a", "ecdsa", "other.example.com")}})
+	s := newSource(t, Config{ACME: testACME(t), Terms: Terms{Certificates: []Pair{newPair(t, t.TempDir(), "a", "ecdsa", "other.example.com")}}})
 	for _, row := range []struct{ name, want string }{
 		{"other.example.com", "isn't configured"},
 		{"ide.example.com", "no token cert"},
@@ -234,11 +236,11 @@ func TestChallengesAreForConfiguredDomainsOnly(t *testing.T) {
 		SupportedVersions: []uint16{tls.VersionTLS13}, SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256},
 	}
 	if _, err := s.getCertificate(both); err != nil {
-		t.Errorf("a user who offers both protocols: %v", err)
+		t.Errorf("a client that offers both protocols: %v", err)
 	}
 }
 
-func TestDirectoryShowsWhatAutocertHides(t *testing.T) {
+func TestFailuresThatAutocertHidesAreLogged(t *testing.T) {
 	for _, row := range []struct {
 		what   string
 		status int
@@ -252,19 +254,19 @@ func TestDirectoryShowsWhatAutocertHides(t *testing.T) {
 		{"pending proof", 200, `{"status":"pending","challenges":[{}]}`, ""},
 		{"certificate", 200, "-----BEGIN CERTIFICATE-----", ""},
 	} {
-		book := &logBook{}
-		d, err := newDirectory("", zerolog.New(book))
+		book := new(testlog.Buffer)
+		d, err := newACMEClient("", zerolog.New(book))
 		if err != nil {
 			t.Fatal(err)
 		}
 		d.note("/authz/1", row.status, []byte(row.body))
-		once := book.buf.Len()
+		once := len(book.String())
 		if row.status < 400 {
-			if d.note("/authz/1", row.status, []byte(row.body)); book.buf.Len() != once {
+			if d.note("/authz/1", row.status, []byte(row.body)); len(book.String()) != once {
 				t.Errorf("%s: read again, logged again", row.what)
 			}
 		}
-		if got := book.buf.String(); (row.want == "") != (got == "") || !strings.Contains(got, row.want) {
+		if got := book.String(); (row.want == "") != (got == "") || !strings.Contains(got, row.want) {
 			t.Errorf("%s: log %q, want %q", row.what, got, row.want)
 		}
 		if why := d.refusal("ide.example.com"); (why != "") != (row.what == "failed proof") {
@@ -276,7 +278,7 @@ func TestDirectoryShowsWhatAutocertHides(t *testing.T) {
 	}
 }
 
-func TestDirectoryIsClosedWithRun(t *testing.T) {
+func TestRequestsFailAfterRunHasEnded(t *testing.T) {
 	served := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
@@ -288,32 +290,32 @@ func TestDirectoryIsClosedWithRun(t *testing.T) {
 		io.WriteString(w, "{}")
 	}))
 	defer server.Close()
-	book := &logBook{}
-	d, err := newDirectory("", zerolog.New(book))
+	book := new(testlog.Buffer)
+	d, err := newACMEClient("", zerolog.New(book))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	d.open(ctx)
+	d.start(ctx)
 	defer d.close()
 
 	for asked, want := range map[string]string{"": "", "1": "1", "600": "3", "Sun, 06 Nov 2094 08:49:37 GMT": "3"} {
-		resp, err := d.client().Get(server.URL + "/?after=" + strings.ReplaceAll(asked, " ", "+"))
+		resp, err := d.httpClient().Get(server.URL + "/?after=" + strings.ReplaceAll(asked, " ", "+"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got := resp.Header.Get("Retry-After"); got != want {
-			t.Errorf("told to wait %q: passed on %q, want %q", asked, got, want)
+			t.Errorf("Retry-After %q: got %q, want %q", asked, got, want)
 		}
 	}
 	go func() { <-served; cancel() }()
-	if _, err := d.client().Get(server.URL + "/slow"); err == nil {
+	if _, err := d.httpClient().Get(server.URL + "/slow"); err == nil {
 		t.Error("a request outlived Run")
 	}
-	if _, err := d.client().Get(server.URL); !errors.Is(err, errClosed) {
+	if _, err := d.httpClient().Get(server.URL); !errors.Is(err, errClosed) {
 		t.Errorf("after Run: got %v, want %v", err, errClosed)
 	}
-	if book.buf.Len() != 0 {
-		t.Errorf("stopping is no news: %s", book.buf.String())
+	if len(book.String()) != 0 {
+		t.Errorf("the stop was logged: %s", book.String())
 	}
 }

@@ -1,213 +1,227 @@
 package tlsterm
 
 import (
-	"bytes"
-	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"strconv"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/rs/zerolog"
 )
 
-const (
-	maxReply   = 1 << 20 // bytes of a directory's reply
-	maxPolling = 3       // seconds that the ACME client may sleep between questions
-	askTimeout = 30 * time.Second
-)
-
-// A directory is the way to the ACME server. All that autocert does goes
-// through it, so it is here that its silent failures become visible, and that
-// it is stopped.
+// A directory has the certificates of Config.Directory. Each file with a certificate is a
+// pair, whose key is in
+//
+//	the file itself              site.pem
+//	a file beside it             site.pem.key, or site.key or site-key.pem for site.crt
+//
+// and each directory in it that has fullchain.pem and privkey.pem, or tls.crt and tls.key, is
+// one as well, as certbot and Kubernetes write them. Hidden files are ignored.
 type directory struct {
-	log  zerolog.Logger
-	base *http.Transport
-	life context.Context // set by open, before the first request
-
-	mu       sync.Mutex
-	refusals map[string]refusal // by domain: its last one
+	path   string
+	pairs  map[string]*pairState // by the file of the certificate
+	bad    map[string]badPair    // likewise: what can't be served
+	unread string                // why the directory couldn't be read by the last scan; "" if it could
 }
 
-// A refusal is why a directory didn't accept the proof for a domain.
-type refusal struct{ authorization, why string }
+// A badPair is a pair that can't be served.
+type badPair struct {
+	seen    [2]stamp // of its files when they were last read
+	problem string
+}
 
-var errClosed = errors.New("the balancer is stopping")
+func newDirectory(path string) *directory {
+	return &directory{path: path, pairs: map[string]*pairState{}, bad: map[string]badPair{}}
+}
 
-func newDirectory(rootsFile string, log zerolog.Logger) (*directory, error) {
-	roots, err := loadRoots(rootsFile)
+// scan takes in which files there are now, and reports whether anything has changed. A pair that
+// can't be served, and one whose files have gone, are logged once. If the directory can't be read,
+// what was there before stays. Files have gone when two scans have missed them: one alone may have
+// met a directory that was being replaced. It does nothing on nil.
+func (d *directory) scan(log zerolog.Logger) (changed bool) {
+	if d == nil {
+		return false
+	}
+	before := d.unread
+	found, err := pairsIn(d.path)
 	if err != nil {
-		return nil, err
-	}
-	base := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		TLSClientConfig:     &tls.Config{RootCAs: roots},
-		TLSHandshakeTimeout: 10 * time.Second,
-		IdleConnTimeout:     time.Minute,
-	}
-	return &directory{log: log, base: base, refusals: map[string]refusal{}}, nil
-}
-
-// CheckRoots reports why a file can't serve as the roots of a private ACME
-// directory; the empty name, for the system's roots, can.
-func CheckRoots(file string) error {
-	_, err := loadRoots(file)
-	return err
-}
-
-func loadRoots(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil // crypto/tls takes the system's
-	}
-	data, err := readPEM(file, "root_cas")
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(data) {
-		return nil, fmt.Errorf("root_cas %s: no certificate in the file", file)
-	}
-	return pool, nil
-}
-
-// open lets requests through until ctx ends.
-func (d *directory) open(ctx context.Context) { d.life = ctx }
-
-func (d *directory) close() { d.base.CloseIdleConnections() }
-
-func (d *directory) client() *http.Client {
-	return &http.Client{Transport: d, Timeout: askTimeout}
-}
-
-// RoundTrip implements http.RoundTripper. It reads the whole reply, so that a
-// stop can't find it half read.
-func (d *directory) RoundTrip(req *http.Request) (*http.Response, error) {
-	if d.life.Err() != nil {
-		return nil, errClosed
-	}
-	ctx, cancel := context.WithCancel(req.Context())
-	defer cancel()
-	stop := context.AfterFunc(d.life, cancel)
-	defer stop()
-
-	resp, body, err := d.exchange(req.WithContext(ctx))
-	if err != nil {
-		if d.life.Err() == nil {
-			d.log.Error().Err(err).Str("url", req.URL.String()).Msg("ACME directory can't be reached")
+		if d.unread = err.Error(); d.unread != before {
+			log.Error().Err(err).Msg("certificates that come are not found; those that were there stay")
 		}
-		return nil, err
+		return d.unread != before
 	}
-	d.note(req.URL.Path, resp.StatusCode, body)
-	resp.Body = io.NopCloser(bytes.NewReader(body))
-	shorten(resp)
-	return resp, nil
-}
-
-func (d *directory) exchange(req *http.Request) (*http.Response, []byte, error) {
-	resp, err := d.base.RoundTrip(req)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
-	return resp, body, err
-}
-
-// A reply is what a directory's replies may say that an operator should know:
-// a problem document (RFC 8555 §6.7), or an authorization (§7.1.4).
-type reply struct {
-	problem
-	Status     json.RawMessage `json:"status"` // a number in a problem document
-	Identifier struct {
-		Value string `json:"value"`
-	} `json:"identifier"`
-	Challenges []struct {
-		Error *problem `json:"error"`
-	} `json:"challenges"`
-}
-
-type problem struct {
-	Type   string `json:"type"`
-	Detail string `json:"detail"`
-}
-
-func (p problem) String() string {
-	return strings.TrimPrefix(p.Type, "urn:ietf:params:acme:error:") + ": " + p.Detail
-}
-
-// note logs a refusal. A bad nonce is none: the client tries again by itself
-// (RFC 8555 §6.5).
-func (d *directory) note(path string, status int, body []byte) {
-	var r reply
-	if json.Unmarshal(body, &r) != nil && status < 400 {
-		return // a certificate, say
-	}
-	if status >= 400 {
-		if !strings.HasSuffix(r.Type, ":badNonce") {
-			d.log.Error().Int("status", status).Str("type", r.Type).Str("detail", r.Detail).Msg("ACME directory refused a request")
-		}
-		return
-	}
-	if string(r.Status) != `"invalid"` {
-		return
-	}
-	for _, c := range r.Challenges {
-		if c.Error != nil {
-			d.refuse(r.Identifier.Value, refusal{path, c.Error.String()})
+	d.unread, changed = "", before != ""
+	for file, state := range d.pairs {
+		missedBefore := state.missed
+		state.missed = !slices.ContainsFunc(found, func(p Pair) bool { return p.Cert == file })
+		if state.missed && missedBefore {
+			delete(d.pairs, file)
+			changed = true
+			log.Info().Str("file", file).Strs("names", state.cert.names).Msg("certificate is no longer served: its file has gone")
 		}
 	}
-}
-
-// refuse remembers why a domain's proof wasn't accepted; autocert would only
-// say that it has no further kind of challenge to try. It reads a failed
-// authorization more than once, but that is one line in the log.
-func (d *directory) refuse(domain string, r refusal) {
-	d.mu.Lock()
-	known := d.refusals[domain] == r
-	d.refusals[domain] = r
-	d.mu.Unlock()
-	if !known {
-		d.log.Error().Str("domain", domain).Str("why", r.why).Msg("ACME directory didn't accept the proof")
+	for file := range d.bad {
+		if !slices.ContainsFunc(found, func(p Pair) bool { return p.Cert == file }) {
+			delete(d.bad, file)
+			changed = true
+		}
 	}
-}
-
-func (d *directory) refusal(domain string) string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.refusals[domain].why
-}
-
-func (d *directory) forget(domain string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.refusals, domain)
-}
-
-// shorten bounds the time that the ACME client sleeps before it asks again how
-// an order is going: nothing can wake it, so a stop would have to wait for it.
-func shorten(resp *http.Response) {
-	after := resp.Header.Get("Retry-After")
-	if resp.StatusCode >= 300 || after == "" {
-		return
+	for _, p := range found {
+		changed = d.take(p, log) || changed
 	}
-	if n, err := strconv.Atoi(after); err != nil || n > maxPolling {
-		resp.Header.Set("Retry-After", strconv.Itoa(maxPolling))
-	}
+	return changed
 }
 
-// retryNonces makes the ACME client try again at once when only its nonce was
-// stale, five times, and leaves everything else to our own back-off: by itself
-// it would try for ever when told 429 or 503.
-func retryNonces(n int, _ *http.Request, resp *http.Response) time.Duration {
-	if resp.StatusCode != http.StatusBadRequest || n > 5 {
-		return -1
+// follows reports whether the last scan has seen the files of a pair. If it hasn't, there is nothing
+// to read again.
+func (d *directory) follows(p *pairState) bool { return d.unread == "" && !p.missed }
+
+// take takes in a pair that is there, and reports whether anything has changed. A pair that is
+// served is refreshed by Source.reload, like those of Config.Certificates.
+func (d *directory) take(p Pair, log zerolog.Logger) (changed bool) {
+	if served := d.pairs[p.Cert]; served != nil {
+		served.Key = p.Key
+		return false
 	}
-	return 100 * time.Millisecond
+	stamps := p.stamps()
+	if d.bad[p.Cert].seen == stamps {
+		return false
+	}
+	state, err := newPairState(p)
+	if err != nil {
+		d.bad[p.Cert] = badPair{stamps, err.Error()}
+		log.Error().Str("file", p.Cert).Str("why", err.Error()).Msg("a file of the directory of certificates can't be served")
+		return true
+	}
+	delete(d.bad, p.Cert)
+	d.pairs[p.Cert] = state
+	log.Info().Str("file", p.Cert).Strs("names", state.cert.names).Time("not_after", state.cert.Leaf.NotAfter).Msg("certificate found")
+	return true
+}
+
+// states returns the pairs that are served, sorted by their files.
+func (d *directory) states() []*pairState {
+	if d == nil {
+		return nil
+	}
+	all := make([]*pairState, 0, len(d.pairs))
+	for _, state := range d.pairs {
+		all = append(all, state)
+	}
+	slices.SortFunc(all, func(a, b *pairState) int { return strings.Compare(a.Cert, b.Cert) })
+	return all
+}
+
+// problems returns an Expiry for each pair that can't be served, sorted by their files, and one for
+// a directory that can't be read.
+func (d *directory) problems() (all []Expiry) {
+	if d == nil {
+		return nil
+	}
+	for file, b := range d.bad {
+		all = append(all, Expiry{File: file, Problem: b.problem})
+	}
+	slices.SortFunc(all, func(a, b Expiry) int { return strings.Compare(a.File, b.File) })
+	if d.unread != "" {
+		all = append(all, Expiry{File: d.path, Problem: d.unread})
+	}
+	return all
+}
+
+// certificateSuffixes are of files that may have certificates; others in the directory are of
+// other programs.
+var certificateSuffixes = []string{".pem", ".crt", ".cer", ".cert"}
+
+// pairsIn returns the pairs that a directory has, sorted. It doesn't read their files.
+func pairsIn(path string) (pairs []Pair, err error) {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		var broken *fs.PathError
+		if errors.As(err, &broken) {
+			err = broken.Err
+		}
+		return nil, fmt.Errorf("directory of certificates %s: %w", path, err)
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		file := filepath.Join(path, e.Name())
+		info, err := os.Stat(file) // of what a symbolic link leads to
+		switch {
+		case err != nil:
+		case info.IsDir():
+			pairs = append(pairs, pairOfDirectory(file)...)
+		case info.Mode().IsRegular() && IsCertificate(file):
+			pairs = append(pairs, Pair{Cert: file, Key: keyBeside(file)})
+		}
+	}
+	return pairs, nil
+}
+
+// IsCertificate reports whether a file of a directory of certificates has one, by its name.
+func IsCertificate(file string) bool {
+	return slices.Contains(certificateSuffixes, filepath.Ext(file)) && !isKeyFile(file)
+}
+
+// pairOfDirectory returns the pair of a directory in the directory, if it has one.
+func pairOfDirectory(path string) []Pair {
+	for _, names := range [][2]string{{"fullchain.pem", "privkey.pem"}, {"tls.crt", "tls.key"}} {
+		p := Pair{Cert: filepath.Join(path, names[0]), Key: filepath.Join(path, names[1])}
+		if isFile(p.Cert) {
+			return []Pair{p}
+		}
+	}
+	return nil
+}
+
+// isKeyFile reports whether a PEM file is named as the key of another one.
+func isKeyFile(file string) bool {
+	return strings.HasSuffix(file, "-key.pem") || filepath.Base(file) == "privkey.pem" || filepath.Base(file) == "key.pem"
+}
+
+// keyBeside returns the file of the key for the certificate in a file.
+func keyBeside(file string) string {
+	base := strings.TrimSuffix(file, filepath.Ext(file))
+	for _, key := range []string{file + ".key", base + ".key", base + "-key.pem"} {
+		if isFile(key) {
+			return key
+		}
+	}
+	return file
+}
+
+func isFile(file string) bool {
+	info, err := os.Stat(file)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// ReadDirectory returns an Expiry for each pair in a directory of certificates, sorted by their
+// files; those that can't be served have a Problem and no Names. The error says why the directory
+// can't be read.
+func ReadDirectory(path string) (all []Expiry, err error) {
+	pairs, err := pairsIn(path)
+	for _, p := range pairs {
+		e, readErr := ReadPair(p)
+		if readErr != nil {
+			e = Expiry{File: p.Cert, Problem: readErr.Error()}
+		}
+		all = append(all, e)
+	}
+	return all, err
+}
+
+// KeyFiles returns the files of the private keys in a directory of certificates; none for "".
+func KeyFiles(path string) (files []string) {
+	if path == "" {
+		return nil
+	}
+	pairs, _ := pairsIn(path) // who can't read the directory can't check its files
+	for _, p := range pairs {
+		files = append(files, p.Key)
+	}
+	return files
 }

@@ -5,23 +5,23 @@ import (
 	"time"
 )
 
-// An Expiry tells how long a certificate lasts, and what is wrong with it.
+// An Expiry says when a certificate expires, and whether it has a problem.
 type Expiry struct {
-	Names    []string
+	Names    []string  // empty: nothing of File is in use
 	NotAfter time.Time // zero: there is no certificate for the names yet
-	AlarmAt  time.Time // from when on the end is so near that somebody has to see to it
-	File     string    // the certificate's file, or where it is cached
-	Problem  string    // why there is none, or why a newer one isn't in use; "" is well
+	AlarmAt  time.Time // from then on Alarm warns of NotAfter
+	File     string    // the certificate's file, or the file in which it is cached
+	Problem  string    // why there is no certificate, or why a newer one isn't in use; "" if there is no problem
 }
 
-// How long before its end a certificate is an alarm, at the most; see margin.
+// The longest time between AlarmAt and NotAfter; see margin.
 const (
-	fileMargin = 14 * 24 * time.Hour // somebody has to put a new one there
-	acmeMargin = 7 * 24 * time.Hour  // it should have been renewed weeks ago
+	fileMargin = 14 * 24 * time.Hour // an operator has to replace the file
+	acmeMargin = 7 * 24 * time.Hour  // the certificate should have been renewed weeks ago
 )
 
-// margin returns how long before its end a certificate is an alarm: most, or less
-// if its whole life is so short that most would be a large part of it.
+// margin returns the time between AlarmAt and NotAfter: most, but at most a sixth of the
+// lifetime.
 func margin(lifetime, most time.Duration) time.Duration { return min(most, lifetime/6) }
 
 func (c *certificate) expiry(most time.Duration) Expiry {
@@ -29,11 +29,16 @@ func (c *certificate) expiry(most time.Duration) Expiry {
 	return Expiry{Names: c.names, NotAfter: c.Leaf.NotAfter, AlarmAt: c.Leaf.NotAfter.Add(-margin(lifetime, most)), File: c.file}
 }
 
-// Alarm says in one sentence what somebody has to see to, "" if it is nothing: there
-// is no certificate, it has ended or ends soon, or a newer one can't be used.
+// Alarm returns an alarm for operators, in one sentence, if there is no certificate, if
+// it has expired or expires soon, or if a newer one can't be used. Otherwise it
+// returns "".
 func (e Expiry) Alarm(now time.Time) string {
 	what := ""
 	switch {
+	case len(e.Names) == 0 && strings.Contains(e.Problem, e.File): // a file that can't be used
+		return e.Problem
+	case len(e.Names) == 0:
+		return "certificate " + e.File + ": " + e.Problem
 	case e.NotAfter.IsZero():
 		what = "there is none yet"
 	case !now.Before(e.NotAfter):
@@ -46,9 +51,8 @@ func (e Expiry) Alarm(now time.Time) string {
 	return "certificate " + e.File + " for " + strings.Join(e.Names, ", ") + ": " + join(what, e.Problem)
 }
 
-// ReadPair reads a pair of files as New does, and returns how long the certificate
-// lasts. The error says why they can't be served, and names the file that is to
-// blame.
+// ReadPair reads a pair of files as New does, and returns the Expiry of the certificate.
+// The error says why the pair can't be served, and names the file at fault.
 func ReadPair(p Pair) (Expiry, error) {
 	c, err := loadPair(p)
 	if err != nil {

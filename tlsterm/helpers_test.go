@@ -1,7 +1,6 @@
 package tlsterm
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -154,22 +153,4 @@ func seenBy(t testing.TB, s *Source, name string) *x509.Certificate {
 		t.Fatalf("handshake for %q: %v", name, err)
 	}
 	return state.PeerCertificates[0]
-}
-
-// A logBook is a log that tests can read while it is written.
-type logBook struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *logBook) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *logBook) count(text string) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return bytes.Count(b.buf.Bytes(), []byte(text))
 }

@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"tokenring/testlog"
 )
 
 const day = 24 * time.Hour
 
-// TestAReloadNeverReplacesAValidCertificateByAWorseOne: users would be cut off by a
-// file that somebody has put there by mistake.
+// TestAReloadNeverReplacesAValidCertificateByAWorseOne tries files that an operator may
+// have put there by mistake, and that clients would refuse.
 func TestAReloadNeverReplacesAValidCertificateByAWorseOne(t *testing.T) {
 	for _, row := range []struct {
 		name     string
@@ -37,7 +39,7 @@ func TestAReloadNeverReplacesAValidCertificateByAWorseOne(t *testing.T) {
 			p := newPair(t, dir, "a", "ecdsa", "ide.example.com", "a.example.com", "other.example.com")
 			other := newPair(t, dir, "b", "ecdsa", "other.example.com")
 			old := leafOf(t, p.Cert)
-			running(t, Config{Certificates: []Pair{p, other}}, func(s *Source, book *logBook) {
+			running(t, Config{Terms: Terms{Certificates: []Pair{p, other}}}, func(s *Source, book *testlog.Buffer) {
 				dated(t, p, row.from, row.to, strings.Fields(row.names)...)
 				time.Sleep(10 * pollFiles)
 				used := !seenBy(t, s, "ide.example.com").Equal(old)
@@ -45,7 +47,7 @@ func TestAReloadNeverReplacesAValidCertificateByAWorseOne(t *testing.T) {
 				if used != (row.why == "") || !strings.Contains(e.Problem, row.why) || (e.Problem == "") != used {
 					t.Errorf("%s: used is %v, the problem %q; want %q", row.name, used, e.Problem, row.why)
 				}
-				if got, want := book.count("isn't used, the old one stays")+book.count("certificate reloaded"), 1; got != want {
+				if got, want := strings.Count(book.String(), "isn't used, the old one stays")+strings.Count(book.String(), "certificate reloaded"), 1; got != want {
 					t.Errorf("%s: %d log lines, want %d", row.name, got, want)
 				}
 				if alarm := e.Alarm(time.Now()); (alarm == "") != used && row.name != "ends earlier" {
@@ -59,7 +61,7 @@ func TestAReloadNeverReplacesAValidCertificateByAWorseOne(t *testing.T) {
 func TestACertificateThatIsntValidYetIsUsedWhenItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, t.TempDir(), "a", "ecdsa", "ide.example.com")
-		running(t, Config{Certificates: []Pair{p}}, func(s *Source, _ *logBook) {
+		running(t, Config{Terms: Terms{Certificates: []Pair{p}}}, func(s *Source, _ *testlog.Buffer) {
 			dated(t, p, time.Hour, 90*day, "ide.example.com")
 			next := leafOf(t, p.Cert)
 			time.Sleep(59 * time.Minute)
@@ -74,12 +76,12 @@ func TestACertificateThatIsntValidYetIsUsedWhenItIs(t *testing.T) {
 	})
 }
 
-// What browsers refuse anyway has nothing to lose.
-func TestAnExpiredCertificateGivesWayToWhateverIsThere(t *testing.T) {
+// Browsers refuse an expired certificate, so any other is better.
+func TestAnExpiredCertificateIsReplacedByAnyOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, t.TempDir(), "a", "ecdsa", "ide.example.com")
 		dated(t, p, -time.Hour, time.Hour, "ide.example.com")
-		running(t, Config{Certificates: []Pair{p}}, func(s *Source, _ *logBook) {
+		running(t, Config{Terms: Terms{Certificates: []Pair{p}}}, func(s *Source, _ *testlog.Buffer) {
 			dated(t, p, -time.Hour, 90*day, "www.example.org")
 			next := leafOf(t, p.Cert)
 			time.Sleep(time.Minute)
@@ -94,9 +96,9 @@ func TestAnExpiredCertificateGivesWayToWhateverIsThere(t *testing.T) {
 	})
 }
 
-// A certificate that browsers refuse isn't shown where another one will do, whatever
-// its place and kind of key.
-func TestAValidCertificateGoesBeforeOneThatIsnt(t *testing.T) {
+// A certificate that browsers refuse isn't used if there is another one, whatever their
+// order and kinds of keys.
+func TestAValidCertificateIsPreferred(t *testing.T) {
 	const name = "ide.example.com"
 	for _, row := range []struct {
 		what               string
@@ -116,7 +118,7 @@ func TestAValidCertificateGoesBeforeOneThatIsnt(t *testing.T) {
 				dir := t.TempDir()
 				a, b := newPair(t, dir, "a", "ecdsa", row.first), newPair(t, dir, "b", "rsa", row.second)
 				dated(t, a, row.from, row.to, row.first)
-				running(t, Config{Certificates: []Pair{a, b}}, func(s *Source, _ *logBook) {
+				running(t, Config{Terms: Terms{Certificates: []Pair{a, b}}}, func(s *Source, _ *testlog.Buffer) {
 					for _, want := range []string{row.before, row.afterwards} {
 						for _, asked := range []string{name, "unknown.example.net"} {
 							if asked != name && row.first != row.second {
@@ -134,11 +136,11 @@ func TestAValidCertificateGoesBeforeOneThatIsnt(t *testing.T) {
 	}
 }
 
-func TestTheEndOfACertificateIsToldAhead(t *testing.T) {
+func TestExpiryIsLoggedInAdvance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, t.TempDir(), "a", "ecdsa", "ide.example.com")
 		dated(t, p, -2*time.Hour, 4*time.Hour, "ide.example.com")
-		running(t, Config{Certificates: []Pair{p}}, func(s *Source, book *logBook) {
+		running(t, Config{Terms: Terms{Certificates: []Pair{p}}}, func(s *Source, book *testlog.Buffer) {
 			for _, row := range []struct {
 				after         time.Duration
 				soon, expired int
@@ -155,7 +157,7 @@ func TestTheEndOfACertificateIsToldAhead(t *testing.T) {
 				if !strings.Contains(alarm, row.alarm) || (alarm == "") != (row.alarm == "") {
 					t.Errorf("at %v: the alarm is %q, want %q", time.Now(), alarm, row.alarm)
 				}
-				if soon, expired := book.count("expires soon"), book.count("has expired"); soon != row.soon || expired != row.expired {
+				if soon, expired := strings.Count(book.String(), "expires soon"), strings.Count(book.String(), "has expired"); soon != row.soon || expired != row.expired {
 					t.Errorf("at %v: the log says %d times soon, %d times expired", time.Now(), soon, expired)
 				}
 			}
@@ -164,12 +166,12 @@ func TestTheEndOfACertificateIsToldAhead(t *testing.T) {
 	})
 }
 
-// An expired certificate is better than none, and who starts a source asks for
-// its expiries anyway.
+// An expired certificate is better than none, and the caller of New reads the expiries
+// anyway.
 func TestAStartWithAnExpiredCertificateIsNoError(t *testing.T) {
 	p := newPair(t, t.TempDir(), "a", "ecdsa", "ide.example.com")
 	dated(t, p, -2*time.Hour, -time.Hour, "ide.example.com")
-	s, err := New(Config{Certificates: []Pair{p}}, zerolog.Nop())
+	s, err := New(Config{Terms: Terms{Certificates: []Pair{p}}}, zerolog.Nop())
 	if err != nil || !strings.Contains(s.Expiries()[0].Alarm(time.Now()), "has expired") {
 		t.Errorf("got %v", err)
 	}
@@ -203,7 +205,7 @@ func TestAlarmsOfCertificates(t *testing.T) {
 	}
 }
 
-func TestReadPairTellsWhenItEnds(t *testing.T) {
+func TestReadPairReturnsTheExpiry(t *testing.T) {
 	dir := t.TempDir()
 	p := Pair{Cert: filepath.Join(dir, "a.crt"), Key: filepath.Join(dir, "a.key")}
 	dated(t, p, time.Hour, 90*day, "ide.example.com")
@@ -213,8 +215,9 @@ func TestReadPairTellsWhenItEnds(t *testing.T) {
 	}
 }
 
-// ACME renews weeks ahead, so that its certificates are an alarm later than files are.
-func TestACertificateOfACMEIsAnAlarmAWeekAhead(t *testing.T) {
+// ACME renews weeks in advance, so the alarm for its certificates comes later than that
+// for files.
+func TestAnACMECertificateRaisesAnAlarmAWeekInAdvance(t *testing.T) {
 	p := newPair(t, t.TempDir(), "a", "ecdsa", "ide.example.com")
 	dated(t, p, -80*day, 10*day, "ide.example.com")
 	c, err := loadPair(p)
@@ -222,7 +225,7 @@ func TestACertificateOfACMEIsAnAlarmAWeekAhead(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := domainState{domain: "ide.example.com"}
-	d.hear(c.Certificate, "", "cache/ide.example.com")
+	d.update(c.Certificate, "", "cache/ide.example.com")
 	for days, want := range map[time.Duration]bool{0: false, 2: false, 4: true} {
 		if got := d.expiry("cache/ide.example.com").Alarm(time.Now().Add(days * day)); (got != "") != want {
 			t.Errorf("%d days from now: got %q", days, got)

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// SelfSigned makes a certificate for names, host names or IP addresses, that
-// nobody but its owner vouches for, with a new ECDSA P-256 key. It is valid
-// for 90 days and returned as PEM. At least one name is needed.
+// SelfSigned returns a new self-signed certificate and its ECDSA P-256 key, both as PEM.
+// names are host names or IP addresses; at least one is needed. The certificate is valid
+// for 90 days.
 func SelfSigned(names ...string) (certPEM, keyPEM []byte, err error) {
 	if len(names) == 0 {
 		return nil, nil, errors.New("self-signed certificate: no names")
@@ -40,8 +40,9 @@ func SelfSigned(names ...string) (certPEM, keyPEM []byte, err error) {
 	return encode("CERTIFICATE", cert), encode("PRIVATE KEY", pkcs8), nil
 }
 
-// selfSignedTemplate dates the certificate an hour back, for clocks that are
-// slow, and gives it a random serial number of 127 bits (RFC 5280 §4.1.2.2).
+// selfSignedTemplate returns the template of a self-signed certificate. It is valid from
+// an hour before now, for clients with slow clocks, and has a random serial number of 127
+// bits (RFC 5280 §4.1.2.2).
 func selfSignedTemplate(names []string, now time.Time) (*x509.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 	if err != nil {
@@ -69,6 +70,6 @@ func selfSignedTemplate(names []string, now time.Time) (*x509.Certificate, error
 
 func encode(kind string, der []byte) []byte {
 	var b bytes.Buffer
-	_ = pem.Encode(&b, &pem.Block{Type: kind, Bytes: der}) // a Buffer takes everything
+	_ = pem.Encode(&b, &pem.Block{Type: kind, Bytes: der}) // a Buffer never fails
 	return b.Bytes()
 }

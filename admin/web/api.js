@@ -1,8 +1,8 @@
-// Talks to the admin API as the dashboard.
+// Calls the admin API for the dashboard.
 
-// call sends one request and returns the answer's JSON, null if it has none. It
-// throws an Error whose message is for the operator; if there was an answer, it
-// has the status, and the problem details as they came.
+// call sends one request and returns the answer's JSON, null if it has none. It throws an
+// Error with a message for the operator. If there was an answer, the error also has its
+// status and its problem details.
 export async function call(method, path, body) {
   let answer;
   try {
@@ -24,8 +24,8 @@ export async function call(method, path, body) {
   return data;
 }
 
-// takeFragment returns the token of a link that ends in #token=…, and clears the
-// address bar of it.
+// takeFragment returns the token of a link that ends in #token=…, and removes it from the
+// address bar.
 export function takeFragment() {
   const [, token] = location.hash.match(/^#token=(.+)$/) || [];
   if (location.hash) {
@@ -33,7 +33,7 @@ export function takeFragment() {
   }
   try {
     return decodeURIComponent(token || "");
-  } catch { // not as a link has it
+  } catch { // it isn't percent-encoded
     return token;
   }
 }

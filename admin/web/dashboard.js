@@ -1,11 +1,13 @@
-// The dashboard: keeps the page equal to what the balancer says, live.
+// The dashboard: keeps the page up to date with the balancer.
 import { call, takeFragment } from "./api.js";
-import { setLimit } from "./decide.js";
+import { setLimit } from "./override.js";
 import { ago, byName, colour, el, keyed, mark, number, span, text } from "./dom.js";
 import "./explain.js";
+import { watchGenerations } from "./generations.js";
 import { announce, showHosts } from "./hosts.js";
 import { showPeers } from "./peers.js";
 import { showRing } from "./ring.js";
+import { watchRoutes } from "./routes.js";
 import { showWhatif } from "./whatif.js";
 
 const byId = (id) => document.getElementById(id);
@@ -16,10 +18,12 @@ const WARN_DAYS = 14; // before a certificate ends
 takeFragment(); // a sign-in link that was opened while signed in
 addEventListener("hashchange", takeFragment); // or put into the address bar
 connect();
+watchGenerations();
+watchRoutes();
 
-// connect listens for events. EventSource reconnects by itself after the network
-// failed, but not after an answer like 401 or 503, and not when nothing comes any
-// more, as after a laptop's sleep.
+// connect listens for events. EventSource reconnects by itself after a failure of the
+// network, but not after an answer such as 401 or 503, and not when events stop coming, as
+// after a laptop's sleep.
 function connect() {
   const events = new EventSource("/events");
   let silence;
@@ -64,7 +68,7 @@ function live(is) {
 function show(overview) {
   const { status, hosts, ring } = overview;
   hosts.sort((a, b) => byName(a.name, b.name));
-  hosts.forEach((h) => colour(h.name)); // given out in the list's order, so that every page shows the same ones
+  hosts.forEach((h) => colour(h.name)); // assigned in the list's order, so that every page shows the same colours
   document.title = `${status.alarms.length > 0 ? "⚠ " : ""}${status.hosts.serving}/${status.hosts.total} serving · ${status.name} · Tokenring`;
   text(byId("uptime"), `up ${span(status.uptime_seconds)}`);
   showAlarm(status);
@@ -82,8 +86,8 @@ function showAlarm(status) {
   const alarms = [...status.alarms];
   if (status.frozen) {
     const left = status.frozen_until ? (Date.parse(status.frozen_until) - Date.now()) / 1000 : 0;
-    const since = status.frozen_since ? ` for ${ago(status.frozen_since)}` : "";
-    alarms.push(`The ring is frozen${since}${left > 0 ? `, for ${span(left)} more at the most` : ""}.`);
+    const frozen = status.frozen_since ? `has been frozen for ${ago(status.frozen_since)}` : "is frozen";
+    alarms.push(`The ring ${frozen}${left > 0 ? `, and will be for at most ${span(left)} more` : ""}.`);
   }
   if (alarms.length === 0 && !status.ready) {
     alarms.push(`This balancer takes no traffic: ${status.not_ready}`);
@@ -92,7 +96,7 @@ function showAlarm(status) {
   text(byId("alarm"), alarms.join("\n"));
 }
 
-let before = null; // requests so far, and when that was
+let before = null; // the number of requests at an earlier moment, and that moment
 
 function showTiles(status, hosts) {
   const requests = hosts.reduce((sum, h) => sum + h.requests, 0);

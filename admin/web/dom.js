@@ -1,5 +1,5 @@
-// Small helpers for building and updating the page. Everything goes in as text
-// or attributes, never as markup.
+// Small functions that build and update the page. They write only text and attributes,
+// never markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -23,7 +23,7 @@ function fill(node, attributes, children) {
   return node;
 }
 
-// text sets a node's text, if it differs, so that selections survive.
+// text sets a node's text if it differs, so that the user's selection isn't lost.
 export function text(node, value) {
   const wanted = String(value);
   if (node.textContent !== wanted) {
@@ -45,7 +45,7 @@ export function mark(node, name, value) {
 export function keyed(parent, items, key, make) {
   const old = new Map([...parent.children].map((node) => [node.dataset.key, node]));
   const wanted = new Set(items.map(key));
-  old.forEach((node, name) => wanted.has(name) || node.remove()); // first, so that those that stay needn't move and keep the focus
+  old.forEach((node, name) => wanted.has(name) || node.remove()); // first, so that the nodes that stay don't move, and keep the focus
   let place = parent.firstElementChild;
   for (const item of items) {
     const name = key(item);
@@ -63,8 +63,8 @@ export function keyed(parent, items, key, make) {
   }
 }
 
-// colours gives each host one of its own for as long as the page is open: the
-// first ones are picked by hand, the rest are spread around the wheel.
+// Each host has a colour of its own as long as the page is open. The first colours are
+// chosen by hand, the others are spread over the hues.
 const palette = ["#2f7de1", "#e8833a", "#2aa775", "#c2569b", "#8a6fe0", "#c9a227", "#22a6b8", "#d6524a", "#7a9a3a", "#8d7365"];
 const indices = new Map();
 
@@ -83,8 +83,7 @@ export function swatch(name) {
   return node;
 }
 
-// percent writes a share of 0 to 1. What is a little more than nothing doesn't
-// become nothing.
+// percent writes a share of 0 to 1. A very small share isn't written as 0.
 export function percent(share) {
   if (!share) {
     return "0 %";
@@ -100,12 +99,12 @@ export function number(n) {
 // byName orders things as people count: ide-2 before ide-10.
 export const byName = new Intl.Collator("en", { numeric: true }).compare;
 
-// count writes a number of things: of one, or of several.
+// count writes a number of things. one and several are the words for one and for more.
 export function count(n, one, several = `${one}s`) {
   return `${number(n)} ${n === 1 ? one : several}`;
 }
 
-// clock writes the time of day of a moment, and its date unless that is today.
+// clock writes the time of day of a moment, with its date if it isn't today.
 export function clock(time) {
   const at = new Date(time);
   const day = at.toDateString() === new Date().toDateString() ? "" : `${at.toLocaleDateString("en-GB")} `;

@@ -1,8 +1,8 @@
-// "Where does this token go?" The token is forgotten as soon as it is sent. Its
-// field has no name, so that a browser that sends the form by itself, before this
-// script is there, leaves the token out of the address.
+// "Where does this token go?" The page forgets the token when it has sent it. The field
+// has no name, so that a browser that sends the form before this script has loaded leaves
+// the token out of the URL.
 import { call } from "./api.js";
-import { chain } from "./chain.js";
+import { chain } from "./explanation.js";
 import { el, swatch } from "./dom.js";
 
 const form = document.getElementById("explain");
@@ -21,17 +21,17 @@ form.addEventListener("submit", async (event) => {
   } catch (err) {
     result = [el("p", { class: "problem" }, err.message)];
   }
-  if (number === asked) { // else another token was asked about meanwhile
+  if (number === asked) { // else another token has been sent in the meantime
     answer.replaceChildren(...result);
   }
 });
 
 function shown(e) {
   return [
-    el("p", { class: "verdict" }, swatch(e.host), el("b", {}, e.host || "nobody"), el("span", { class: "badge", "data-is": `rule-${e.rule}` }, e.rule)),
+    el("p", { class: "verdict" }, swatch(e.host), el("b", {}, e.host || "no host"), el("span", { class: "badge", "data-is": `rule-${e.rule}` }, e.rule)),
     el("p", {}, e.reason),
     chain(e),
-    el("p", { class: "quiet" }, "In logs the token is called ", el("code", {}, e.token_digest || "—"),
-      e.session ? "." : ". No terminal of it is open here."),
+    el("p", { class: "quiet" }, "The token's digest in logs is ", el("code", {}, e.token_digest || "—"),
+      e.session ? "." : ". It has no open terminal here."),
   ];
 }

@@ -1,18 +1,18 @@
-// Shows what a change would move: figures, a picture of before and after, and the
-// same as tables. It is the answer of POST /v1/whatif as a page shows it.
+// Shows the answer of POST /v1/whatif: figures, a picture of the shares before and after,
+// and the same as tables.
 import { byName, colour, count, el, mark, number, percent, svg, swatch } from "./dom.js";
-import { layOut, REST } from "./flows.js";
+import { layOut, REST } from "./movementlayout.js";
 import { ending, nameTag, without } from "./names.js";
 
 const LISTED = 50; // routes in the table
-const MANY = 300; // ribbons that are too many to be told apart
+const MANY = 300; // more ribbons than can be distinguished
 
-// movement makes the elements for an answer. The picture has the size that layOut
-// is told. Of what can be decided it says whether that asks for confirmation.
-export function movement(answer, { decidable = false, ...size }) {
+// movement makes the elements of an answer. size is the picture's size, as layOut takes
+// it. If overridable is true, a note says whether the change needs confirmation.
+export function movement(answer, { overridable = false, ...size }) {
   const plan = layOut(answer, size);
   const many = plan.ribbons.length > MANY;
-  return el("div", { class: "movement" }, figures(answer), ...notes(answer, many, decidable), picture(plan, many, summary(answer)), tables(answer));
+  return el("div", { class: "movement" }, figures(answer), ...notes(answer, many, overridable), picture(plan, many, summary(answer)), tables(answer));
 }
 
 // summary is the answer in a sentence.
@@ -29,24 +29,24 @@ function figures(a) {
   const figure = (name, value, about) => el("div", {}, el("dt", {}, name), el("dd", {}, value), el("dd", { class: "quiet" }, about));
   return el("dl", { class: "figures" },
     figure("Tokens that move", percent(a.moved), "of all"),
-    figure("Have to move", percent(a.ideal), "for fair shares before and after"),
+    figure("Must move", percent(a.ideal), "for fair shares before and after"),
     figure("Go astray", percent(a.astray), "between hosts that don't change"),
     figure("Terminals that move", a.sessions === 0 ? "none" : terminals(a),
       a.sessions === 0 ? "is open here" : "of those open here, when they reconnect"));
 }
 
-function notes(a, many, decidable) {
+function notes(a, many, overridable) {
   return [
     a.before.policy !== a.after.policy && `The policy would be ${a.after.policy} instead of ${a.before.policy}.`,
-    a.method === "independent" && "The two rings hash differently, so a token's place in one says nothing of its place in the other: the routes are products of shares.",
-    decidable && a.needs_confirmation && `Making this change asks for confirmation, as more than ${percent(a.confirm_share)} moves.`,
-    many && "There are more routes than can be told apart. Point at a host to see its own.",
-    a.routes_left_out > 0 && `The picture lacks ${count(a.routes_left_out, "small route")}, and what stays.`,
+    a.method === "independent" && "The two rings hash differently, so a token's host in one says nothing about its host in the other. The routes are products of shares.",
+    overridable && a.needs_confirmation && `This change asks for confirmation, because it moves more than ${percent(a.confirm_share)}.`,
+    many && "There are too many routes to distinguish. Point at a host to see its routes.",
+    a.routes_left_out > 0 && `The picture doesn't show ${count(a.routes_left_out, "small route")}, and what stays.`,
   ].filter(Boolean).map((note) => el("p", { class: "quiet" }, note));
 }
 
-// picture draws the rows as a grid, so that the labels are text of the page, and
-// the ribbons as one drawing behind all of its rows.
+// picture draws the rows as a grid, so that the labels are text of the page. The ribbons
+// are one drawing behind all rows.
 function picture(plan, many, about) {
   const box = el("div", { class: "flows", "data-many": many, role: "img", "aria-label": `Shares of the hosts before and after. ${about}` });
   const left = el("div", { class: "before" });
@@ -64,13 +64,14 @@ function picture(plan, many, about) {
   return box;
 }
 
-// isHost reports whether a row is one host's, not nobody's or the others'.
+// isHost reports whether a row is that of one host. Other rows are that of no host (an
+// empty ring), and that of all other hosts.
 function isHost(row) {
   return row.name !== "" && !row.folded;
 }
 
 function nameOf(row) {
-  return row.folded ? `${row.folded} others` : row.name || "nobody";
+  return row.folded ? `${row.folded} others` : row.name || "no host";
 }
 
 function label(row, common) {
@@ -83,7 +84,7 @@ function words(is) {
   return el("span", {}, is);
 }
 
-// tint is the colour of a row. Nobody and the others have none of their own.
+// tint returns the colour of a row. Only rows of one host have a colour of their own.
 function tint(name) {
   return name === "" || name === REST ? "var(--quiet)" : colour(name);
 }
@@ -110,7 +111,7 @@ function change(row) {
 function ribbon(r) {
   const { start, end: at, height } = r;
   const d = `M0 ${start}C50 ${start} 50 ${at} 100 ${at}v${height}C50 ${at + height} 50 ${start + height} 0 ${start + height}Z`;
-  const about = r.stays ? `${percent(r.share)} stays on ${r.from}` : `${r.from || "nobody"} → ${r.to || "nobody"}: ${percent(r.share)}${r.sessions ? `, ${count(r.sessions, "terminal")}` : ""}`;
+  const about = r.stays ? `${percent(r.share)} stays on ${r.from}` : `${r.from || "no host"} → ${r.to || "no host"}: ${percent(r.share)}${r.sessions ? `, ${count(r.sessions, "terminal")}` : ""}`;
   const path = svg("path", { d, "data-stays": r.stays, "data-from": r.from, "data-to": r.to }, svg("title", {}, about));
   path.style.setProperty("--colour", tint(r.from));
   return path;
@@ -126,7 +127,7 @@ function highlight(box) {
   box.addEventListener("pointerleave", () => light(undefined));
 }
 
-// tables say the same as the picture for who can't see it, and to the digit.
+// tables show the same as the picture as text, with exact figures.
 function tables(a) {
   const names = [...new Set([...a.before.hosts, ...a.after.hosts].map((h) => h.host))].sort(byName);
   const both = (name, show) => [a.before, a.after].map(({ hosts }) => {
@@ -137,13 +138,13 @@ function tables(a) {
   const routes = a.routes.slice(0, LISTED).map((r) => [r.from, r.to, percent(r.share), number(r.sessions)]);
   const all = a.routes.length + a.routes_left_out;
   return el("details", {}, el("summary", {}, "In figures"),
-    table("Hosts, before and after", ["Host", "Weight", "then", "Share", "then", "Terminals", "then"], hosts, 1),
+    table("Hosts, before and after", ["Host", "Weight", "after", "Share", "after", "Terminals", "after"], hosts, 1),
     table(all > LISTED ? `The ${LISTED} largest of ${number(all)} routes` : "Routes", ["From", "To", "Share", "Terminals"], routes, 2));
 }
 
-// table makes a table whose first columns, so many of them, are names.
+// table makes a table. names is how many of its first columns are names.
 function table(caption, heads, rows, names) {
-  const content = (value, i) => (i < names ? [swatch(value), el("span", { class: "whole" }, value || "nobody")] : [value]);
+  const content = (value, i) => (i < names ? [swatch(value), el("span", { class: "whole" }, value || "no host")] : [value]);
   const cell = (value, i) => el(i === 0 ? "th" : "td", { scope: i === 0 && "row", class: i >= names && "number" }, ...content(value, i));
   return el("table", { class: "figure" }, el("caption", {}, caption),
     el("thead", {}, el("tr", {}, ...heads.map((head, i) => el("th", { scope: "col", class: i >= names && "number" }, head)))),

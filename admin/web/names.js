@@ -1,20 +1,20 @@
-// Writes the names of hosts where there is little room for them, so that they can
-// be told apart: what all of them end with is left out, and of what is too long
-// for its place the middle. The whole name is the title.
+// Writes the names of hosts where there is little room, so that they can be
+// distinguished. It leaves out the ending that all names have, and the middle of a name
+// that is still too long. The title has the whole name.
 import { el, text } from "./dom.js";
 
-const SHORT = 6; // characters that have room everywhere
-const LONG = 14; // characters that don't, where there are many columns
-const TAIL = 5; // characters at the end of a name that isn't short; they are always shown
+const SHORT = 6; // a name of so many characters has room everywhere
+const LONG = 14; // a name of more characters has no room if there are many columns
+const TAIL = 5; // characters at the end of a longer name that are always shown
 
-// ending returns what the names end with, all of them, from a separator on, such
-// as a domain; "" if that is nothing, or if none of them is long.
+// ending returns the ending that all names have, from a separator on, such as a domain;
+// "" if there is none, or if no name is long.
 export function ending(names) {
   if (names.length < 2 || names.every((name) => name.length <= LONG)) {
     return "";
   }
   const [first] = names;
-  const most = Math.min(...names.map((name) => name.length)) - 1; // something is left of each
+  const most = Math.min(...names.map((name) => name.length)) - 1; // each name keeps at least one character
   let length = 0;
   while (length < most && names.every((name) => name.at(-1 - length) === first.at(-1 - length))) {
     length++;
@@ -27,8 +27,7 @@ export function without(name, end) {
   return end === "" || !name.endsWith(end) ? name : `${name.slice(0, -end.length)}…`;
 }
 
-// nameTag makes the element of a name. Its method update takes the ending that is
-// left out.
+// nameTag makes the element of a name. Its method update takes the ending to leave out.
 export function nameTag(name) {
   const [head, tail] = [el("span"), el("span")];
   const node = el("b", { class: "name", title: name }, head, tail);

@@ -1,4 +1,4 @@
-// The balancers, and where they place tokens differently.
+// The balancers, and whether they place tokens differently.
 import { ago, clock, el, keyed, mark, text } from "./dom.js";
 
 const list = document.getElementById("peers");
@@ -12,7 +12,7 @@ export function showPeers(status, ring) {
   keyed(list, all, (p) => p.name, balancer);
 }
 
-// showDisagreement puts the balancers' digests side by side while they differ.
+// showDisagreement shows the balancers' digests side by side while they differ.
 function showDisagreement(all, agree, since) {
   document.getElementById("differ").hidden = agree;
   if (agree) {
@@ -33,7 +33,7 @@ function byDigest(balancers) {
   return [...groups].map(([digest, members]) => ({ digest, members }));
 }
 
-// box shows one digest and who has it.
+// box shows one digest and the balancers that have it.
 function box() {
   const digest = el("code");
   const members = el("span");

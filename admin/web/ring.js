@@ -1,8 +1,8 @@
-// Draws the ring: outside, an arc for each host as long as its share of the
-// slots; inside, a thinner one for its share of the open sessions. Beside it, the
-// shares against what the weights say they should be; below, how keys are placed.
+// Draws the ring. The outer ring has an arc for each host as long as its share of the
+// slots. The inner ring has a thinner arc for its share of the open sessions. Beside it
+// are the shares and the fair shares; below it is how keys are placed.
 import { ago, clock, colour, count, el, keyed, mark, number, percent, svg, swatch, text } from "./dom.js";
-import { condition, warmth, weightOrigin } from "./condition.js";
+import { condition, progress, weightOrigin } from "./hoststate.js";
 import { ending, nameTag } from "./names.js";
 
 const OUTER = 92;
@@ -14,7 +14,7 @@ const legend = document.getElementById("legend");
 
 export function showRing({ status, hosts, ring }) {
   const sessions = hosts.reduce((sum, h) => sum + h.sessions, 0);
-  keyed(picture.querySelector(".shares"), arcs(hosts, (h) => h.share, (h) => h.warming?.taken ?? 1), (a) => a.key, (a) => arc(a, OUTER));
+  keyed(picture.querySelector(".shares"), arcs(hosts, (h) => h.share, (h) => h.slow_start?.taken ?? 1), (a) => a.key, (a) => arc(a, OUTER));
   keyed(picture.querySelector(".sessions"), arcs(hosts, (h) => h.sessions / (sessions || 1), () => 1), (a) => a.key, (a) => arc(a, INNER));
   text(picture.querySelector(".count"), `${status.hosts.serving}/${status.hosts.total}`);
   text(picture.querySelector(".label"), status.frozen ? "serving · frozen" : "hosts serving");
@@ -24,8 +24,8 @@ export function showRing({ status, hosts, ring }) {
   showFacts(ring);
 }
 
-// arcs lists the parts of the circle, each with where it begins and how long it
-// is, of 1. What a host hasn't taken yet of its part is a pale one of its own.
+// arcs lists the arcs of the circle, each with its start and its length; the circle is 1.
+// The part that a host in slow start hasn't taken yet is a pale arc of its own.
 function arcs(hosts, partOf, takenOf) {
   let start = 0;
   const list = [];
@@ -55,8 +55,8 @@ function arc({ host }, radius) {
   return node;
 }
 
-// showShares lists the hosts with a bar as long as the share, and a tick where it
-// would be fair. All bars have one scale.
+// showShares lists the hosts, each with a bar as long as its share and a tick at its fair
+// share. All bars have the same scale.
 function showShares(hosts, shares) {
   const placed = new Map(shares.map((s) => [s.host, s]));
   const entries = hosts.map((h) => ({ ...h, placed: placed.get(h.name) }));
@@ -76,23 +76,23 @@ function entry(host) {
     const p = h.placed;
     name.update(h.end);
     mark(node, "data-dim", !h.serving || null);
-    text(about, !h.serving ? condition(h) : h.warming ? warmth(h) : h.full ? "full" : "");
+    text(about, !h.serving ? condition(h) : h.slow_start ? progress(h) : h.full ? "full" : "");
     bar.style.setProperty("--share", p ? p.share / h.scale : 0);
     bar.style.setProperty("--fair", p ? p.fair / h.scale : 0);
-    bar.style.setProperty("--taken", h.warming?.taken ?? 1);
+    bar.style.setProperty("--taken", h.slow_start?.taken ?? 1);
     mark(bar, "data-placed", Boolean(p));
     mark(bar, "title", p && `${percent(p.share)} of the slots; ${percent(p.fair)} would be fair`);
     text(share, percent(h.share));
     text(ratio, p ? p.ratio.toFixed(2) : "–");
     text(weight, h.weight);
-    mark(weight, "data-decided", Boolean(h.weight_decided));
+    mark(weight, "data-override", Boolean(h.weight_decided));
     mark(weight, "title", weightOrigin(h) || null);
   };
   return node;
 }
 
-// showFacts says how the keys are placed, in the words of lb.yaml, and by which
-// table. A balancer of an earlier version leaves some of it out.
+// showFacts says how keys are placed, in the words of lb.yaml, and by which table. A
+// balancer of an earlier version leaves some of this out.
 function showFacts(ring) {
   const parameters = Object.entries(ring.parameters).map(([name, value]) => `${name} ${value}`);
   text(document.getElementById("policy"), line(

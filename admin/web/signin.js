@@ -1,7 +1,7 @@
-// Signs in with the token from the form, or from a link that ends in #token=…,
-// whether it opens this page or is put into the address bar of one that is open.
-// A fragment is not sent to servers; it is taken out of the address bar and the
-// history before anything else happens.
+// Signs in with the token from the form, or from a link that ends in #token=…. The link
+// may open this page, or be put into the address bar when the page is open. Browsers
+// don't send the fragment to servers. The script first removes it from the address bar
+// and the history.
 import { call, takeFragment } from "./api.js";
 
 const form = document.getElementById("signin");

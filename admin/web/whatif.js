@@ -1,13 +1,13 @@
-// "What if?": a form that describes other hosts, weights or another policy, and the
-// picture of what would move. It asks only; nothing here changes anything.
+// "What if?": a form for other hosts, other weights or another policy, and the picture of
+// what would move. It only asks; nothing here changes the ring.
 import { call } from "./api.js";
-import { condition } from "./condition.js";
+import { condition } from "./hoststate.js";
 import { el, keyed, mark, swatch, text } from "./dom.js";
 import { movement, summary } from "./movement.js";
 
 const POLICIES = ["consistent", "rendezvous", "maglev", "ketama", "haproxy"];
 const SIZE = { most: 60, height: 240 }; // of the picture
-const HEAVIEST = 256; // the weight that a host may have
+const HEAVIEST = 256; // the greatest weight of a host
 
 const form = document.getElementById("whatif");
 const fields = document.getElementById("whatif-hosts");
@@ -17,7 +17,7 @@ const answer = document.getElementById("moves");
 const news = document.getElementById("whatif-news");
 const stale = document.getElementById("stale");
 let hosts = [];
-let asked = null; // the digest that the answer on the page is about
+let asked = null; // the digest of the ring that the answer on the page is about
 
 export function showWhatif(overview) {
   ({ hosts } = overview);
@@ -42,8 +42,8 @@ function choice({ name }) {
   return node;
 }
 
-// fieldsOf makes the row of a host: whether it is in the ring, and its weight. What
-// the operator hasn't touched follows the host.
+// fieldsOf makes the row of a host: whether it is in the ring, and its weight. Until the
+// operator changes a field, the row follows the host.
 function fieldsOf({ name }) {
   const inRing = el("input", { type: "checkbox", "aria-label": `${name} is in the ring` });
   const weight = el("input", { type: "number", max: HEAVIEST, step: 1, required: true, "aria-label": `weight of ${name}` });
@@ -54,7 +54,7 @@ function fieldsOf({ name }) {
   const describe = () => {
     const change = difference(host, inRing.checked, Number(weight.value));
     weight.disabled = !inRing.checked;
-    weight.min = host.in_ring ? 0 : 1; // one of weight 0 doesn't join
+    weight.min = host.in_ring ? 0 : 1; // a host of weight 0 can't join
     text(about, change || (host.in_ring ? "" : condition(host)));
     mark(node, "data-changed", change !== "");
   };
@@ -76,7 +76,7 @@ function fieldsOf({ name }) {
   return node;
 }
 
-// difference says what the fields of a host ask for; "" if that is what there is.
+// difference says what the fields of a host change; "" if they change nothing.
 function difference(host, stays, weight) {
   if (stays !== host.in_ring) {
     return stays ? "joins" : "leaves";
@@ -84,7 +84,7 @@ function difference(host, stays, weight) {
   return stays && weight !== host.weight ? `weight ${host.weight} → ${weight}` : "";
 }
 
-// join adds the fields of a host that isn't there yet.
+// join adds the fields of a new host.
 function join() {
   const input = (label, attributes) => el("label", {}, label, el("input", { required: true, autocomplete: "off", ...attributes }));
   const id = Math.max(0, ...hosts.map((h) => h.id), ...[...joining.children].map((node) => node.state().id)) + 1;
@@ -95,7 +95,7 @@ function join() {
   const node = el("li", {}, name, weight, identity, remove);
   remove.addEventListener("click", () => {
     node.remove();
-    add.focus(); // as the button that had it is gone
+    add.focus(); // the button that had the focus is gone
     outdate();
   });
   node.state = () => ({ name: name.control.value.trim(), weight: Number(weight.control.value), id: Number(identity.control.value) });
@@ -103,15 +103,15 @@ function join() {
   name.control.select();
 }
 
-// nameFor guesses the name that a host with this id would have, from those that
-// are there.
+// nameFor guesses the name of a new host with this id from the names of the others.
 function nameFor(id) {
   const numbered = hosts.map((h) => h.name.match(/^(.*?)\d+$/)).find(Boolean);
   const name = `${numbered ? numbered[1] : "host-"}${id}`;
   return hosts.some((h) => h.name === name) ? "" : name;
 }
 
-// change is what the form asks for, as the API has it; null if it is as things are.
+// change returns the question in the form, as the API takes it; null if it changes
+// nothing.
 function change() {
   const rows = [...fields.children].map((node) => node.state());
   const back = rows.filter((r) => r.stays && !r.host.in_ring).map((r) => ({ name: r.host.name, weight: r.weight, id: r.host.id }));
@@ -129,9 +129,9 @@ function change() {
   return wanted.length > 0 ? Object.fromEntries(wanted) : null;
 }
 
-// decidable reports whether an operator's decisions can bring about what was asked
-// about: hosts that nobody has seen, those that fail and other policies they can't.
-function decidable({ join: joins = [], policy }) {
+// overridable reports whether operators' overrides can make this change. They can't
+// bring in unknown hosts or hosts that fail, and they can't change the policy.
+function overridable({ join: joins = [], policy }) {
   const could = (name) => hosts.some((h) => h.name === name && h.verdict === "up" && !h.leaving);
   return policy === undefined && joins.every((j) => could(j.name));
 }
@@ -140,21 +140,21 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const question = change();
   if (!question) {
-    show(el("p", { class: "problem" }, "That is what there is now. Untick a host, change a weight, add a host, or choose another policy."));
+    show(el("p", { class: "problem" }, "This is the ring as it is now. Untick a host, change a weight, add a host, or choose another policy."));
     return;
   }
   form.setAttribute("aria-busy", "true");
-  text(stale, "Working it out …");
+  text(stale, "Computing …");
   try {
     const result = await call("POST", "/v1/whatif", question);
     asked = result.before.digest;
-    show(movement(result, { ...SIZE, decidable: decidable(question) }));
+    show(movement(result, { ...SIZE, overridable: overridable(question) }));
     text(news, summary(result));
-    if (JSON.stringify(change()) !== JSON.stringify(question)) { // while it was worked out
+    if (JSON.stringify(change()) !== JSON.stringify(question)) { // the form was changed in the meantime
       outdate();
     }
   } catch (err) {
-    show(el("p", { class: "problem", role: "alert" }, err.status === 404 ? "This balancer is of a version that doesn't answer this." : err.message));
+    show(el("p", { class: "problem", role: "alert" }, err.status === 404 ? "This balancer's version doesn't answer this question." : err.message));
   } finally {
     form.removeAttribute("aria-busy");
   }
@@ -167,7 +167,7 @@ function show(node) {
   mark(answer, "data-outdated", null);
 }
 
-// outdate marks the answer on the page as one to another question.
+// outdate marks the answer on the page as the answer to another question.
 function outdate(why = "") {
   if (answer.querySelector(".movement")) {
     asked = null;
@@ -183,7 +183,7 @@ form.addEventListener("reset", (event) => {
   form.elements.policy.querySelector("[data-now]").selected = true;
   [...fields.children].forEach((node) => node.reset());
   asked = null;
-  show(el("p", { class: "quiet" }, "Nothing is asked."));
+  show(el("p", { class: "quiet" }, "No question yet."));
 });
 add.addEventListener("click", () => {
   join();

@@ -9,7 +9,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// answers are what the hosts of the stories say, byte by byte, by path.
+// answers are the bytes that the hosts of the stories send, by path.
 var answers = map[string]string{
 	"/":        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
 	"/healthz": "HTTP/1.1 204 No Content\r\n\r\n",
@@ -18,10 +18,10 @@ var answers = map[string]string{
 	"/none":    "",
 }
 
-// hostsWithAnswers gives a story the addresses of a host that serves them, and of
-// one that isn't there.
+// hostsWithAnswers gives a story the address of a host that sends the answers, and an
+// address where no host is.
 func hostsWithAnswers(env *testscript.Env) error {
-	env.Setenv("NOBODY", loopback(testPort()))
+	env.Setenv("NOBODY", ownLoopback()+":4000")
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err

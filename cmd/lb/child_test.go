@@ -23,11 +23,12 @@ import (
 
 	"github.com/coder/websocket"
 
+	"tokenring/testlog"
 	"tokenring/tlsterm"
 )
 
-// A child is `lb run` in a process of its own, whose memory, descriptors and CPU
-// are nobody else's. It listens for plain HTTP and for TLS, and has one host.
+// A child is `lb run` in its own process, so a test can measure its memory, descriptors
+// and CPU. It listens for plain HTTP and for TLS, and has one host.
 type child struct {
 	t          *testing.T
 	cmd        *exec.Cmd
@@ -36,7 +37,8 @@ type child struct {
 	config     string // file
 	before     string // a line of shell that runs before lb
 	ending     *sync.Once
-	errOut     *syncBuffer
+	out        *testlog.Buffer // the access log, if the configuration has one
+	errOut     *testlog.Buffer
 	operator   *http.Client // keeps one connection, opened before anything else
 	host       *httptest.Server
 	exited     chan error
@@ -44,8 +46,8 @@ type child struct {
 
 const adminSecret = "the operators' token, for tests alone"
 
-// startChild runs lb with extra lines of configuration. With files, that is how
-// many files it may open.
+// startChild runs lb with extra lines of configuration. files is how many files it may
+// open; 0 for no other limit.
 func startChild(t *testing.T, files int, extra string) *child {
 	t.Helper()
 	c := newChild(t, extra)
@@ -53,10 +55,10 @@ func startChild(t *testing.T, files int, extra string) *child {
 	return c
 }
 
-// newChild returns a child that run starts.
+// newChild returns a child. Its method run starts it.
 func newChild(t *testing.T, extra string) *child {
 	t.Helper()
-	c := &child{t: t, ending: new(sync.Once), errOut: new(syncBuffer), exited: make(chan error, 1), operator: &http.Client{Timeout: 30 * time.Second}}
+	c := &child{t: t, ending: new(sync.Once), out: new(testlog.Buffer), errOut: new(testlog.Buffer), exited: make(chan error, 1), operator: &http.Client{Timeout: 30 * time.Second}}
 	c.host = httptest.NewServer(ideHost())
 	t.Cleanup(c.host.Close)
 	dir := t.TempDir()
@@ -64,7 +66,6 @@ func newChild(t *testing.T, extra string) *child {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.admin = loopback(testPort())
 	config := fmt.Sprintf(`
 name: lb-1
 listen: [{address: "127.0.0.1:0"}, {address: "127.0.0.1:0", tls: true}]
@@ -72,11 +73,11 @@ tls: {certificates: [{cert: ide.crt, key: ide.key}]}
 hash: {consistent: {partitions: 257, replicas: 20}}
 pool: {hosts: [{name: ide-1, address: %q}]}
 health: {interval: 1s, timeout: 1s, rise: 1, fall: 5}
-admin: {address: %q, token_file: admin.token}
+admin: {address: "127.0.0.1:0", token_file: admin.token}
 log: {access: false}
 state_dir: state
 %s
-`, c.host.Listener.Addr(), c.admin, extra)
+`, c.host.Listener.Addr(), extra)
 	for name, data := range map[string][]byte{"lb.yaml": []byte(config), "admin.token": []byte(adminSecret), "ide.crt": cert, "ide.key": key} {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 			t.Fatal(err)
@@ -94,27 +95,22 @@ func (c *child) run(files int) {
 		command = fmt.Sprintf("ulimit -n %d && %s", files, command)
 	}
 	c.cmd = exec.Command("sh", "-c", command)
-	c.cmd.Stderr = c.errOut
+	c.cmd.Stdout, c.cmd.Stderr = c.out, c.errOut
 	if err := c.cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}
 	go func() { c.exited <- c.cmd.Wait() }()
 	c.t.Cleanup(c.stop)
-	c.wait("two listeners", func() bool {
-		for _, line := range c.said("listening") {
-			if line["tls"] == true {
-				c.tls, _ = line["address"].(string)
-			} else {
-				c.plain, _ = line["address"].(string)
-			}
-		}
-		return c.plain != "" && c.tls != ""
+	c.wait("two listeners, and the admin endpoint's", func() bool {
+		log := c.errOut.String()
+		c.plain, c.tls, c.admin = listensAt(log, "listening", false), listensAt(log, "listening", true), listensAt(log, "admin endpoint listening", false)
+		return c.plain != "" && c.tls != "" && c.admin != ""
 	})
 	c.wait("a host that serves", func() bool { return c.metric(`lb_host_serving{host="ide-1"}`) == 1 })
 }
 
-// stop ends the process, unless the test has ended it. It must not have ended by
-// itself.
+// stop ends the process, unless the test has ended it. It fails the test if the process
+// has ended by itself.
 func (c *child) stop() {
 	c.ending.Do(func() {
 		if err := c.signal(syscall.SIGTERM); err != nil {
@@ -127,7 +123,7 @@ func (c *child) stop() {
 	}
 }
 
-// end ends the process by a signal, and returns what became of it.
+// end ends the process by a signal, and returns its state.
 func (c *child) end(s syscall.Signal) (err error) {
 	c.ending.Do(func() { err = c.signal(s) })
 	return err
@@ -145,16 +141,21 @@ func (c *child) signal(s syscall.Signal) error {
 	}
 }
 
-// in returns c for a subtest.
+// in returns c for use in a subtest.
 func (c *child) in(t *testing.T) *child {
 	sub := *c
 	sub.t = t
 	return &sub
 }
 
-// said returns the lines of the log with that message.
-func (c *child) said(message string) (found []map[string]any) {
-	for line := range strings.Lines(c.errOut.String()) {
+// logged returns the lines of the log with that message.
+func (c *child) logged(message string) (found []map[string]any) {
+	return linesOf(c.errOut.String(), message)
+}
+
+// linesOf returns the lines of a JSON log whose messages begin with message.
+func linesOf(log, message string) (found []map[string]any) {
+	for line := range strings.Lines(log) {
 		var e map[string]any
 		if json.Unmarshal([]byte(line), &e) == nil && strings.HasPrefix(fmt.Sprint(e["message"]), message) {
 			found = append(found, e)
@@ -163,18 +164,29 @@ func (c *child) said(message string) (found []map[string]any) {
 	return found
 }
 
+// listensAt returns the address in the last log line with that message and that kind of
+// listener, "" if there is none.
+func listensAt(log, message string, overTLS bool) (address string) {
+	for _, line := range linesOf(log, message) {
+		if is, _ := line["tls"].(bool); is == overTLS {
+			address, _ = line["address"].(string)
+		}
+	}
+	return address
+}
+
 func (c *child) wait(what string, ok func() bool) {
 	c.t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(30 * time.Second); !ok(); <-tick.C {
+	for end := time.Now().Add(time.Minute); !ok(); <-tick.C {
 		if time.Now().After(end) {
 			c.t.Fatalf("not in time: %s", what)
 		}
 	}
 }
 
-// metrics asks the child for its metrics. It returns nil while it can't.
+// metrics returns the metrics of the child, nil if it doesn't answer.
 func (c *child) metrics() map[string]float64 {
 	req, err := http.NewRequest("GET", "http://"+c.admin+"/metrics", nil)
 	if err != nil {
@@ -214,17 +226,28 @@ func (c *child) waitMetric(name string, want float64) {
 
 func (c *child) metric(name string) float64 { return c.metrics()[name] }
 
+// pid returns the number of the process that serves.
+func (c *child) pid() int {
+	c.t.Helper()
+	started := c.logged("generation started")
+	if len(started) == 0 {
+		c.t.Fatal("no generation has started")
+	}
+	pid, _ := started[len(started)-1]["pid"].(float64)
+	return int(pid)
+}
+
 func (c *child) files() int {
-	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", c.cmd.Process.Pid))
+	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", c.pid()))
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	return len(list)
 }
 
-// cpu returns the processor time that the child has used.
+// cpu returns how much processor time the child has used.
 func (c *child) cpu() time.Duration {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid))
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.pid()))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -235,8 +258,8 @@ func (c *child) cpu() time.Duration {
 	return time.Duration(u+s) * tick
 }
 
-// dial connects to the child. The connection is reset in the end, so that it
-// leaves no port behind that is waiting.
+// dial connects to the child. The connection is reset in the end, so its port doesn't
+// have to wait.
 func (c *child) dial(address string) net.Conn {
 	c.t.Helper()
 	nc, err := net.DialTimeout("tcp", address, 30*time.Second)
@@ -251,6 +274,12 @@ func (c *child) dial(address string) net.Conn {
 // terminal opens a WebSocket that echoes.
 func (c *child) terminal(address string) *websocket.Conn {
 	c.t.Helper()
+	return c.terminalOf("a", address)
+}
+
+// terminalOf opens a WebSocket of a token that echoes.
+func (c *child) terminalOf(token, address string) *websocket.Conn {
+	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), 30*time.Second)
 	defer cancel()
 	scheme, client := "ws", &http.Client{}
@@ -258,7 +287,7 @@ func (c *child) terminal(address string) *websocket.Conn {
 		scheme = "wss"
 		client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	}
-	ws, _, err := websocket.Dial(ctx, scheme+"://"+address+"/echo?token=a", &websocket.DialOptions{HTTPClient: client})
+	ws, _, err := websocket.Dial(ctx, scheme+"://"+address+"/echo?token="+token, &websocket.DialOptions{HTTPClient: client})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -266,7 +295,7 @@ func (c *child) terminal(address string) *websocket.Conn {
 	return ws
 }
 
-// echoes tells whether the terminal lives.
+// echoes returns an error if the terminal is closed.
 func (c *child) echoes(ws *websocket.Conn) error {
 	ctx, cancel := context.WithTimeout(c.t.Context(), 30*time.Second)
 	defer cancel()
@@ -280,8 +309,8 @@ func (c *child) echoes(ws *websocket.Conn) error {
 	return err
 }
 
-// ideHost answers checks and small requests, takes bodies, sends without end,
-// and echoes.
+// ideHost answers checks and small requests, reads bodies, sends endless answers, and
+// echoes.
 func ideHost() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// curl stands for the program of that name, as far as README.md uses it, so
-// that its commands can be tested on a machine that has only Go.
+// curl does what README.md needs of the program curl, so that the commands can be tested
+// on a machine without curl.
 func curl() {
 	if err := curlMain(os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "curl:", err)

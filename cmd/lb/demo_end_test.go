@@ -10,16 +10,17 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tokenring/testlog"
 )
 
-// A demoProcess is `lb demo` in a process of its own, with a folder for its files
-// that nobody else uses.
+// A demoProcess is `lb demo` in its own process, with its own folder for its files.
 type demoProcess struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	keys   io.WriteCloser
 	out    *os.File // what it says; the test's end
-	errOut syncBuffer
+	errOut testlog.Buffer
 	dir    string
 	ended  chan error
 }
@@ -51,27 +52,27 @@ func startDemoProcess(t *testing.T, before string) *demoProcess {
 	return d
 }
 
-// welcomes waits until the demo has said where everybody is.
+// welcomes waits until the demo has printed which host each user has.
 func (d *demoProcess) welcomes() {
 	d.t.Helper()
 	for lines := bufio.NewScanner(d.out); lines.Scan(); {
-		if strings.HasPrefix(lines.Text(), "Without a terminal yet") {
+		if strings.HasPrefix(lines.Text(), "Users without a terminal yet") {
 			return
 		}
 	}
 	d.t.Fatalf("the demo ended without a welcome: %s", d.errOut.String())
 }
 
-// end waits for the process, and for its folder to be gone.
+// end waits until the process has ended, and wants its folder to be empty.
 func (d *demoProcess) end() error {
 	d.t.Helper()
 	var err error
 	select {
 	case err = <-d.ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		d.t.Fatal("the demo goes on")
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		left, readErr := os.ReadDir(d.dir)
 		if readErr != nil {
 			d.t.Fatal(readErr)
@@ -119,7 +120,7 @@ func TestTheDemoLeavesNothingBehindHoweverItEnds(t *testing.T) {
 				got = err.Error()
 			}
 			if got != row.want || !strings.Contains(d.errOut.String(), row.says) {
-				t.Errorf("it ended with %q, want %q, and said: %s", got, row.want, d.errOut.String())
+				t.Errorf("it ended with %q, want %q, and printed: %s", got, row.want, d.errOut.String())
 			}
 		})
 	}
@@ -130,7 +131,7 @@ func TestADemoThatCantStartLeavesNothingBehind(t *testing.T) {
 	for _, files := range []int{9, 14, 16, 21} { // for the folder, the balancer, a host
 		d := startDemoProcess(t, fmt.Sprintf("ulimit -n %d; ", files))
 		if err := d.end(); err == nil || !strings.Contains(d.errOut.String(), "too many open files") {
-			t.Errorf("with %d files it ended with %v, and said: %s", files, err, d.errOut.String())
+			t.Errorf("with %d files it ended with %v, and printed: %s", files, err, d.errOut.String())
 		}
 	}
 }

@@ -10,29 +10,40 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+
+	"tokenring/parent"
 )
 
 // Exit codes, for scripts.
 const (
 	exitOK     = 0
-	exitFailed = 1 // it was started and failed
-	exitUsage  = 2 // the command line or the configuration is wrong: trying again won't help
+	exitFailed = 1 // it failed while running
+	exitUsage  = 2 // the command line or the configuration is wrong; it fails again until that is changed
 )
 
 func main() {
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// cli is the command line. Every field's help is what the user reads.
+// cli is the command line. The help of each field is a text for users.
 type cli struct {
-	Run     runCmd     `cmd:"" help:"Run the balancer with a configuration file."`
-	Check   checkCmd   `cmd:"" help:"Check a configuration file and say all that is wrong with it."`
-	Agent   agentCmd   `cmd:"" help:"Announce this IDE host to the balancers' pool, until SIGTERM."`
-	Demo    demoCmd    `cmd:"" help:"Run a balancer and three IDE hosts on this machine, to try it out."`
-	Ctl     ctlCmd     `cmd:"" help:"See and steer a running balancer."`
-	Explain explainCmd `cmd:"" help:"Say where tokens go with the hosts of a configuration file, and why."`
-	Import  importCmd  `cmd:"" help:"Write the lb.yaml that takes over from a haproxy.cfg, and report each line of it."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Run         runCmd         `cmd:"" help:"Run the balancer with a configuration file."`
+	Check       checkCmd       `cmd:"" help:"Check a configuration file and show all its mistakes."`
+	Agent       agentCmd       `cmd:"" help:"Announce this IDE host to the balancers, until SIGTERM."`
+	Demo        demoCmd        `cmd:"" help:"Run a balancer and three IDE hosts on this machine, to try it out."`
+	Ctl         ctlCmd         `cmd:"" help:"See and steer a running balancer."`
+	Explain     explainCmd     `cmd:"" help:"Say where tokens go with the hosts of a configuration file, and why."`
+	Fingerprint fingerprintCmd `cmd:"" help:"Print the key by which hosts with a gate know this balancer."`
+	Healthcheck healthcheckCmd `cmd:"" help:"Say by the exit code whether the balancer on this machine is healthy."`
+	Import      importCmd      `cmd:"" help:"Write the lb.yaml that replaces a haproxy.cfg, and report each line of the haproxy.cfg."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
+	Serve       serveCmd       `cmd:"" hidden:""`
+	Takeover    takeoverCmd    `cmd:"" hidden:""`
+
+	Completion completionCmd `cmd:"" help:"Print what makes a shell complete the commands and flags of lb."`
+	Manpages   manpagesCmd   `cmd:"" hidden:"" help:"Write the manual pages."`
+
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version and the commit."`
 }
 
 const description = `A consistent-hashing load balancer for browser IDEs.
@@ -46,16 +57,13 @@ line or the configuration is wrong.`
 // run is the whole program. It returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	code, exited := exitOK, false
-	parser, err := kong.New(&cli{}, kong.Name("lb"), kong.Description(description),
-		kong.Writers(stdout, stderr), kong.Exit(func(c int) { code, exited = c, true }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(&streams{in: stdin, out: stdout, err: stderr}))
+	parser, err := newParser(&cli{}, &streams{in: stdin, out: stdout, err: stderr},
+		kong.Exit(func(c int) { code, exited = c, true }), kong.BindTo(ctx, (*context.Context)(nil)))
 	if err != nil {
-		panic(err) // the struct above is wrong
+		panic(err) // cli is wrong
 	}
 	command, err := parser.Parse(args)
-	if exited { // --help has printed its text
+	if exited { // --help or --version has printed its text
 		return code
 	}
 	if err != nil {
@@ -65,25 +73,36 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return report(command.Run(), stderr)
 }
 
+// newParser returns the parser of the command line.
+func newParser(c *cli, s *streams, more ...kong.Option) (*kong.Kong, error) {
+	return kong.New(c, append(more, kong.Name("lb"), kong.Description(description),
+		kong.Writers(s.out, s.err), kong.Vars{"version": versionLine()},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Bind(s))...)
+}
+
 // streams are the program's standard streams.
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
 }
 
-// errUsage marks an error that trying again won't mend.
+// errUsage marks an error of the command line or the configuration.
 var errUsage = errors.New("usage")
 
-// usageError makes err one that exits with exitUsage.
+// A usageError is an error with which the program exits with exitUsage.
 type usageError struct{ error }
 
 func (usageError) Is(target error) bool { return target == errUsage }
 func (u usageError) Unwrap() error      { return u.error }
 
+// report prints err, if there is one, and returns the exit code.
 func report(err error, stderr io.Writer) int {
+	var ended parent.ExitError
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &ended): // which has said why
+		return ended.Code
 	case errors.Is(err, errUsage):
 		fmt.Fprintln(stderr, err)
 		return exitUsage

@@ -3,16 +3,22 @@ package main
 import (
 	"context"
 	"flag"
-	"net"
+	"fmt"
+	"math/rand/v2"
 	"os"
-	"sync/atomic"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"tokenring/testlog"
 )
 
 func TestMain(m *testing.M) {
-	_ = flag.Set("test.parallel", "6") // the default: parallel tests wait for the demo's timers, not for a processor
+	if options := os.Getenv("GORACE"); !strings.Contains(options, "atexit_sleep_ms") { // else each process under the race detector sleeps a second at its end
+		_ = os.Setenv("GORACE", options+" atexit_sleep_ms=10")
+	}
+	_ = flag.Set("test.parallel", "10") // the default: parallel tests wait for the demo's timers, not for a processor
 	testscript.Main(m, map[string]func(){
 		"lb":   main,
 		"curl": curl,
@@ -27,26 +33,24 @@ func TestCommandLine(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "../../testdata/lb", UpdateScripts: *update, Setup: hostsWithAnswers})
 }
 
-// lastPort is the port that testPort has returned last.
-var lastPort atomic.Int64
-
-// testPort returns a port of loopback on which nobody listens, for a configuration that
-// has to name one. No two calls return the same: between the call and the time
-// when the port is listened on, another test may ask for one. It is from neither the
-// range in which Linux picks ports nor that of the demo's hosts.
-func testPort() int {
-	const from, to = 10000, 20000
-	lastPort.CompareAndSwap(0, int64(os.Getpid())*97) // another process of this test begins elsewhere
-	for {
-		port := from + int(lastPort.Add(1))%(to-from)
-		if ln, err := net.Listen("tcp", loopback(port)); err == nil {
-			ln.Close()
-			return port
-		}
-	}
+// ownLoopback returns an address of loopback, one of 16 million, that no other test uses.
+// All its ports are free, except for ports on which a program listens on all addresses.
+func ownLoopback() string {
+	return fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), rand.IntN(256))
 }
 
-// output is what a run of the program wrote.
+// onAddress returns a func that replaces addresses in a text: instead of these ports of
+// 127.0.0.1, or of all addresses, the text has ports of ip.
+func onAddress(ip string, ports ...string) func(string) string {
+	var pairs []string
+	for _, port := range ports {
+		other := ip + ":1" + port // below the ports that Linux gives to connections
+		pairs = append(pairs, "127.0.0.1:"+port, other, `":`+port, `"`+other)
+	}
+	return strings.NewReplacer(pairs...).Replace
+}
+
+// output is what a run of the program has written.
 type output struct {
 	code        int
 	out, errOut string
@@ -54,12 +58,12 @@ type output struct {
 
 func runProgram(ctx context.Context, t *testing.T, args ...string) output {
 	t.Helper()
-	var out, errOut syncBuffer
+	var out, errOut testlog.Buffer
 	code := run(ctx, args, &eofReader{}, &out, &errOut)
 	return output{code, out.String(), errOut.String()}
 }
 
-func TestExitCodesTellUsageFromFailure(t *testing.T) {
+func TestExitCodesDistinguishUsageFromFailure(t *testing.T) {
 	bad := t.TempDir() + "/bad.yaml"
 	if err := os.WriteFile(bad, []byte("listn: []\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -90,10 +94,10 @@ func TestExitCodesTellUsageFromFailure(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			got := runProgram(t.Context(), t, tt.args...)
 			if got.code != tt.want {
-				t.Errorf("lb %q exits with %d, want %d; it said: %s%s", tt.args, got.code, tt.want, got.out, got.errOut)
+				t.Errorf("lb %q exits with %d, want %d; it printed: %s%s", tt.args, got.code, tt.want, got.out, got.errOut)
 			}
 			if tt.want != exitOK && got.errOut == "" {
-				t.Errorf("lb %q fails without a word", tt.args)
+				t.Errorf("lb %q fails without a message", tt.args)
 			}
 		})
 	}

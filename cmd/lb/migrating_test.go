@@ -3,28 +3,18 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 )
 
 // TestTheRunbookCanBeFollowed runs the commands of docs/migrating.md that need no
-// HAProxy, from top to bottom, with the example that it names and on other ports.
+// HAProxy, from top to bottom, with the example of the page, on its own addresses.
 func TestTheRunbookCanBeFollowed(t *testing.T) {
 	t.Parallel()
 	text := readFile(t, "../../docs/migrating.md")
-	ports := map[string]string{}
-	for _, port := range []string{"8080", "8099", "7000", "7951", "7952", "7953", "4001", "4002", "4003"} {
-		ports[port] = strconv.Itoa(testPort())
-	}
-	rewrite := func(s string) string {
-		for from, to := range ports {
-			s = strings.ReplaceAll(s, ":"+from, ":"+to)
-		}
-		return s
-	}
+	rewrite := onAddress(ownLoopback(), "8080", "8099", "7000", "7951", "7952", "7953", "4001", "4002", "4003")
 	dir := t.TempDir()
-	s := &readmeShell{t: t, dir: dir, ready: "http://127.0.0.1:" + ports["7000"] + "/readyz"}
+	s := &readmeShell{t: t, dir: dir, ready: rewrite("http://127.0.0.1:7000/readyz")}
 	if err := os.Symlink(s.lookPath("lb"), filepath.Join(dir, "lb")); err != nil {
 		t.Fatal(err)
 	}

@@ -2,22 +2,22 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"tokenring/testlog"
 	"tokenring/tlsterm"
 )
 
-// A readme is what README.md promises to work.
+// A readme has the commands and files in README.md.
 type readme struct {
 	commands []string // in order
 	yaml     string
@@ -42,27 +42,19 @@ func readReadme(t *testing.T) readme {
 	return r
 }
 
-// elsewhere are the commands that can't run inside a test, because they run
-// it, or need more than Go. They must stand in .ci/run, letter for letter.
+// elsewhere are the commands that can't run inside a test, because they run the tests, or
+// need more than Go. .ci/run must have exactly the same commands.
 var elsewhere = []string{"go test ./...", "make integration", "make bench"}
 
-// TestReadmesCommandsWork runs README.md from top to bottom, as a reader would,
-// on other ports.
+// TestReadmesCommandsWork runs the commands of README.md from top to bottom, as a
+// reader would, on its own addresses.
 func TestReadmesCommandsWork(t *testing.T) {
 	t.Parallel()
-	r, ports := readReadme(t), map[string]string{}
-	for _, port := range []string{"8443", "8080", "7000", "7946", "7951", "4001"} {
-		ports[port] = strconv.Itoa(testPort())
-	}
-	rewrite := func(s string) string {
-		for from, to := range ports {
-			s = strings.ReplaceAll(s, ":"+from, ":"+to)
-		}
-		return s
-	}
+	r := readReadme(t)
+	rewrite := onAddress(ownLoopback(), "8443", "8080", "7000", "7946", "7951", "4001")
 	dir := t.TempDir()
-	s := &readmeShell{t: t, dir: dir, ready: "http://127.0.0.1:" + ports["7000"] + "/readyz"}
-	s.write("lb.yaml", rewrite(r.yaml))
+	s := &readmeShell{t: t, dir: dir, ready: rewrite("http://127.0.0.1:7000/readyz")}
+	s.write("lb.yaml", rewrite(r.yaml)+"generations: {probation: 1s}\n") // the parent of the last upgrade is replaced after it
 	cert, key, err := tlsterm.SelfSigned("localhost", "127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +81,7 @@ func TestReadmesCommandsWork(t *testing.T) {
 	}
 }
 
-// A readmeShell runs commands one after the other, with their environment kept.
+// A readmeShell runs commands one after the other, in one environment.
 type readmeShell struct {
 	t       *testing.T
 	dir     string
@@ -124,12 +116,12 @@ func (s *readmeShell) mustBeInCI(command string) {
 	}
 }
 
-// mustBuild runs a build command of README.md where it belongs, in the
-// repository, with its output thrown away.
+// mustBuild has go say what it would do for a build command of README.md. .ci/run must have
+// the same command: what it compiles is of no use to tests, and takes half a minute.
 func (s *readmeShell) mustBuild(command string) {
 	s.t.Helper()
-	command = strings.Replace(command, "-o lb ", "-o "+filepath.Join(s.t.TempDir(), "lb")+" ", 1)
-	cmd := exec.CommandContext(s.t.Context(), "sh", "-c", command)
+	s.mustBeInCI(command)
+	cmd := exec.CommandContext(s.t.Context(), "sh", "-c", strings.Replace(command, "go build ", "go build -n ", 1))
 	cmd.Dir = "../.."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		s.t.Errorf("%s: %v\n%s", command, err, out)
@@ -160,33 +152,54 @@ func (s *readmeShell) run(command string) {
 func (s *readmeShell) command(ctx context.Context, command string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "sh", "-c", strings.Join(append(s.exports, command), "\n"))
 	cmd.Dir = s.dir
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+filepath.Join(s.dir, "home")) // where an agent keeps its key
 	return cmd
 }
 
-// start runs a command in the background until the test ends, and waits until
-// there is something to ask, after an agent even a host that serves.
+// start runs a command in the background until the test ends. It waits until the command
+// answers requests, and after an agent until the host serves.
 func (s *readmeShell) start(command string) {
 	s.t.Helper()
 	cmd := s.command(context.Background(), "exec "+command)
-	var out syncBuffer
+	var out testlog.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() {
+		awaitNextProgram(out.String)
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		if err := cmd.Wait(); err != nil {
 			s.t.Errorf("%s, after SIGTERM: %v\n%s", command, err, out.String())
 		}
 	})
-	want := "[ -n \"$(curl -s %s)\" ]"
-	if strings.Contains(command, "lb agent") {
-		want = "curl -sf %s"
-	}
-	for deadline := time.Now().Add(30 * time.Second); s.command(s.t.Context(), fmt.Sprintf(want, s.ready)).Run() != nil; {
+	agent := strings.Contains(command, "lb agent")
+	for deadline := time.Now().Add(30 * time.Second); !s.answers(agent); {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("%s doesn't come up:\n%s", command, out.String())
 		}
 		<-time.After(50 * time.Millisecond) // another process: no channel leads there
 	}
+}
+
+// awaitNextProgram waits until the parent runs the program of the last upgrade, if the log has
+// one: a signal that comes while it executes that ends it at once.
+func awaitNextProgram(log func() string) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		text := log()
+		if strings.Count(text, `"upgrade":true`) <= strings.Count(text, "the parent runs another program now") {
+			return
+		}
+	}
+}
+
+// answers reports whether what runs in the background can be used: it answers, or it also
+// says that it serves.
+func (s *readmeShell) answers(serves bool) bool {
+	resp, err := http.Get(s.ready)
+	if err != nil {
+		return false
+	}
+	resp.Body.Close()
+	return !serves || resp.StatusCode == http.StatusOK
 }

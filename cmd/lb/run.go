@@ -2,76 +2,158 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"sync"
 	"syscall"
 
-	"github.com/rs/zerolog"
-
 	"tokenring/config"
+	"tokenring/edge"
+	"tokenring/parent"
+	"tokenring/systemd"
 )
 
 type runCmd struct {
-	Config string `short:"c" placeholder:"FILE" default:"lb.yaml" help:"The configuration file (default: lb.yaml)."`
+	Config     string `short:"c" placeholder:"FILE" default:"lb.yaml" help:"The configuration file (default: lb.yaml)."`
+	Foreground bool   `help:"Run as one process, for debugging: no reload and no upgrade, and a crash ends it."`
 }
 
 // Help is the text that --help adds.
 func (runCmd) Help() string {
-	return `Runs until SIGTERM or SIGINT. Then it takes no new connections, lets requests
-finish and terminals go on for timeouts.shutdown, and leaves the pool. A second
-SIGTERM or SIGINT ends it at once.
+	return `Runs until SIGTERM or SIGINT. Then it says that it isn't ready, and accepts no new
+connections after shutdown.delay. Open requests and terminals may go on for
+shutdown.grace. Then it leaves the pool. A second SIGTERM or SIGINT ends it at once.
 
-The access log goes to standard output, everything else to standard error.
-Certificates are read again when their files change. Check a file first with
-"lb check -c FILE".`
+SIGHUP has a changed configuration take effect, and SIGUSR2 a new binary, without
+cutting a terminal: see "lb ctl reload" and "lb ctl upgrade". For that a process of its
+own serves, and is started again if it crashes.
+
+The access log goes to standard output, and everything else to standard error, unless
+log.output says something else. SIGUSR1 has files of logs opened anew, after a program
+that rotates logs has moved them away.
+Certificates, secrets and pool.hosts_file are read again when they change. Check a
+file first with "lb check -c FILE".`
 }
 
 // Run runs the balancer until ctx ends.
 func (c *runCmd) Run(ctx context.Context, s *streams) error {
-	cfg, err := config.Load(c.Config)
-	if err != nil {
-		return usageError{err}
-	}
-	log := newLogger(cfg.Log, s.err)
-	ctx, done := untilTold(ctx, log)
-	defer done()
-	defer ignoreHangup(log)()
-	logStart(log, c.Config, cfg)
-	logWarnings(cfg, log)
-	e, err := newEdge(cfg, log, s.out)
+	left, err := parent.TakenOver()
 	if err != nil {
 		return err
 	}
-	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var heap sync.WaitGroup
-	heap.Go(func() { keepHeap(background) })
-	defer heap.Wait()
-	defer stop()
+	cfg, err := c.load(left)
+	if err != nil {
+		return usageError{err}
+	}
+	output, outputOK := s.out.(*os.File)
+	errOutput, errorsOK := s.err.(*os.File)
+	if c.Foreground || !outputOK || !errorsOK { // a process of its own can't write to anything but files
+		return c.runForeground(ctx, s, cfg)
+	}
+	logs, err := edge.OpenLogs(cfg.Log, s.out, s.err)
+	if err != nil {
+		return err
+	}
+	defer logs.Close()
+	log := edge.NewLogger(cfg.Log, logs.Events).With().Str("part", "parent").Logger()
+	signal.Ignore(syscall.SIGPIPE) // a reader of the logs that leaves ends nobody's terminal
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
+	defer signal.Stop(signals)
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	p, err := parent.New(parent.Options{
+		Program: program, Arguments: []string{"serve", "-c", c.Config}, Check: []string{"check", "-c", c.Config},
+		Socket: cfg.ControlSocket(), Ready: cfg.Generations.Ready,
+		Notifier: systemd.FromEnvironment(log), Logger: log, Output: output, Errors: errOutput, Reopen: logs.Reopen, Signals: signals, Left: left,
+	})
+	if err != nil {
+		return err
+	}
+	err = p.Run(ctx)
+	var killed parent.KilledError
+	switch {
+	case errors.Is(err, parent.ErrStopped):
+		return nil
+	case errors.As(err, &killed):
+		exitBySignal(killed.Signal)
+	}
+	return err
+}
+
+// load loads the configuration. A program that goes on in the place of another one takes the
+// configuration that is in force, because terminals depend on it: the file may have a mistake
+// by now. If it can't read that, it goes on with the defaults of what a parent needs.
+func (c *runCmd) load(left *parent.Takeover) (*config.Config, error) {
+	if left == nil {
+		return config.Load(c.Config)
+	}
+	cfg, err := config.Parse(c.Config, left.Config)
+	if err != nil {
+		return new(config.Config), nil
+	}
+	return cfg, nil
+}
+
+// runForeground runs the balancer in this process.
+func (c *runCmd) runForeground(ctx context.Context, s *streams, cfg *config.Config) error {
+	logs, err := edge.OpenLogs(cfg.Log, s.out, s.err)
+	if err != nil {
+		return err
+	}
+	defer logs.Close()
+	log := edge.NewLogger(cfg.Log, logs.Events)
+	ctx, done := untilStopped(ctx, log)
+	defer done()
+	defer onSignal(syscall.SIGHUP, func() {
+		log.Warn().Msg("SIGHUP does nothing with --foreground: certificates are read again when their files change, and other changes need a restart")
+	})()
+	defer onSignal(syscall.SIGUSR1, func() {
+		if err := logs.Reopen(); err != nil {
+			log.Error().Err(err).Msg("a log can't be opened anew: lines go on to the file before")
+		}
+	})()
+	edge.LogStart(log, version(), c.Config, cfg)
+	sockets, err := edge.Listen(cfg, edge.Here{})
+	if err != nil {
+		return err
+	}
+	e, err := edge.New(cfg, sockets, edge.Options{Version: version(), Logger: log, AccessLog: logs.Access})
+	if err != nil {
+		return err
+	}
+	defer controlHeap(ctx)()
 	return e.Run(ctx)
 }
 
-// logWarnings says once what lb check warns of.
-func logWarnings(cfg *config.Config, log zerolog.Logger) {
-	for _, w := range cfg.Warnings() {
-		log.Warn().Str("file", w.File).Int("line", w.Line).Str("key", w.Key).Str("warning", w.Message).Str("remedy", w.Hint).Msg("configuration warning")
+// controlHeap starts edge.ControlHeap. The caller calls stop, which waits for its end.
+func controlHeap(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var heap sync.WaitGroup
+	heap.Go(func() { edge.ControlHeap(ctx) })
+	return func() {
+		cancel()
+		heap.Wait()
 	}
 }
 
-// ignoreHangup keeps SIGHUP, which operators send to have a configuration read
-// again, from ending the process and every terminal with it.
-func ignoreHangup(log zerolog.Logger) (stop func()) {
-	hangups, done := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(hangups, syscall.SIGHUP)
+// onSignal calls do each time a signal comes, which otherwise would end the process. SIGHUP is
+// one that operators send to many programs to have the configuration read again.
+func onSignal(which os.Signal, do func()) (stop func()) {
+	come, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(come, which)
 	go func() {
 		defer close(done)
-		for range hangups {
-			log.Warn().Msg("SIGHUP does nothing: certificates are read again by themselves, the rest takes a restart")
+		for range come {
+			do()
 		}
 	}()
 	return func() {
-		signal.Stop(hangups)
-		close(hangups)
+		signal.Stop(come)
+		close(come)
 		<-done
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"syscall"
 	"testing"
 	"time"
@@ -11,9 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestCommandsThatReadEndWithTheSignal: a terminal's Ctrl-C must not have to wait
-// for the end of standard input.
+// TestCommandsThatReadEndWithTheSignal: Ctrl-C must not wait for the end of
+// standard input.
 func TestCommandsThatReadEndWithTheSignal(t *testing.T) {
+	taken := make(chan os.Signal, 1)
+	signal.Notify(taken, os.Interrupt) // else the commands ignore it if this process was started in the background
+	defer signal.Stop(taken)
 	for _, args := range [][]string{{"explain", "-c", "../../testdata/config/examples/minimal.yaml"}, {"import", "-"}} {
 		cmd := exec.Command("lb", args...)
 		in, out, err := os.Pipe() // which stays open
@@ -49,7 +53,7 @@ func TestCommandsThatReadEndWithTheSignal(t *testing.T) {
 	}
 }
 
-// signalOf returns the signal that has ended a process, -1 if none has.
+// signalOf returns the signal that ended a process, -1 if none did.
 func signalOf(err error) syscall.Signal {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {

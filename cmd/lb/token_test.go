@@ -5,24 +5,24 @@ import (
 	"crypto/tls"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"tokenring/demo"
+	"tokenring/testlog"
 )
 
-// secret is a token that occurs nowhere by chance.
+// secret is a token that occurs in no other text.
 const secret = "MARKEDxq7z"
 
-// spill is every place of a running demo where a token might be seen by
-// somebody whom it doesn't concern, by name.
+// spill returns the outputs of a running demo in which the token must not be, by name.
 func (d *runningDemo) spill(dir string) map[string]string {
 	places := map[string]string{"standard output": d.out.String(), "standard error": d.errOut.String()}
-	for _, path := range []string{"/v1/status", "/v1/hosts", "/v1/hosts/ide-1", "/v1/ring", "/metrics", "/", "/healthz", "/readyz"} {
+	for _, path := range []string{"/v1/status", "/v1/hosts", "/v1/hosts/ide-1", "/v1/ring", "/v1/pool-key", "/metrics", "/", "/healthz", "/readyz"} {
 		_, places["GET "+path] = d.api("GET", path, "")
 	}
 	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
@@ -35,7 +35,7 @@ func (d *runningDemo) spill(dir string) map[string]string {
 	return places
 }
 
-// folder returns where the demo keeps its files: its admin token is there.
+// folder returns the folder of the demo's files, which has its admin token.
 func (d *runningDemo) folder() string {
 	d.t.Helper()
 	files, err := filepath.Glob(filepath.Join(os.TempDir(), "lb-demo-*", "admin.token"))
@@ -51,8 +51,8 @@ func (d *runningDemo) folder() string {
 	return ""
 }
 
-// rawExchange sends bytes over TLS and returns what comes back until the
-// connection ends, or for half a second.
+// rawExchange sends bytes over TLS. It returns the bytes that come back until the
+// connection ends, or within half a second.
 func (d *runningDemo) rawExchange(request string) string {
 	d.t.Helper()
 	conn, err := tls.Dial("tcp", d.listen, &tls.Config{InsecureSkipVerify: true})
@@ -66,8 +66,8 @@ func (d *runningDemo) rawExchange(request string) string {
 	return string(b)
 }
 
-// TestTheTokenAppearsNowhere drives every error path with a marked token, and
-// looks for it in all that the balancer has written.
+// TestTheTokenAppearsNowhere sends a marked token through every error path, and
+// looks for it in everything that the balancer has written.
 func TestTheTokenAppearsNowhere(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t, "--no-shell")
@@ -128,38 +128,40 @@ func TestTheTokenAppearsNowhere(t *testing.T) {
 	}
 }
 
-// TestPlainListenerNeverRedirectsWithTheToken: the query of a redirect is what
-// travels in clear, and into histories.
+// TestPlainListenerNeverRedirectsWithTheToken: the query of a redirect is
+// sent without encryption, and browsers keep it in their history.
 func TestPlainListenerNeverRedirectsWithTheToken(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := writeDemoFiles(dir, testPort(), testPort(), "0123456789abcdef"); err != nil {
+	file, err := demo.WriteFiles(dir, 0, 0, "0123456789abcdef")
+	if err != nil {
 		t.Fatal(err)
 	}
-	plain := testPort()
-	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(plain))
-	file := filepath.Join(dir, "lb.yaml")
 	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.Replace(string(b), "tls: true}\n", "tls: true}\n  - {address: \""+addr+"\", redirect_https: true}\n", 1) +
+	text := strings.Replace(string(b), "tls: true}\n", "tls: true}\n  - {address: \"127.0.0.1:0\", redirect_https: true}\n", 1) +
 		"log: {level: info}\n"
-	text = strings.Replace(text, "  secret_file: pool.key\n", "  secret_file: pool.key\n  hosts: [{name: ide-1, address: \"127.0.0.1:"+strconv.Itoa(testPort())+"\"}]\n", 1)
+	text = strings.Replace(text, "  secret_file: pool.key\n", "  secret_file: pool.key\n  hosts: [{name: ide-1, address: \""+ownLoopback()+":4000\"}]\n", 1)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var out, errOut syncBuffer
+	var out, errOut testlog.Buffer
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan int)
 	go func() { ended <- run(ctx, []string{"run", "-c", file}, eofReader{}, &out, &errOut) }()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	location := ""
-	for deadline := time.Now().Add(20 * time.Second); location == "" && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); location == "" && time.Now().Before(deadline); {
 		select {
 		case code := <-ended:
 			t.Fatalf("lb run exits with %d: %s", code, errOut.String())
 		case <-time.After(20 * time.Millisecond):
+		}
+		addr := listensAt(errOut.String(), "listening", false)
+		if addr == "" {
+			continue
 		}
 		resp, err := client.Get("http://" + addr + "/a?token=" + secret + "&b=c")
 		if err == nil {
@@ -167,7 +169,7 @@ func TestPlainListenerNeverRedirectsWithTheToken(t *testing.T) {
 			resp.Body.Close()
 		}
 	}
-	if !strings.HasPrefix(location, "https://127.0.0.1:") || !strings.HasSuffix(location, "/a?b=c") {
+	if location != "https://"+listensAt(errOut.String(), "listening", true)+"/a?b=c" {
 		t.Errorf("redirected to %q, want https, the path, and the query without the token", location)
 	}
 	cancel()

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"tokenring/proxy"
+	"tokenring/proxy/upstream"
 )
 
 const (
@@ -76,7 +77,7 @@ const handshake = "a 101 without the handshake's Sec-WebSocket-Accept, or for an
 func TestMigratingSaysWhatBecomesOfMalformedAnswers(t *testing.T) {
 	h := startHost(t)
 	haproxy := startHAProxy(t, h.address)
-	p := proxy.Probe{Timeout: 10 * time.Second}
+	p := upstream.Probe{Limits: proxy.ResponseLimits{}.Heads(), Timeout: 10 * time.Second}
 	rows := table(t)
 	for row, columns := range rows {
 		if row == handshake {

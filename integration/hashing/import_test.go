@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -127,8 +128,7 @@ func (p *place) write(name string, data []byte) string {
 // is all hosts. It returns the port.
 func (p *place) serveHosts() int {
 	p.t.Helper()
-	port := unusedPort(p.t)
-	ln, err := net.Listen("tcp4", fmt.Sprintf(":%d", port))
+	ln, err := net.Listen("tcp4", ":0")
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -141,21 +141,7 @@ func (p *place) serveHosts() int {
 		srv.Close()
 		running.Wait()
 	})
-	return port
-}
-
-// unusedPort returns a port below those that Linux gives to connections.
-func unusedPort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := 20000 + rand.IntN(12000)
-		if ln, err := net.Listen("tcp", fmt.Sprintf(":%d", port)); err == nil {
-			ln.Close()
-			return port
-		}
-	}
-	t.Fatal("there is no free port")
-	return 0
+	return ln.Addr().(*net.TCPAddr).Port
 }
 
 var (
@@ -163,20 +149,23 @@ var (
 	forRoot = regexp.MustCompile(`(?m)^\s*(user|group|chroot|daemon|maxconn|stats socket|log /dev/log)( .*)?$`)
 )
 
-// moved returns the configuration with the place's addresses, and the ports of
-// its listeners by those that the file has: they are others each time. Hosts are
-// on loopback.
-func (p *place) moved() (text string, ports map[string]int) {
-	ports = map[string]int{}
+// moved returns the configuration with listeners at an address of loopback, which
+// is another one each time, and with hosts on loopback.
+func (p *place) moved() (text, ip string) {
+	ip = ownLoopback()
 	text = binds.ReplaceAllStringFunc(p.cfg, func(line string) string {
 		m := binds.FindStringSubmatch(line)
-		if ports[m[2]] == 0 {
-			ports[m[2]] = unusedPort(p.t)
-		}
-		return fmt.Sprintf("%s127.0.0.1:%d", m[1], ports[m[2]])
+		port, _ := strconv.Atoi(m[2])
+		return fmt.Sprintf("%s%s:%d", m[1], ip, 10000+port) // a port that not only root may use
 	})
 	hosts := strings.NewReplacer("10.0.0.", "127.77.0.", "10.0.1.", "127.77.1.", ":4000", fmt.Sprintf(":%d", p.hostPort), " /etc/", " "+p.dir+"/etc/")
-	return hosts.Replace(text), ports
+	return hosts.Replace(text), ip
+}
+
+// ownLoopback returns an address of loopback, one of 16 million, that no other test
+// uses.
+func ownLoopback() string {
+	return fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), rand.IntN(256))
 }
 
 // compare runs both, asks both, and compares.
@@ -185,11 +174,7 @@ func (p *place) compare() {
 	cfg := p.runLB(ours)
 	theirs, theirsAt := p.moved()
 	at := p.entrance(cfg)
-	for written, port := range oursAt {
-		if strings.HasSuffix(at.Address, fmt.Sprintf(":%d", port)) {
-			at.Address = fmt.Sprintf("127.0.0.1:%d", theirsAt[written])
-		}
-	}
+	at.Address = strings.Replace(at.Address, oursAt, theirsAt, 1)
 	p.runHAProxy(theirs, at.Address)
 	keys, rule := randomKeys(), cfg.Hash.Key[0]
 	want, got := p.ask(at, rule, keys), p.ask(p.entrance(cfg), rule, keys)
@@ -243,7 +228,7 @@ func (p *place) runLB(cfg string) *config.Config {
 	if err := imports.Run(); err != nil || !strings.Contains(report.String(), "lb check accepts the result.") {
 		p.t.Fatalf("lb import: %v\n%s", err, &report)
 	}
-	admin := fmt.Sprintf("127.0.0.1:%d", unusedPort(p.t))
+	admin := ownLoopback() + ":17000"
 	text := strings.NewReplacer("127.0.0.1:7000", admin, "/var/lib/lb", filepath.Join(p.dir, "state")).Replace(yaml.String())
 	file := p.write("lb.yaml", []byte(text))
 	loaded, err := config.Load(file)
@@ -253,7 +238,7 @@ func (p *place) runLB(cfg string) *config.Config {
 	said := p.start(p.binary, "run", "-c", file)
 	weighty := 0
 	for _, h := range loaded.Pool.Hosts {
-		if *h.Weight > 0 {
+		if h.Weight > 0 {
 			weighty++
 		}
 	}
@@ -307,7 +292,8 @@ func (p *place) start(name string, args ...string) string {
 		p.t.Fatal(err)
 	}
 	p.t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGKILL)
+		cmd.Process.Signal(syscall.SIGTERM) // a kill would leave the generations of lb, which write into the directory until they have ended
+		defer time.AfterFunc(20*time.Second, func() { cmd.Process.Kill() }).Stop()
 		cmd.Wait()
 		out.Close()
 	})

@@ -1,6 +1,6 @@
 //go:build integration
 
-// Package hashing runs a real HAProxy beside the policy that reproduces it.
+// Package hashing runs a real HAProxy and a real nginx beside the policies that reproduce them.
 package hashing
 
 import (
@@ -169,11 +169,17 @@ func (c configuration) start(t *testing.T, sockets []string) *http.Client {
 	if err := os.WriteFile(file, []byte(c.text(socket, sockets)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := os.Create(filepath.Join(dir, "out"))
+	return serving(t, socket, exec.Command("haproxy", "-db", "-f", file))
+}
+
+// serving runs a program until the test ends, and returns a client of the socket on which it listens.
+// What it says stands beside the socket.
+func serving(t *testing.T, socket string, cmd *exec.Cmd) *http.Client {
+	t.Helper()
+	out, err := os.Create(filepath.Join(filepath.Dir(socket), "out"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("haproxy", "-db", "-f", file)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -184,6 +190,11 @@ func (c configuration) start(t *testing.T, sockets []string) *http.Client {
 		out.Close()
 	})
 	await(t, socket, out.Name())
+	return clientOf(t, socket)
+}
+
+// clientOf returns a client of whoever listens on a socket.
+func clientOf(t *testing.T, socket string) *http.Client {
 	transport := &http.Transport{MaxIdleConnsPerHost: asking, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
@@ -202,7 +213,7 @@ func await(t *testing.T, socket, log string) {
 		}
 		if time.Now().After(deadline) {
 			said, _ := os.ReadFile(log)
-			t.Fatalf("haproxy doesn't answer: %v; it said:\n%s", err, said)
+			t.Fatalf("nothing answers: %v; it said:\n%s", err, said)
 		}
 	}
 }

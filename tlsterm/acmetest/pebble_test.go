@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -52,43 +53,17 @@ type pebble struct {
 }
 
 // startPebble starts a server that validates names at 127.0.0.1:tlsPort, and
-// whose certificates last for validity. A free port may be taken by somebody else
-// before pebble listens there; then it is started again on others.
+// whose certificates last for validity. It ends with the test.
 func startPebble(t *testing.T, tlsPort int, validity time.Duration) *pebble {
 	t.Helper()
-	const attempts = 5
-	dns := startDNS(t)
-	for range attempts {
-		p, ended := tryPebble(t, dns, tlsPort, validity)
-		gone := false
-		until(t, "pebble answers or ends", func() bool {
-			select {
-			case <-ended:
-				gone = true
-			default:
-			}
-			return gone || p.roots() != nil
-		})
-		if !gone {
-			return p
-		}
-		t.Logf("pebble has ended:\n%s", p.output)
-	}
-	t.Fatalf("pebble has ended %d times", attempts)
-	return nil
-}
-
-// tryPebble starts pebble, which may not answer yet or ever; ended is closed when
-// its process has ended.
-func tryPebble(t *testing.T, dns string, tlsPort int, validity time.Duration) (p *pebble, ended <-chan struct{}) {
-	t.Helper()
 	dir := t.TempDir()
+	own := ownLoopback()
+	address, management := own+":14000", own+":15000"
 	cert, key := filepath.Join(dir, "pebble.crt"), filepath.Join(dir, "pebble.key")
-	certPEM, keyPEM, err := tlsterm.SelfSigned("127.0.0.1")
+	certPEM, keyPEM, err := tlsterm.SelfSigned(own)
 	must(t, err)
 	must(t, os.WriteFile(cert, certPEM, 0o600))
 	must(t, os.WriteFile(key, keyPEM, 0o600))
-	address, management := freeAddress(t), freeAddress(t)
 	config, err := json.Marshal(map[string]any{"pebble": map[string]any{
 		"listenAddress": address, "managementListenAddress": management,
 		"certificate": cert, "privateKey": key,
@@ -101,7 +76,7 @@ func tryPebble(t *testing.T, dns string, tlsPort int, validity time.Duration) (p
 	must(t, os.WriteFile(file, config, 0o600))
 
 	client := clientOf(t, certPEM)
-	p = &pebble{directory: "https://" + address + "/dir", rootsFile: cert, output: &output{}}
+	p := &pebble{directory: "https://" + address + "/dir", rootsFile: cert, output: &output{}}
 	p.roots = func() *x509.CertPool {
 		if _, err := fetch(client, p.directory); err != nil {
 			return nil
@@ -114,7 +89,16 @@ func tryPebble(t *testing.T, dns string, tlsPort int, validity time.Duration) (p
 		pool.AppendCertsFromPEM(pem)
 		return pool
 	}
-	return p, run(t, p.output, pebbleBinary, "-config", file, "-dnsserver", dns)
+	ended := run(t, p.output, pebbleBinary, "-config", file, "-dnsserver", startDNS(t))
+	until(t, "pebble answers", func() bool {
+		select {
+		case <-ended:
+			t.Fatalf("pebble has ended:\n%s", p.output)
+		default:
+		}
+		return p.roots() != nil
+	})
+	return p
 }
 
 // issued counts the certificates that the server has made.
@@ -173,13 +157,10 @@ func answer(w dns.ResponseWriter, question *dns.Msg) {
 	_ = w.WriteMsg(reply)
 }
 
-// freeAddress returns an address on which nobody listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
+// ownLoopback returns an address of loopback, one of 16 million, that no other test
+// uses.
+func ownLoopback() string {
+	return fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), rand.IntN(256))
 }
 
 func clientOf(t *testing.T, rootsPEM []byte) *http.Client {

@@ -54,7 +54,7 @@ class Connection {
   fresh() {
     const [cols, rows] = this.view.size();
     this.screen = new Screen(cols, rows, (line) => this.view.scrolledOff(line));
-    this.live = false; // only then are a program's questions answered
+    this.live = false; // whether a program's questions are answered
     this.parser = new Parser(this.screen, (text) => { if (this.live) this.send(text); });
     this.view.show(this.screen);
   }
@@ -113,7 +113,7 @@ class Connection {
     this.timer = setTimeout(() => this.open(), wait);
   }
 
-  // again tries at once, if it isn't connected.
+  // again connects at once if there is no connection.
   again() {
     if (this.timer) this.open();
   }
@@ -137,12 +137,12 @@ class Connection {
     for (let i = 0; i < characters.length; i += chunk) this.socket.send(this.encoder.encode(characters.slice(i, i + chunk).join("")));
   }
 
-  // resize fits the screen to the page and tells the host; always: even if nothing changed.
+  // resize fits the screen to the page. It tells the host the size even if that is the same.
   resize(always = false) {
     const [cols, rows] = this.view.size();
     const same = cols === this.screen.cols && rows === this.screen.rows;
     if (!same) this.screen.resize(cols, rows);
-    this.view.refresh(); // even then: a fraction of a row may have gone from view
+    this.view.refresh(); // also if the size is the same: a part of a row may be hidden now
     if ((always || !same) && this.live && this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ resize: [cols, rows] }));
   }
 }

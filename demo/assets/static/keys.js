@@ -4,8 +4,8 @@ const letters = { ArrowUp: "A", ArrowDown: "B", ArrowRight: "C", ArrowLeft: "D",
 const tildes = { Insert: 2, Delete: 3, PageUp: 5, PageDown: 6, F5: 15, F6: 17, F7: 18, F8: 19, F9: 20, F10: 21, F11: 23, F12: 24 };
 const controls = { Enter: "\r", Tab: "\t", Escape: "\x1b", Backspace: "\x7f" };
 
-// sequence is what key event e sends, or null when it isn't ours: text comes as
-// an input event, and the browser keeps its own shortcuts.
+// sequence returns what a terminal sends for the key event e. It returns null for text,
+// which comes as an input event, and for the browser's own shortcuts.
 export function sequence(e, modes) {
   if (e.metaKey || e.isComposing) return null;
   const bits = (e.shiftKey ? 1 : 0) + (e.altKey ? 2 : 0) + (e.ctrlKey ? 4 : 0);
@@ -28,8 +28,8 @@ function control(key) {
   return { "/": "\x1f", "2": "\0", "3": "\x1b", "8": "\x7f" }[key] ?? null;
 }
 
-// pasted is text as a program expects a paste: lines end with CR, and nothing
-// in it can pretend that the paste has ended.
+// pasted returns text as a program expects a paste: its lines end with CR, and it doesn't
+// have the sequence that ends a paste.
 export function pasted(text, modes) {
   text = text.replace(/\r\n?|\n/g, "\r");
   return modes.paste ? "\x1b[200~" + text.replaceAll("\x1b", "") + "\x1b[201~" : text;

@@ -6,20 +6,20 @@ import { plain } from "./screen.js";
 const lineDrawing = "◆▒␉␌␍␊°±␤␋┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·"; // DEC's characters for ` to ~
 
 export class Parser {
-  // reply takes what the terminal answers to a program's questions; title, the
-  // window title that a program asks for.
+  // reply is called with an answer to a program's question, title with the window title
+  // that a program sets.
   constructor(screen, reply = () => {}, title = () => {}) {
     this.screen = screen;
     this.reply = reply;
     this.title = title;
     this.decoder = new TextDecoder();
     this.state = this.ground;
-    this.drawing = [false, false]; // is G0, is G1 the line drawing set
+    this.drawing = [false, false]; // whether G0 and G1 are the line drawing set
     this.shift = 0;
     this.last = " ";
   }
 
-  // feed takes bytes; characters and sequences may be cut anywhere.
+  // feed reads bytes. A character or a sequence may go on in the next bytes.
   feed(bytes) {
     for (const ch of this.decoder.decode(bytes, { stream: true })) this.state(ch);
   }

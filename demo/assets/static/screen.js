@@ -1,6 +1,6 @@
 // A terminal's screen: a grid of cells, a cursor, and what ECMA-48 and the VT
-// series let a program do with them. No DOM and no network: bytes become calls
-// here from parser.js, and view.js draws what results.
+// series let a program do with them. It has no DOM and no network:
+// parser.js calls it for the bytes that come, and view.js draws it.
 
 export const plain = Object.freeze({ fg: null, bg: null, bold: false, dim: false, italic: false, under: false, inverse: false, hidden: false, strike: false });
 
@@ -100,7 +100,7 @@ export class Screen {
     this.touch(this.y);
   }
 
-  // address moves to a row that counts from the region's top in origin mode.
+  // address moves the cursor. In origin mode, rows count from the region's top.
   address(x, y) {
     if (this.modes.origin) y = Math.min(Math.max(y, 0) + this.top, this.bottom);
     this.moveTo(x, y);
@@ -139,7 +139,7 @@ export class Screen {
     if (all) this.tabs.clear(); else this.tabs.delete(this.x);
   }
 
-  // keep: lines that leave the top of the main screen go to the history.
+  // If keep is true, lines that leave the top of the main screen go to the history.
   scrollUp(n, keep = false) {
     for (n = Math.min(n, this.rows); n > 0; n--) {
       const [gone] = this.lines.splice(this.top, 1);

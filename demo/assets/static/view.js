@@ -10,12 +10,12 @@ export class View {
     this.rows = rows;
     this.waiting = false;
     this.gone = []; // lines on their way to the history
-    this.following = true; // the end stays in view, whatever is added and however the terminal shrinks
+    this.following = true; // whether the end stays in view when lines are added or the terminal gets smaller
     terminal.addEventListener("scroll", () => this.scrolled());
   }
 
-  // scrolled ends the following when the user goes up, and takes it up again at
-  // the end. A change of height moves the content too, and is no wish of theirs.
+  // scrolled stops following when the user scrolls up, and follows again when the user is
+  // at the end. A change of the height scrolls, too, but the user hasn't asked for it.
   scrolled() {
     const t = this.terminal;
     if (t.clientHeight === this.height) this.following = t.scrollHeight - t.scrollTop - t.clientHeight < 40;

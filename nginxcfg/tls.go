@@ -1,0 +1,136 @@
+package nginxcfg
+
+import (
+	"cmp"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"tokenring/migration"
+)
+
+// certificates fills in the section tls, from the servers with TLS.
+func (t *translation) certificates() {
+	main := t.mainServer()
+	order := append([]*server{main}, slices.DeleteFunc(slices.Clone(t.servers), func(s *server) bool { return s == main })...)
+	for _, s := range order {
+		if !slices.ContainsFunc(s.listens, s.tlsHere) {
+			continue
+		}
+		t.pairsOf(s)
+		for _, d := range s.d.force("ssl_protocols") {
+			t.protocols(d)
+		}
+		t.clients(s)
+	}
+}
+
+// pairsOf adds the certificates of a server with their keys.
+func (t *translation) pairsOf(s *server) {
+	certs, keys := s.d.force("ssl_certificate"), s.d.force("ssl_certificate_key")
+	for i, d := range certs {
+		key := d
+		if i < len(keys) {
+			key = keys[i]
+		}
+		one := pair{resolve(t.prefix, d.arg(0)), resolve(t.prefix, key.arg(0)), d.Number}
+		d.note(took, "tls.certificates")
+		key.note(took, "tls.certificates")
+		for _, file := range []*directive{d, key} {
+			t.mustBeThere(file)
+		}
+		if !slices.ContainsFunc(t.plan.pairs, func(p pair) bool { return p.cert == one.cert }) {
+			t.plan.pairs = append(t.plan.pairs, one)
+		}
+	}
+	if len(certs) == 0 {
+		s.d.note(decide, "there is no certificate for this server: name one in tls.certificates, or see tls.acme")
+	}
+}
+
+// mustBeThere notes that a file can't be read.
+func (t *translation) mustBeThere(d *directive) {
+	name := strings.TrimPrefix(resolve(t.prefix, d.arg(0)), "/")
+	if t.files != nil {
+		if _, err := fs.Stat(t.files, name); err == nil {
+			return
+		}
+	}
+	d.note(decide, "this file can't be read on this machine: make sure that lb's machine has it. A name with variables can't be in lb.yaml")
+}
+
+func (t *translation) protocols(d *directive) {
+	value := "1.2"
+	if slices.Contains(d.args, "TLSv1.3") && !slices.ContainsFunc(d.args, func(w string) bool { return w != "TLSv1.3" }) {
+		value = "1.3"
+	}
+	t.plan.minTLS.set(d, "tls.min_version", migration.Quote(value))
+	if slices.Contains(d.args, "TLSv1") || slices.Contains(d.args, "TLSv1.1") {
+		d.note(stops, "lb speaks TLS 1.2 and 1.3 only: clients that speak older versions can't connect")
+	}
+}
+
+// clients fills in which certificates clients need.
+func (t *translation) clients(s *server) {
+	verify := s.d.force("ssl_verify_client")
+	if len(verify) == 0 || verify[0].arg(0) == "off" {
+		return
+	}
+	ca, d := s.d.force("ssl_client_certificate"), verify[0]
+	alone := !slices.ContainsFunc(t.servers, func(o *server) bool {
+		own := o.d.force("ssl_verify_client")
+		return slices.ContainsFunc(o.listens, o.tlsHere) && (len(own) == 0 || own[0].arg(0) != d.arg(0))
+	})
+	if !alone || len(ca) == 0 || d.arg(0) != "on" && d.arg(0) != "optional" {
+		d.note(stops, "in lb, client certificates hold for all names of a listener: write own_tls for one, with client_ca. No client needs a certificate now")
+		return
+	}
+	t.plan.clientCA.set(ca[0], "tls.client_ca", migration.Quote(resolve(t.prefix, ca[0].arg(0))))
+	word := "required"
+	if d.arg(0) == "optional" {
+		word = "optional"
+	}
+	t.plan.clientCerts.set(d, "tls.client_certificates", word)
+}
+
+// hostTLS takes how TLS is spoken with the hosts of a location.
+func (t *translation) hostTLS(u *upstream, l *location) {
+	if !strings.HasPrefix(l.pass.arg(0), "https:") {
+		return
+	}
+	if u.pool != mainPool {
+		l.pass.note(stops, "lb speaks TLS with the hosts of the section pool only: it speaks plain HTTP to these")
+		return
+	}
+	word := func(name string) (string, *directive) {
+		if found := l.d.force(name); len(found) > 0 {
+			return found[0].arg(0), found[0]
+		}
+		return "", nil
+	}
+	var keys []string
+	verify, by := word("proxy_ssl_verify")
+	if verify != "on" {
+		keys = append(keys, "verify: false")
+		cmp.Or(by, l.pass).note(changed, "without proxy_ssl_verify on, nginx speaks TLS with whoever answers, and so does lb, with a warning")
+	} else {
+		by.note(took, "pool.tls")
+	}
+	for _, one := range []struct{ name, key string }{
+		{"proxy_ssl_trusted_certificate", "ca"}, {"proxy_ssl_name", "server_name"}, {"proxy_ssl_certificate", "cert"}, {"proxy_ssl_certificate_key", "key"},
+	} {
+		value, d := word(one.name)
+		if d == nil {
+			continue
+		}
+		if one.key != "server_name" {
+			value = resolve(t.prefix, value)
+		} else if strings.Contains(value, "$") {
+			d.note(decide, "lb asks all hosts of a pool for one name: write the name that is in their certificates into pool.tls as server_name")
+			continue
+		}
+		keys = append(keys, one.key+": "+migration.Quote(value))
+		d.note(took, "pool.tls."+one.key)
+	}
+	t.plan.hostTLS.set(l.pass, "pool.tls", "{"+strings.Join(keys, ", ")+"}")
+}

@@ -1,0 +1,22 @@
+package pool
+
+import (
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"tokenring/balancer"
+	"tokenring/pool/eligibility"
+	"tokenring/pool/hostlist"
+	"tokenring/route"
+)
+
+// TestTheFirstStepPublishesWhateverItsEventIs: a check that says nothing new may come first.
+func TestTheFirstStepPublishesWhateverItsEventIs(t *testing.T) {
+	static := []hostlist.Host{{Spec: route.Spec{Name: "a", Address: "10.0.0.1:80", Weight: 1}}}
+	m := newMachine(settings{name: "lb-1", hash: balancer.Config{}.WithDefaults(), delays: eligibility.DefaultDelays}, map[route.Origin][]hostlist.Host{route.OriginConfig: static}, nil, zerolog.Nop(), at(0))
+	effects := m.step(checksEvent{"a": {Address: "10.0.0.1:80", Verdict: route.Unchecked, At: at(0)}}, at(0))
+	if effects.snapshot == nil && effects.next.After(at(0)) {
+		t.Errorf("nothing is published before %v", effects.next.Sub(at(0)))
+	}
+}
