@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -27,7 +28,8 @@ const (
 // that isn't there, or takes nothing, costs lines and no time: it is tried again once a second.
 type syslog struct {
 	Destination
-	header []byte // the part of the header after the time: HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA
+	patience time.Duration // for which a receiver may take nothing
+	header   []byte        // the part of the header after the time: HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA
 
 	mu      sync.Mutex
 	conn    net.Conn // nil if there is none
@@ -36,7 +38,7 @@ type syslog struct {
 }
 
 const (
-	sendTimeout = 10 * time.Millisecond // for which a receiver may take nothing
+	sendTimeout = 10 * time.Millisecond
 	retryAfter  = time.Second
 	nilValue    = "-"
 )
@@ -46,7 +48,7 @@ func newSyslog(d Destination, name string) *syslog {
 	if err != nil || host == "" {
 		host = nilValue
 	}
-	return &syslog{Destination: d, header: fmt.Appendf(nil, " %s %s %d - - ", host, name, os.Getpid())}
+	return &syslog{Destination: d, patience: sendTimeout, header: fmt.Appendf(nil, " %s %s %d - - ", host, name, os.Getpid())}
 }
 
 // Write implements Sink, for a line of the access log.
@@ -65,14 +67,34 @@ func (s *syslog) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	s.message = now.UTC().AppendFormat(s.message, "2006-01-02T15:04:05.000000Z")
 	s.message = append(s.message, s.header...)
 	s.message = append(s.message, bytes.TrimSuffix(line, []byte("\n"))...)
-	_ = s.conn.SetWriteDeadline(now.Add(sendTimeout)) // an error comes with the write, too
-	if _, err := s.conn.Write(s.message); err != nil {
+	if err := s.send(); err != nil {
 		if !errors.Is(err, unix.EMSGSIZE) {
 			s.drop(now)
 		}
 		return 0, fmt.Errorf("syslog: %w", err)
 	}
 	return len(line), nil
+}
+
+// send sends the message. Only a receiver that takes nothing costs it time: a deadline that had
+// passed before the first attempt, on a machine that is busy, would fail without one. mu is held.
+func (s *syslog) send() error {
+	raw, err := s.conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sent error
+	err = raw.Write(func(fd uintptr) bool {
+		_, sent = unix.Write(int(fd), s.message)
+		return true
+	})
+	if err != nil || !errors.Is(sent, unix.EAGAIN) {
+		return errors.Join(err, sent)
+	}
+	_ = s.conn.SetWriteDeadline(time.Now().Add(s.patience)) // an error comes with the write, too
+	_, err = s.conn.Write(s.message)
+	_ = s.conn.SetWriteDeadline(time.Time{})
+	return err
 }
 
 // connect connects unless there is a connection. mu is held.
