@@ -2,6 +2,7 @@
 
 IMAGE  ?= tokenring/lb:integration
 TOOLS  := bin/tools
+RUN    ?= # what runs the tests, such as .ci/twice
 BENCH  ?= # such as --smoke or --rounds 9
 VERSION ?= # such as v1.2.3, for lb version to say
 COMMIT ?= $(shell git describe --always --dirty=-modified --abbrev=12 --exclude='*' 2>/dev/null)
@@ -28,8 +29,8 @@ test: ## Run the tests, which need neither network nor containers
 ALONE = ./edge ./pool ./proxy ./cmd/lb ./gossip
 
 race: ## Run them in any order under the race detector
-	$(RACE) go test -race -shuffle=on $(filter-out $(ALONE:./%=tokenring/%),$(shell go list ./...))
-	$(RACE) go test -race -shuffle=on -p 1 $(ALONE)
+	$(RACE) $(RUN) go test -race -shuffle=on $(filter-out $(ALONE:./%=tokenring/%),$(shell go list ./...))
+	$(RACE) $(RUN) go test -race -shuffle=on -p 1 $(ALONE)
 
 lint: ## Check format, go vet and staticcheck
 	.ci/lint
@@ -44,10 +45,10 @@ h2spec: ## Test HTTP/2 against h2spec
 	cd proxy/h2spec && go test -count=1 ./...
 
 hashing: ## Compare the policies haproxy and ketama with the haproxy and the nginx that are installed
-	go test -tags integration -count=1 -v ./integration/hashing
+	$(RUN) go test -tags integration -count=1 -v ./integration/hashing
 
 answers: ## Compare what becomes of malformed answers with the haproxy that is installed
-	go test -tags integration -count=1 -v ./integration/answers
+	$(RUN) go test -tags integration -count=1 -v ./integration/answers
 
 browser: ## Look at the demo's page and the dashboard with Chromium
 	cd browser && go test ./...
@@ -69,11 +70,11 @@ release: ## Check that a release is reproducible, and has its licences and an im
 	.ci/release
 
 hostile: ## Run the tests in which a member of the pool wants other hosts' users, or harm, and change its secret
-	go test -tags integration -count=1 -v ./integration/hostile
-	go test -tags integration -count=1 -v ./cmd/lb -run TheSecretsChange
+	$(RUN) go test -tags integration -count=1 -v ./integration/hostile
+	$(RUN) go test -tags integration -count=1 -v ./cmd/lb -run TheSecretsChange
 
 generations: ## Run the tests of reloads and upgrades with thousands of terminals, and HAProxy's reload beside them
-	go test -tags integration -count=1 -v ./integration/generations
+	$(RUN) go test -tags integration -count=1 -v ./integration/generations
 
 chaos: ## Break a region of three balancers and five hosts with 300 users, and look for broken promises (SEED=7 DURATION=2m MUTANT=no-linger)
 	CGO_ENABLED=0 go build $(if $(MUTANT),-tags mutants) -o bin/chaos/ ./chaos ./cmd/lb
@@ -87,7 +88,7 @@ schedules: ## Run random schedules over the machines of several balancers, and f
 	go test -count=1 -tags mutants ./pool -run TestSchedulesFindMutants
 
 cuts: ## Cut the network between a balancer and a host, and look that nothing typed arrives later
-	go test -tags integration -count=1 -v ./proxy -run 'NothingTyped|Cut(Host|Balancer)$$'
+	$(RUN) go test -tags integration -count=1 -v ./proxy -run 'NothingTyped|Cut(Host|Balancer)$$'
 
 integration: ## Run the tests that drive two balancers and four hosts in containers
 	integration/run
