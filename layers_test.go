@@ -24,11 +24,11 @@ const module = "tokenring"
 // all, and nobody imports it.
 var layers = [][]string{
 	{"answers", "http1", "http2", "balancer", "migration", "notify", "netaddr", "mutant", "gossip/inspect/forge", "pool/moment", "lease", "proxy/proxyheader"}, // arithmetic
-	{"route", "proxy/fields", "proxy/hashkey"},                                                                                                                                     // arithmetic, above balancer and http1
-	{"pool/conflict", "pool/eligibility", "pool/votes", "pool/waits", "ringlog"},                                                                                                   // arithmetic, above route
-	{"statefile", "migration/claims", "filewatch", "loglimit", "systemd", "problem", "testlog", "weightfile", "gossip/inspect"},                                                    // files that survive a crash; files that change; failures that are logged rarely; the service manager; how APIs say what is wrong; the log of a test; the weight of a host; gossip's messages before they count
-	{"gossip/announcement", "proxy/access", "proxy/basicauth", "proxy/queue"},                                                                                                      // by which addresses and passwords clients may come; how many requests a host has, and which wait; what a host signs, and by which key it is known
-	{"gossip", "tlsterm", "resolver", "poller", "session", "builder", "hostkeys", "lastwrite", "handover", "counters", "maintenance", "logsink", "pool/hostlist", "pool/ringfile"}, // each owns one resource
+	{"route", "proxy/fields", "proxy/hashkey"},                                                                                  // arithmetic, above balancer and http1
+	{"pool/conflict", "pool/eligibility", "pool/votes", "pool/waits", "ringlog"},                                                // arithmetic, above route
+	{"statefile", "migration/claims", "filewatch", "loglimit", "systemd", "problem", "testlog", "weightfile", "gossip/inspect"}, // files that survive a crash; files that change; failures that are logged rarely; the service manager; how APIs say what is wrong; the log of a test; the weight of a host; gossip's messages before they count
+	{"gossip/announcement", "proxy/access", "proxy/basicauth", "proxy/queue"},                                                   // by which addresses and passwords clients may come; how many requests a host has, and which wait; what a host signs, and by which key it is known
+	{"gossip", "tlsterm", "resolver", "poller", "session", "builder", "hostkeys", "lastwrite", "handover", "counters", "maintenance", "logsink", "logqueue", "pool/hostlist", "pool/ringfile"}, // each owns one resource
 	{"hosttls"}, // TLS to hosts, above tlsterm
 	{"health", "stream", "session/region", "session/claims"}, // checks; the streams on which balancers tell each other their sessions; what a balancer knows of these; which hosts new keys get
 	{"peers"},                       // what balancers tell each other

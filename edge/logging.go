@@ -6,9 +6,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
-	"github.com/rs/zerolog/diode"
 
 	"tokenring/config"
+	"tokenring/logqueue"
 )
 
 // All loggers share these settings. They are set before the first logger is made, because
@@ -58,15 +58,12 @@ func newAccessLog(cfg config.LogConfig, w io.Writer, reg prometheus.Registerer) 
 		Help: "Access log lines dropped because their reader was too slow.",
 	})
 	reg.MustRegister(dropped)
-	kept := struct{ io.Writer }{formatted(cfg, w)} // the diode would close w, to which events may go, too
-	// With a poll interval of 0 the writer waits for a signal instead of polling.
-	out := diode.NewWriter(kept, accessLines, 0, func(missed int) { dropped.Add(float64(missed)) })
-	flush := func() { _ = out.Close() }
+	out := logqueue.Open(formatted(cfg, w), accessLines, func(lines int) { dropped.Add(float64(lines)) })
 	if cfg.Format == config.LogFormatHAProxy {
-		return accessLog{haproxy: out}, flush
+		return accessLog{haproxy: out}, out.Close
 	}
 	l := zerolog.New(out).With().Timestamp().Logger()
-	return accessLog{json: &l}, flush
+	return accessLog{json: &l}, out.Close
 }
 
 // formatted returns a writer that writes lines to w in the configured format.
