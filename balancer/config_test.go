@@ -83,10 +83,11 @@ func TestValidateNamesTheKeyAndWhatWouldBeRight(t *testing.T) {
 		{rules(KeyRule{KeyPath, "0"}), `key[0].path_segment: 0 is not in 1..64; 2 is b in /a/b/c`},
 		{rules(KeyRule{KeyPath, "65"}), `key[0].path_segment: 65 is not in 1..64; 2 is b in /a/b/c`},
 		{rules(KeyRule{KeyPath, "0x2"}), `key[0].path_segment: 0x2 is not in 1..64; 2 is b in /a/b/c`},
+		{rules(KeyRule{KeyCertificate, "issuer"}), `key[0].client_certificate: "issuer" is no part of a certificate that can be a key; use subject or fingerprint`},
 		{rules(KeyRule{KeyTrusted, "X User"}), `key[0].trusted_header: "X User" can't be the name of a header`},
 		{rules(KeyRule{KeyCookie, ""}), `key[0].cookie: "" can't be the name of a cookie`},
 		{rules(KeyRule{KeyClient, ""}, KeyRule{KeyClient, ""}), `key[1]: the same rule is in the list twice`},
-		{rules(KeyRule{"body", "x"}), `key[0]: "body" is not a source of keys; use query, cookie, header, path_segment, trusted_header or source`},
+		{rules(KeyRule{"body", "x"}), `key[0]: "body" is not a source of keys; use query, cookie, header, path_segment, trusted_header, client_certificate or source`},
 	} {
 		got := row.cfg.Validate()
 		if len(got) != 1 || got[0].Error() != row.want {

@@ -25,17 +25,25 @@ const (
 
 	KeyPath    KeySource = "path_segment"   // a part of the path, by PathSegment
 	KeyTrusted KeySource = "trusted_header" // a request field, from trusted networks only
+
+	KeyCertificate KeySource = "client_certificate" // a part of the certificate that the client has shown
 )
 
 const maxSegment = 64
 
+// The parts of a client's certificate that may be keys.
+const (
+	CertificateSubject     = "subject"     // the name of the subject, as package clientcert writes it
+	CertificateFingerprint = "fingerprint" // the SHA-256, in 64 hexadecimal digits
+)
+
 // A KeyRule is one place of a request that may hold the key. In YAML it is
-// {query: name}, {cookie: name}, {header: name}, {trusted_header: name}, {path_segment: number}, or the
-// bare word source.
+// {query: name}, {cookie: name}, {header: name}, {trusted_header: name}, {path_segment: number},
+// {client_certificate: part}, or the bare word source.
 type KeyRule struct {
 	Source KeySource
-	// Name is that of the parameter, cookie or field, or the number of the segment; empty for
-	// KeyClient.
+	// Name is that of the parameter, cookie or field, the number of the segment, or the part of the
+	// certificate; empty for KeyClient.
 	Name string
 }
 
@@ -49,11 +57,15 @@ func (r KeyRule) Segment() int {
 }
 
 // String returns the rule as it is written in YAML.
-func (r KeyRule) String() string {
-	if r.Source == KeyClient {
-		return string(r.Source)
+func (r KeyRule) String() string { return string(r.Append(nil)) }
+
+// Append appends the rule as it is written in YAML. The zero KeyRule is no text.
+func (r KeyRule) Append(dst []byte) []byte {
+	if r.Name == "" {
+		return append(dst, r.Source...)
 	}
-	return fmt.Sprintf("{%s: %s}", r.Source, r.Name)
+	dst = append(append(dst, '{'), r.Source...)
+	return append(append(append(dst, ": "...), r.Name...), '}')
 }
 
 // UnmarshalYAML reads a rule. Its errors are *yaml.SyntaxError, which has the line
@@ -100,14 +112,14 @@ func (r *KeyRule) fromPair(pair *ast.MappingValueNode) error {
 
 func ruleError(at ast.Node, what string) error {
 	return &yaml.SyntaxError{
-		Message: what + "; use {query: name}, {cookie: name}, {header: name}, {path_segment: 2}, {trusted_header: name} or source",
+		Message: what + "; use {query: name}, {cookie: name}, {header: name}, {path_segment: 2}, {trusted_header: name}, {client_certificate: subject} or source",
 		Token:   at.GetToken(),
 	}
 }
 
 // named reports whether rules for s have a name.
 func (s KeySource) named() bool {
-	return slices.Contains([]KeySource{KeyQuery, KeyCookie, KeyHeader, KeyPath, KeyTrusted}, s)
+	return slices.Contains([]KeySource{KeyQuery, KeyCookie, KeyHeader, KeyPath, KeyTrusted, KeyCertificate}, s)
 }
 
 // noun returns what has the name in a rule for s.
@@ -125,7 +137,7 @@ func (s KeySource) noun() string {
 func (r KeyRule) problems(i int, all []KeyRule) []Problem {
 	path := fmt.Sprintf("key[%d]", i)
 	if r.Source != KeyClient && !r.Source.named() {
-		return []Problem{{path, fmt.Sprintf("%q is not a source of keys; use query, cookie, header, path_segment, trusted_header or source", r.Source)}}
+		return []Problem{{path, fmt.Sprintf("%q is not a source of keys; use query, cookie, header, path_segment, trusted_header, client_certificate or source", r.Source)}}
 	}
 	if r.Source.named() {
 		path += "." + string(r.Source)
@@ -133,6 +145,8 @@ func (r KeyRule) problems(i int, all []KeyRule) []Problem {
 	switch {
 	case r.Source == KeyPath && (r.Segment() < 1 || r.Segment() > maxSegment || strconv.Itoa(r.Segment()) != r.Name):
 		return []Problem{{path, fmt.Sprintf("%s is not in 1..%d; 2 is b in /a/b/c", r.Name, maxSegment)}}
+	case r.Source == KeyCertificate && r.Name != CertificateSubject && r.Name != CertificateFingerprint:
+		return []Problem{{path, fmt.Sprintf("%q is no part of a certificate that can be a key; use %s or %s", r.Name, CertificateSubject, CertificateFingerprint)}}
 	case r.Source.named() && !validName(r.Source, r.Name):
 		return []Problem{{path, fmt.Sprintf("%q can't be the name of a %s", r.Name, r.Source.noun())}}
 	case slices.Contains(all[:i], r):

@@ -132,6 +132,7 @@ func TestBadKeyRulesAreRefusedAtTheirPlace(t *testing.T) {
 		{"{query: 7}", "[1:10] query needs a name"},
 		{"{query: [a]}", "[1:10] query needs a name"},
 		{"{path_segment: x}", "[1:10] path_segment needs a number"},
+		{"{client_certificate: {a: b}}", "[1:10] client_certificate needs a name"},
 		{"{trusted_header: 7}", "[1:10] trusted_header needs a name"},
 		{"{source: x}", `[1:10] "source" is not a source of keys`},
 		{"[query]", "[1:9] not a key rule"},
@@ -146,7 +147,7 @@ func TestBadKeyRulesAreRefusedAtTheirPlace(t *testing.T) {
 }
 
 func TestKeyRulesAreWrittenAsTheyAreRead(t *testing.T) {
-	for _, text := range []string{"{query: token}", "{cookie: c}", "{header: X-A}", "{path_segment: 2}", "{trusted_header: X-User}", "source"} {
+	for _, text := range []string{"{query: token}", "{cookie: c}", "{header: X-A}", "{path_segment: 2}", "{trusted_header: X-User}", "{client_certificate: subject}", "{client_certificate: fingerprint}", "source"} {
 		var rule KeyRule
 		if err := yaml.Unmarshal([]byte(text), &rule); err != nil || rule.String() != text {
 			t.Errorf("got %q (%v), want %q", rule, err, text)

@@ -20,6 +20,7 @@ func (c *Config) checkHash(d *document) {
 			d.fail(item("hash.key", i), "the field is taken from trusted networks only, and there are none", "add the addresses of the proxies in front to trusted_networks")
 		}
 	}
+	c.checkCertificateKeys(d)
 	for _, p := range c.Hash.Validate() {
 		message, hint, _ := strings.Cut(p.Message, "; ")
 		d.fail("hash."+p.Path, message, hint)

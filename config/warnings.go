@@ -28,9 +28,11 @@ func (c *Config) warn(d *document, now time.Time) {
 	c.warnOfRoutes(d)
 	c.warnOfNetworks(d)
 	c.warnOfHostTLS(d, now)
+	c.warnOfCertificateKeys(d)
 	for _, name := range c.PoolNames() {
 		d.pool = under("pools", name)
 		c.OfPool(name).warnOfHostTLS(d, now)
+		c.OfPool(name).warnOfCertificateKeys(d)
 	}
 	d.pool = ""
 	if c.Admin.Insecure && !loopback(c.Admin.Address) {
@@ -46,7 +48,7 @@ func (c *Config) warn(d *document, now time.Time) {
 func (c *Config) warnOfPlainListeners(d *document) {
 	secret := false
 	for _, rule := range c.Hash.Key {
-		secret = secret || rule.Source != balancer.KeyClient
+		secret = secret || rule.Source != balancer.KeyClient && rule.Source != balancer.KeyCertificate
 	}
 	for i, l := range c.Listen {
 		if secret && !l.TLS && !l.RedirectHTTPS && !loopback(l.Address) {

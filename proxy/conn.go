@@ -57,9 +57,9 @@ type requestIDs struct {
 // A clientAddr is what is known of the client of a connection.
 type clientAddr struct {
 	address
-	trusted bool   // it lies in a trusted network
-	secure  bool   // the client speaks TLS, with this process or with an older one
-	version uint16 // of TLS; 0 without TLS with this process
+	trusted bool             // it lies in a trusted network
+	secure  bool             // the client speaks TLS, with this process or with an older one
+	agreed  clienttls.Agreed // with this process; an older one tells only the certificate
 
 	server netip.AddrPort // where it has connected to; not valid if it isn't known
 }
@@ -359,10 +359,10 @@ func (c *conn) handshake(ctx context.Context) bool {
 	}
 	c.srv.p.opt.Metrics.Handshakes.Completed.Inc()
 	c.use(nc)
-	agreed := nc.ConnectionState()
-	c.client.version = agreed.Version
+	state := nc.ConnectionState()
+	c.client.agreed = clienttls.AgreedIn(state)
 	// An ACME challenge is answered by the handshake itself (RFC 8737 §3).
-	return agreed.NegotiatedProtocol != tlsterm.ChallengeProto
+	return state.NegotiatedProtocol != tlsterm.ChallengeProto
 }
 
 // withholdsH2 reports whether the client isn't offered HTTP/2, because this process is about

@@ -33,7 +33,7 @@ func (x *exchange) admit() error {
 	}
 	unsent := x.keepUpgrade()
 	x.findOrigin()
-	x.token = x.pool.Key.Find(&x.req, &hashkey.Client{Address: x.origin.key, Trusted: x.client.trusted})
+	x.token = x.pool.Key.Find(&x.req, &hashkey.Client{Address: x.origin.key, Trusted: x.client.trusted, Certificate: x.client.agreed.Certificate})
 	x.key = x.pool.KeyOf(x.pool.Snapshot(), x.token)
 	x.cookie = x.pool.Affinity.Find(x.req.Fields, x.started)
 	if id := http1.FieldValue(x.req.Fields, "X-Request-Id"); x.client.trusted && validID(id) {
@@ -174,7 +174,7 @@ func (x *exchange) plan() *fields.Plan {
 func (x *exchange) fieldVars() fields.Vars {
 	v := fields.Vars{Client: x.origin.text, ClientPort: x.origin.port, Host: x.req.Host, RequestID: x.id, ListenerPort: x.srv.port}
 	if x.client.secure {
-		v.TLSVersion = fields.TLSVersion(x.client.version)
+		v.TLSVersion = fields.TLSVersion(x.client.agreed.Version)
 	}
 	return v
 }

@@ -160,6 +160,7 @@ func (s *server) startPassed(nc net.Conn, x Passed) {
 	s.track(c)
 	go c.serveTracked(func() bool {
 		c.identify(x.TLS)
+		c.client.agreed.Certificate = x.Certificate
 		c.passed()
 		return c.serve()
 	})
@@ -211,7 +212,7 @@ func (c *conn) pass(early []byte) bool {
 }
 
 func (c *conn) tryPass(early []byte) error {
-	x := Passed{Listener: c.srv.l.Address, TLS: c.client.secure, Early: early}
+	x := Passed{Listener: c.srv.l.Address, TLS: c.client.secure, Certificate: c.client.agreed.Certificate, Early: early}
 	x.Client, _ = netip.ParseAddrPort(c.remote())
 	var join net.Conn
 	var err error

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"tokenring/balancer"
 	"tokenring/config"
 )
 
@@ -151,6 +152,7 @@ func keyRule() *node {
 		one.Properties[place] = &node{Type: "string"}
 	}
 	one.Properties["trusted_header"], one.Properties["path_segment"] = &node{Type: "string"}, &node{Type: "integer"}
+	one.Properties["client_certificate"] = &node{Enum: []any{balancer.CertificateSubject, balancer.CertificateFingerprint}}
 	return &node{AnyOf: []*node{one, {Enum: []any{"source"}}}}
 }
 

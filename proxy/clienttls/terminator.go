@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"tokenring/clientcert"
 	"tokenring/lastwrite"
 	"tokenring/proxy/deadline"
 	"tokenring/tlsterm"
@@ -55,6 +56,23 @@ func (t *Terminator) Handshake(ctx context.Context, socket net.Conn, withhold fu
 	t.opt.Yield()
 	below.tls, below.withhold = conn, nil // nil, so that a terminal doesn't keep what withhold refers to
 	return conn, nil
+}
+
+// Agreed is what a handshake has agreed on, as far as requests need to know. The zero Agreed is of a
+// connection without TLS.
+type Agreed struct {
+	Version     uint16                  // of TLS
+	Certificate *clientcert.Certificate // that the client has shown; nil for none
+}
+
+// AgreedIn returns what is agreed in a state. The client's certificate has been verified: a session that
+// is resumed has it from the handshake before.
+func AgreedIn(state tls.ConnectionState) Agreed {
+	a := Agreed{Version: state.Version}
+	if len(state.PeerCertificates) > 0 {
+		a.Certificate = clientcert.Of(state.PeerCertificates[0])
+	}
+	return a
 }
 
 // SpeaksHTTP2 reports whether the handshake has agreed on HTTP/2.

@@ -4,6 +4,7 @@ package hashkey
 
 import (
 	"tokenring/balancer"
+	"tokenring/clientcert"
 	"tokenring/http1"
 )
 
@@ -13,8 +14,9 @@ type Rules []balancer.KeyRule
 
 // A Client is what rules take from whom a request comes, beside the request.
 type Client struct {
-	Address []byte // for the rule "source"
-	Trusted bool   // whether the rules for trusted headers count
+	Address     []byte                  // for the rule "source"
+	Trusted     bool                    // whether the rules for trusted headers count
+	Certificate *clientcert.Certificate // that the client has shown, verified; nil for none
 }
 
 // Find returns the request's key: the value of the first place that is present and not
@@ -46,6 +48,14 @@ func find(rule balancer.KeyRule, r *http1.Request, c *Client) []byte {
 	case balancer.KeyTrusted:
 		if c.Trusted {
 			return http1.FieldValue(r.Fields, rule.Name)
+		}
+	case balancer.KeyCertificate:
+		switch {
+		case c.Certificate == nil:
+		case rule.Name == balancer.CertificateSubject:
+			return c.Certificate.Subject
+		default:
+			return c.Certificate.Fingerprint
 		}
 	}
 	return nil

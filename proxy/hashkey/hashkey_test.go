@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"tokenring/balancer"
+	"tokenring/clientcert"
 	"tokenring/http1"
 )
 
@@ -53,6 +54,25 @@ func TestKeysFromPathsAndTrustedHeaders(t *testing.T) {
 		}
 		if got := string(rules.Find(&r, &Client{Address: []byte("addr"), Trusted: row.trusted})); got != row.want {
 			t.Errorf("%s, trusted %t: got %q, want %q", row.path, row.trusted, got, row.want)
+		}
+	}
+}
+
+// TestKeysFromCertificates, of which one without a subject has a fingerprint nevertheless.
+func TestKeysFromCertificates(t *testing.T) {
+	rules := Rules{
+		{Source: balancer.KeyCertificate, Name: balancer.CertificateSubject}, {Source: balancer.KeyCertificate, Name: balancer.CertificateFingerprint}, {Source: balancer.KeyClient},
+	}
+	for _, row := range []struct {
+		shown *clientcert.Certificate
+		want  string
+	}{
+		{&clientcert.Certificate{Subject: []byte("CN=eva"), Fingerprint: []byte("0a1b")}, "CN=eva"},
+		{&clientcert.Certificate{Fingerprint: []byte("0a1b")}, "0a1b"},
+		{nil, "addr"},
+	} {
+		if got := string(rules.Find(new(http1.Request), &Client{Address: []byte("addr"), Certificate: row.shown})); got != row.want {
+			t.Errorf("%+v: got %q, want %q", row.shown, got, row.want)
 		}
 	}
 }

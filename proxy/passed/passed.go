@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tokenring/clientcert"
 	"tokenring/proxy/socket"
 )
 
@@ -21,6 +22,9 @@ type Conn struct {
 	Client   netip.AddrPort `json:"client"`          // the zero AddrPort if it isn't known
 	TLS      bool           `json:"tls,omitempty"`   // the client speaks TLS with an older process
 	Early    []byte         `json:"early,omitempty"` // what was read from the client and not served; a secret, as it has tokens
+
+	// Certificate is the one that the client has shown to the process that has the TLS; nil for none.
+	Certificate *clientcert.Certificate `json:"certificate,omitempty"`
 
 	// File is the client's socket, or one end of a socket pair. It isn't closed by whom it
 	// is given to.
