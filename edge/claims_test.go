@@ -44,6 +44,8 @@ var importClaims = map[string]func(*testing.T){
 	"has the ring that HAProxy has":                    claimRing,
 	"has the ring that nginx has":                      claimNginxRing,
 	"does what nginx.conf says":                        claimNginx,
+	"speaks TLS to nginx.conf's hosts":                 claimNginxHostTLS,
+	"bounds the requests of nginx.conf's hosts":        claimNginxFull,
 	"moves the tokens of a host that is down":          claimDown,
 	"closes the terminals of a host that is down":      claimOnDown,
 	"lets clients in by their networks":                claimAccess,

@@ -9,8 +9,10 @@ import (
 
 // The policies of lb.yaml that an import uses.
 const (
-	ketama     = "ketama"
-	consistent = "consistent"
+	ketama           = "ketama"
+	consistent       = "consistent"
+	roundRobin       = "round-robin"
+	leastConnections = "least-connections"
 )
 
 // noteUpgrades notes at the usual map for WebSockets that lb needs none.
@@ -32,11 +34,11 @@ func (t *translation) hash(p *poolPlan, u *upstream, in string) {
 		p.keyLine(u.d)
 		u.d.note(moves, "nginx keeps no requests together here, and there is no ring to keep; lb sends each token to its own host, with policy consistent. Does the query parameter token tell your users apart?")
 	case d == nil && least != nil:
-		p.policy = "least-connections"
+		p.policy = leastConnections
 		p.keyLine(least)
 		least.note(changed, in+"hash.policy: least-connections, counted by each balancer for itself")
 	case d == nil:
-		p.policy = "round-robin"
+		p.policy = roundRobin
 		u.d.note(took, in+"hash.policy: round-robin")
 	case d.name == "hash":
 		t.hashKey(p, d, in)

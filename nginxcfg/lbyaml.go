@@ -10,19 +10,19 @@ import (
 // A plan is the content of lb.yaml. The lines in it are those from which a value comes, 0 if it
 // comes from none.
 type plan struct {
-	from                                    string // which file and upstream
-	listeners                               []*listener
-	pairs                                   []pair
-	minTLS, clientCA, clientCerts           setting
-	hostTLS, hsts, body, head, noLog, grace setting
-	main                                    poolPlan
-	pools                                   []*poolPlan
-	fields                                  map[*upstream]string // as in YAML, where all locations have the same
-	routes                                  []rule
-	unmatched                               setting
-	timeouts                                map[string]setting
-	pages                                   []page
-	trusted                                 []string
+	from                           string // which file and upstream
+	listeners                      []*listener
+	pairs                          []pair
+	minTLS, clientCA, clientCerts  setting
+	hsts, body, head, noLog, grace setting
+	main                           poolPlan
+	pools                          []*poolPlan
+	fields                         map[*upstream]string // as in YAML, where all locations have the same
+	routes                         []rule
+	unmatched                      setting
+	timeouts                       map[string]setting
+	pages                          []page
+	trusted                        []string
 }
 
 type listener struct {
@@ -49,6 +49,8 @@ type poolPlan struct {
 	key    string // the rules of hash.key; "" if requests have none
 	hashed int    // the line of the key
 	ports  bool   // names of hosts end with their ports
+	skips  bool   // requests go past a host that is full
+	tls    setting
 	hosts  []*host
 	fields string
 }
@@ -59,6 +61,7 @@ func (p *poolPlan) keyLine(d *directive) { p.hashed = d.Number }
 type host struct {
 	name, address string
 	weight, line  int
+	most          int // requests at a time; 0 is any number
 	out           string
 	elsewhere     bool // its place on the ring isn't that of nginx
 }
@@ -93,7 +96,6 @@ func (p *plan) yaml() []byte {
 	p.writeTLS(&w)
 	p.main.writeHash(&w, "")
 	w.line("pool:")
-	w.set("  tls", p.hostTLS)
 	p.main.writeHosts(&w, "  ")
 	p.writePools(&w)
 	p.writeRoutes(&w)
@@ -164,13 +166,21 @@ func (p *poolPlan) writeHosts(w *writer, indent string) {
 	if p.fields != "" {
 		w.line("%sfields: %s", indent, p.fields)
 	}
+	w.set(indent+"tls", p.tls)
+	if p.skips {
+		w.line("%squeue: {length: 0, then: next}", indent)
+	}
 	why := ""
 	if p.policy == ketama {
 		why = "  # keep names and weights for as long as the policy is ketama: they decide where tokens go"
 	}
 	w.line("%shosts:%s", indent, why)
 	for _, h := range p.hosts {
-		text := fmt.Sprintf("- {name: %s, address: %s, weight: %d}", migration.Quote(h.name), migration.Quote(h.address), h.weight)
+		text := fmt.Sprintf("- {name: %s, address: %s, weight: %d", migration.Quote(h.name), migration.Quote(h.address), h.weight)
+		if h.most > 0 {
+			text += fmt.Sprintf(", max_connections: %d", h.most)
+		}
+		text += "}"
 		if h.out != "" {
 			w.line("%s  # %s  # %d: %s", indent, migration.Comment(text), h.line, h.out)
 		} else {

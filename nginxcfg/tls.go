@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tokenring/migration"
+	"tokenring/netaddr"
 )
 
 // certificates fills in the section tls, from the servers with TLS.
@@ -95,11 +96,14 @@ func (t *translation) clients(s *server) {
 
 // hostTLS takes how TLS is spoken with the hosts of a location.
 func (t *translation) hostTLS(u *upstream, l *location) {
-	if !strings.HasPrefix(l.pass.arg(0), "https:") {
-		return
-	}
+	in := "pool.tls"
 	if u.pool != mainPool {
-		l.pass.note(stops, "lb speaks TLS with the hosts of the section pool only: it speaks plain HTTP to these")
+		in = "pools." + u.pool + ".tls"
+	}
+	if !strings.HasPrefix(l.pass.arg(0), "https:") {
+		if slices.ContainsFunc(t.linesTo(u), func(d *directive) bool { return strings.HasPrefix(d.arg(0), "https:") }) {
+			l.pass.note(stops, "another line speaks TLS with these hosts; lb speaks it with all hosts of a pool or with none, and speaks it here")
+		}
 		return
 	}
 	word := func(name string) (string, *directive) {
@@ -114,7 +118,11 @@ func (t *translation) hostTLS(u *upstream, l *location) {
 		keys = append(keys, "verify: false")
 		cmp.Or(by, l.pass).note(changed, "without proxy_ssl_verify on, nginx speaks TLS with whoever answers, and so does lb, with a warning")
 	} else {
-		by.note(took, "pool.tls")
+		by.note(took, in)
+		if _, named := word("proxy_ssl_name"); named == nil && u.d.block && netaddr.HostLike(u.name) {
+			keys = append(keys, "server_name: "+migration.Quote(u.name))
+			by.note(changed, "nginx wants the upstream's name in the hosts' certificates, and so does lb, which also asks hosts for it")
+		}
 	}
 	for _, one := range []struct{ name, key string }{
 		{"proxy_ssl_trusted_certificate", "ca"}, {"proxy_ssl_name", "server_name"}, {"proxy_ssl_certificate", "cert"}, {"proxy_ssl_certificate_key", "key"},
@@ -126,11 +134,23 @@ func (t *translation) hostTLS(u *upstream, l *location) {
 		if one.key != "server_name" {
 			value = resolve(t.prefix, value)
 		} else if strings.Contains(value, "$") {
-			d.note(decide, "lb asks all hosts of a pool for one name: write the name that is in their certificates into pool.tls as server_name")
+			d.note(decide, "lb asks all hosts of a pool for one name: write the name that is in their certificates into "+in+" as server_name")
 			continue
 		}
 		keys = append(keys, one.key+": "+migration.Quote(value))
-		d.note(took, "pool.tls."+one.key)
+		d.note(took, in+"."+one.key)
 	}
-	t.plan.hostTLS.set(l.pass, "pool.tls", "{"+strings.Join(keys, ", ")+"}")
+	u.tls.set(l.pass, in, "{"+strings.Join(keys, ", ")+"}")
+}
+
+// linesTo returns the lines proxy_pass that send requests to an upstream.
+func (t *translation) linesTo(u *upstream) (all []*directive) {
+	for _, s := range t.servers {
+		for _, l := range s.locations {
+			if l.upstream == u {
+				all = append(all, l.pass)
+			}
+		}
+	}
+	return all
 }

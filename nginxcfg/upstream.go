@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"tokenring/migration"
+	"tokenring/proxy/queue"
 	"tokenring/route"
 )
 
@@ -16,7 +17,9 @@ type upstream struct {
 	d       *directive // the block, or the proxy_pass
 	name    string
 	members []*member
-	pool    string // its name among the pools of lb.yaml; mainPool for the main one, "" if it is none yet
+	port    string  // of a server without one
+	pool    string  // its name among the pools of lb.yaml; mainPool for the main one, "" if it is none yet
+	tls     setting // how TLS is spoken with its servers
 }
 
 // A member is a server of an upstream.
@@ -24,6 +27,7 @@ type member struct {
 	d            *directive
 	address      string // as in nginx
 	weight       int
+	most         int // connections; 0 is any number
 	down, backup bool
 }
 
@@ -37,7 +41,7 @@ var hashing = []string{"hash", "ip_hash", "sticky"}
 func (u *upstream) keyed() bool { return u.d.first(hashing...) != nil }
 
 func (t *translation) readUpstream(d *directive) *upstream {
-	u := &upstream{d: d, name: d.arg(0)}
+	u := &upstream{d: d, name: d.arg(0), port: "80"}
 	for _, line := range d.all("server") {
 		if line.arg(0) == "" {
 			t.fail(line.Number, "a server needs an address", "write server ADDRESS:PORT;")
@@ -69,7 +73,11 @@ func (t *translation) option(m *member, word string) {
 	case "max_fails", "fail_timeout":
 		m.d.note(changed, "nginx takes a server out for a while after failed requests; lb checks every host, by a TCP connect unless lb.yaml says otherwise")
 	case "max_conns":
-		m.d.note(stops, "lb doesn't bound the connections to a host")
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 0 {
+			t.fail(m.d.Number, fmt.Sprintf("max_conns: %q is no number from 0", value), "nginx -t says the same")
+		}
+		m.most = min(n, queue.MaxConnections)
 	case "resolve", "service":
 		m.d.note(changed, "lb looks names up by the system's resolver, every five seconds")
 	default:
@@ -95,12 +103,16 @@ func (t *translation) upstreamOf(d *directive) (u *upstream, uri string) {
 	if !found || name == "" || strings.HasPrefix(uri, "$") && uri != "$request_uri" {
 		return nil, ""
 	}
+	port := "80"
+	if strings.HasPrefix(d.arg(0), "https:") {
+		port = "443"
+	}
 	for _, u := range t.upstreams {
-		if u.name == name {
+		if u.name == name && (u.d.block || u.port == port) {
 			return u, uri
 		}
 	}
-	u = &upstream{d: &directive{Line: d.Line, name: d.name, within: d.within}, name: name}
+	u = &upstream{d: &directive{Line: d.Line, name: d.name, within: d.within}, name: name, port: port}
 	u.members = []*member{{d: u.d, address: name, weight: 1}}
 	t.upstreams = append(t.upstreams, u)
 	return u, uri
@@ -140,11 +152,11 @@ func (t *translation) fill(p *poolPlan, u *upstream, in string) {
 		u.d.note(changed, "nginx finds out by requests that a server is down; lb checks every host, by a TCP connect unless lb.yaml says otherwise")
 	}
 	t.hash(p, u, in)
-	p.fields = t.plan.fields[u]
+	p.fields, p.tls = t.plan.fields[u], u.tls
 	p.ports = p.policy == ketama && slices.ContainsFunc(u.members, func(m *member) bool { return m.port() != "" })
 	seen := map[string]*host{}
 	for i, m := range u.members {
-		h := p.host(m, i)
+		h := p.host(u, m, i)
 		if before := seen[m.address]; before != nil {
 			before.weight = max(before.weight, h.weight)
 			m.d.note(changed, "the same server again: it is one host, with the greater weight")
@@ -167,8 +179,8 @@ func (m *member) port() string {
 }
 
 // host returns the host of the i-th server. Its name has the server's place on the ring.
-func (p *poolPlan) host(m *member, i int) *host {
-	h := &host{name: m.address, address: m.address, weight: min(m.weight, route.MaxWeight), line: m.d.Number}
+func (p *poolPlan) host(u *upstream, m *member, i int) *host {
+	h := &host{name: m.address, address: m.address, weight: min(m.weight, route.MaxWeight), most: m.most, line: m.d.Number}
 	port := m.port()
 	if port != "" {
 		bare := strings.TrimSuffix(m.address, ":"+port)
@@ -177,7 +189,7 @@ func (p *poolPlan) host(m *member, i int) *host {
 			h.name = bare + "_" + port
 		}
 	} else if !strings.HasPrefix(m.address, "unix:") {
-		h.address = net.JoinHostPort(strings.Trim(m.address, "[]"), "80")
+		h.address = net.JoinHostPort(strings.Trim(m.address, "[]"), u.port)
 	}
 	if route.CheckName(h.name) != nil {
 		h.name = fmt.Sprintf("host-%d", i+1)
@@ -186,6 +198,9 @@ func (p *poolPlan) host(m *member, i int) *host {
 	h.elsewhere = h.elsewhere || p.ports && port == ""
 	return h
 }
+
+// turns reports whether each host of the pool may serve any request.
+func (p *poolPlan) turns() bool { return p.policy == roundRobin || p.policy == leastConnections }
 
 // noteHost notes what becomes of a server.
 func (p *poolPlan) noteHost(m *member, h *host, in string) {
@@ -208,6 +223,13 @@ func (p *poolPlan) noteHost(m *member, h *host, in string) {
 		return
 	}
 	m.d.note(took, fmt.Sprintf("%s: %s", hosts, h.name))
+	switch {
+	case m.most > 0 && p.turns():
+		p.skips = true
+		m.d.note(changed, "max_connections: requests in progress, through this balancer; a terminal counts until its host has agreed to it. When all hosts are full, clients get 503, and 502 from nginx")
+	case m.most > 0:
+		m.d.note(changed, "max_connections: requests in progress, through this balancer; a terminal counts until its host has agreed to it. Requests beyond it wait, as queue says, and then get 503; nginx sends them to another server")
+	}
 	if h.elsewhere {
 		m.d.note(moves, "no host of lb can have this server's place on nginx's ring, because of its name: about as many tokens move as it has")
 	}
