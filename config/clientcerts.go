@@ -3,6 +3,7 @@ package config
 import (
 	"tokenring/balancer"
 	"tokenring/proxy"
+	"tokenring/proxy/fields"
 )
 
 // asksForCertificates reports whether a listener asks its clients for certificates.
@@ -49,5 +50,26 @@ func (c *Config) warnOfCertificateKeys(d *document) {
 				"set client_ca for this listener, too, or add another rule after this one")
 			return
 		}
+	}
+}
+
+// warnOfProofs warns of fields with the subject of clients' certificates where none asks for these.
+func (c *Config) warnOfProofs(d *document) {
+	warn := func(path string, f *fields.Config, asks bool) {
+		if !asks && f.Proves() {
+			d.warn(path, "a field with {client_certificate_subject} is always left out here: clients aren't asked for certificates", "set client_ca, in tls or in own_tls of a listener, or remove the field")
+		}
+	}
+	some := c.anyAsksForCertificates()
+	warn("fields", c.Fields, some)
+	warn("pool.fields", c.Pool.Fields, some)
+	for i := range c.Listen {
+		warn(item("listen", i)+".fields", c.Listen[i].Fields, c.asksForCertificates(&c.Listen[i]))
+	}
+	for i := range c.Routes {
+		warn(item("routes", i)+".fields", c.Routes[i].Fields, some)
+	}
+	for _, name := range c.PoolNames() {
+		warn(under("pools", name)+".fields", c.Pools[name].Fields, some)
 	}
 }

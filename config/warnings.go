@@ -29,6 +29,7 @@ func (c *Config) warn(d *document, now time.Time) {
 	c.warnOfNetworks(d)
 	c.warnOfHostTLS(d, now)
 	c.warnOfCertificateKeys(d)
+	c.warnOfProofs(d)
 	for _, name := range c.PoolNames() {
 		d.pool = under("pools", name)
 		c.OfPool(name).warnOfHostTLS(d, now)

@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +22,7 @@ import (
 
 	"tokenring/balancer"
 	"tokenring/clientcert"
+	"tokenring/proxy/fields"
 	"tokenring/proxy/hashkey"
 	"tokenring/tlsterm"
 )
@@ -169,5 +172,47 @@ func TestAQuietConnectionKeepsItsCertificate(t *testing.T) {
 	w.open("/ws", "").ping()
 	if host, n := third.p.Session(want); host != "a" || n != 1 {
 		t.Errorf("the key has %d terminals on %q", n, host)
+	}
+}
+
+// TestHostsAreToldTheSubject of the client's certificate, and never what a client says of itself.
+func TestHostsAreToldTheSubject(t *testing.T) {
+	eva := clientCertificate(t, "eva")
+	heads := make(chan *http.Request, 1)
+	l := start(t, all(asksFor(t, eva), func(l *lab) {
+		l.cfg.Fields = &fields.Config{Request: fields.Changes{Set: fields.Values{{Name: "X-Client-DN", Text: "{client_certificate_subject}"}}}}
+	}), newHost(t, "a").on("/page", speaks(heads)).on("/ws", func(w *wire, r *http.Request) bool {
+		heads <- r
+		return accept(echo)(w, r)
+	}))
+	forged := "Host: x\r\nx-client-dn: CN=root\r\nX_Client_DN: CN=root\r\n"
+	for _, row := range []struct {
+		how  *tls.Config
+		want []string
+	}{{shows(eva), []string{string(clientcert.Of(eva.Leaf).Subject)}}, {shows(), nil}} {
+		told := func(by string) {
+			h := (<-heads).Header
+			if got := h["X-Client-Dn"]; !slices.Equal(got, row.want) || h["X_client_dn"] != nil {
+				t.Errorf("%s: the host is told %q and %q, want %q", by, got, h["X_client_dn"], row.want)
+			}
+		}
+		w := l.dialAs(row.how)
+		w.send("GET /page HTTP/1.1\r\n" + forged + "\r\n").want(200)
+		told("HTTP/1.1")
+		w.send(strings.Replace(upgrade("/ws", mark), "Host: ide.example\r\n", forged, 1)).opened()
+		told("a terminal")
+		c := l.h2client()
+		c.Transport.(*http.Transport).TLSClientConfig.Certificates = row.how.Certificates
+		r, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+l.addr+"/page", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = http.Header{"X-Client-Dn": {"CN=root"}, "X_Client_DN": {"CN=root"}}
+		resp, err := c.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		told(resp.Proto)
 	}
 }

@@ -172,7 +172,7 @@ func (x *exchange) plan() *fields.Plan {
 
 // fieldVars returns the values of the variables that such changes may have.
 func (x *exchange) fieldVars() fields.Vars {
-	v := fields.Vars{Client: x.origin.text, ClientPort: x.origin.port, Host: x.req.Host, RequestID: x.id, ListenerPort: x.srv.port}
+	v := fields.Vars{Client: x.origin.text, ClientPort: x.origin.port, Host: x.req.Host, RequestID: x.id, ListenerPort: x.srv.port, CertificateSubject: x.client.agreed.Subject()}
 	if x.client.secure {
 		v.TLSVersion = fields.TLSVersion(x.client.agreed.Version)
 	}

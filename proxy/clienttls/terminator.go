@@ -75,6 +75,14 @@ func AgreedIn(state tls.ConnectionState) Agreed {
 	return a
 }
 
+// Subject returns the subject of the client's certificate; empty if there is none.
+func (a *Agreed) Subject() []byte {
+	if a.Certificate == nil {
+		return nil
+	}
+	return a.Certificate.Subject
+}
+
 // SpeaksHTTP2 reports whether the handshake has agreed on HTTP/2.
 func SpeaksHTTP2(conn *tls.Conn) bool {
 	return conn.ConnectionState().NegotiatedProtocol == protocolHTTP2

@@ -65,6 +65,17 @@ func scalar(node ast.Node) (text string, ok bool) {
 // A Mistake is why Check refuses something: where in the Changes, what, and what to do instead.
 type Mistake struct{ Path, What, Remedy string }
 
+// Proves reports whether a value in c has the subject of clients' certificates.
+func (c *Config) Proves() bool {
+	if c == nil {
+		return false
+	}
+	return slices.ContainsFunc(slices.Concat(c.Request.Set, c.Request.Add, c.Response.Set, c.Response.Add), func(v Value) bool {
+		parts, _ := parse(v.Text)
+		return proves(parts)
+	})
+}
+
 // Check returns what is wrong with c.
 func (c *Config) Check() (all []Mistake) {
 	all = c.Request.check("request", true)
@@ -95,8 +106,14 @@ func (c *Changes) check(path string, request bool) (all []Mistake) {
 				report(at, fmt.Sprintf("%s is there twice", v.Name), "write each field once")
 			}
 			seen[lower] = true
-			if _, err := parse(v.Text); err != nil {
+			parts, err := parse(v.Text)
+			switch {
+			case err != nil:
 				report(at, fmt.Sprintf("%s: %v", v.Name, err), "variables are "+strings.Join(Variables(), " ")+"; write {{ for a brace")
+			case request && proves(parts) && at == "add":
+				report(at, v.Name+": beside the field that is added, a client could send one that names another subject", "use set")
+			case proves(parts) && lower == "host":
+				report(at, "a client without a certificate would have no Host", "set another field")
 			}
 		}
 	}

@@ -75,23 +75,25 @@ func TestFieldsAreChangedLevelByLevel(t *testing.T) {
 
 func TestWhatCanNotBeChanged(t *testing.T) {
 	for text, want := range map[string]string{
-		`{request: {set: {Content-Length: 5}}}`:            "request.set: Content-Length can't be changed: it says where a message ends",
-		`{request: {add: {transfer-encoding: chunked}}}`:   "request.add: transfer-encoding can't be changed",
-		`{request: {remove: [Connection]}}`:                "it belongs to one connection",
-		`{request: {set: {Sec-WebSocket-Key: x}}}`:         "a handshake of a WebSocket would fail",
-		`{request: {remove: [Host]}}`:                      "a request has one field Host",
-		`{request: {add: {Host: a}}}`:                      "a request has one field Host",
-		`{request: {set: {Cookie: a}}}`:                    "Cookie can't be changed",
-		`{response: {remove: [Set-Cookie]}}`:               "Set-Cookie can't be changed",
-		`{response: {set: {Host: a}}}`:                     "answers have no field Host",
-		`{response: {set: {X-Request-Id: a}}}`:             "lb sets it",
-		`{response: {set: {"a b": c}}}`:                    "can't be the name of a field",
-		`{response: {set: {A: "{token}"}}}`:                "there is no variable {token}",
-		`{response: {set: {A: "a}"}}}`:                     "a } without a {",
-		`{response: {set: {A: "{client"}}}`:                "a { without a }",
-		"{response: {set: {A: \"a\\r\\nSet-Cookie: b\"}}}": "control characters",
-		`{response: {set: {A: " a"}}}`:                     "neither begins nor ends with a space",
-		`{response: {set: {A: 1, a: 2}}}`:                  "a is there twice",
+		`{request: {set: {Content-Length: 5}}}`:                    "request.set: Content-Length can't be changed: it says where a message ends",
+		`{request: {add: {transfer-encoding: chunked}}}`:           "request.add: transfer-encoding can't be changed",
+		`{request: {remove: [Connection]}}`:                        "it belongs to one connection",
+		`{request: {set: {Sec-WebSocket-Key: x}}}`:                 "a handshake of a WebSocket would fail",
+		`{request: {remove: [Host]}}`:                              "a request has one field Host",
+		`{request: {add: {Host: a}}}`:                              "a request has one field Host",
+		`{request: {set: {Cookie: a}}}`:                            "Cookie can't be changed",
+		`{response: {remove: [Set-Cookie]}}`:                       "Set-Cookie can't be changed",
+		`{response: {set: {Host: a}}}`:                             "answers have no field Host",
+		`{response: {set: {X-Request-Id: a}}}`:                     "lb sets it",
+		`{response: {set: {"a b": c}}}`:                            "can't be the name of a field",
+		`{response: {set: {A: "{token}"}}}`:                        "there is no variable {token}",
+		`{response: {set: {A: "a}"}}}`:                             "a } without a {",
+		`{response: {set: {A: "{client"}}}`:                        "a { without a }",
+		"{response: {set: {A: \"a\\r\\nSet-Cookie: b\"}}}":         "control characters",
+		`{response: {set: {A: " a"}}}`:                             "neither begins nor ends with a space",
+		`{request: {add: {A: "{client_certificate_subject}"}}}`:    "request.add: A: beside the field that is added, a client could send one",
+		`{request: {set: {host: "{client_certificate_subject}"}}}`: "request.set: a client without a certificate would have no Host",
+		`{response: {set: {A: 1, a: 2}}}`:                          "a is there twice",
 	} {
 		all := read(t, text).Check()
 		if len(all) == 0 || !strings.Contains(all[0].Path+": "+all[0].What, want) {
@@ -105,6 +107,33 @@ func TestAClientInjectsNothing(t *testing.T) {
 	p := Compile(Changes{Set: Values{{"A", "{host}"}}})
 	if got := string(p.Append(nil, &Vars{Host: []byte("a\r\nSet-Cookie: b\x00\x7f")})); got != "A: aSet-Cookie: b\r\n" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestNoClientForgesItsSubject: its own field isn't passed on, also under a name that hosts may take for
+// it, whether it has a certificate or not.
+func TestNoClientForgesItsSubject(t *testing.T) {
+	p := NewPlan(read(t, `{request: {set: {X-Client-DN: "<{client_certificate_subject}>", A: 1}}}`)).Request()
+	for _, name := range []string{"X-Client-DN", "x-client-dn", "X_Client_Dn", "X-CLIENT_DN", "x.client.dn"} {
+		if !p.Hides([]byte(name)) {
+			t.Errorf("%s is passed on", name)
+		}
+	}
+	for _, name := range []string{"X-Client-D", "X-Client-DNS", "XClient-DN", "B"} {
+		if p.Hides([]byte(name)) {
+			t.Errorf("%s isn't passed on", name)
+		}
+	}
+	for subject, want := range map[string]string{"CN=eva": "X-Client-DN: <CN=eva>\r\nA: 1\r\n", "": "A: 1\r\n"} {
+		v := Vars{CertificateSubject: []byte(subject)}
+		if got := string(p.Append(nil, &v)); got != want {
+			t.Errorf("%q: got %q, want %q", subject, got, want)
+		}
+		var each strings.Builder
+		p.Each(&v, func(name, value []byte) { each.WriteString(string(name) + ": " + string(value) + "\r\n") })
+		if each.String() != want {
+			t.Errorf("%q: got each of %q, want %q", subject, each.String(), want)
+		}
 	}
 }
 

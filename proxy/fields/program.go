@@ -10,6 +10,7 @@ import (
 // are safe for concurrent use. A nil Program changes nothing.
 type Program struct {
 	hidden [][]byte // names of fields that aren't passed on
+	proofs [][]byte // names of fields that prove: what hosts may take for one isn't passed on either
 	fields []field  // that are appended
 	host   []part   // of the field Host; nil leaves it alone
 }
@@ -17,6 +18,7 @@ type Program struct {
 type field struct {
 	name  []byte
 	value []part
+	proof bool // it isn't there for a client without a certificate
 }
 
 // Compile returns what changes come to, in their order: what is set or removed later wins. They must be
@@ -56,7 +58,11 @@ func (p *Program) hide(name string) {
 
 func (p *Program) append(v Value) {
 	parts, _ := parse(v.Text)
-	p.fields = append(p.fields, field{[]byte(v.Name), parts})
+	f := field{[]byte(v.Name), parts, proves(parts)}
+	p.fields = append(p.fields, f)
+	if f.proof {
+		p.proofs = append(p.proofs, f.name)
+	}
 }
 
 // Hides reports whether a message's own fields of a name aren't passed on.
@@ -69,8 +75,40 @@ func (p *Program) Hides(name []byte) bool {
 			return true
 		}
 	}
+	for _, proof := range p.proofs {
+		if looksLike(name, proof) {
+			return true
+		}
+	}
 	return false
 }
+
+// looksLike reports whether hosts may take one name for the other: many have environment variables for
+// fields (RFC 3875 §4.1.18), in which hyphens and underscores are the same.
+func looksLike(name, other []byte) bool {
+	if len(name) != len(other) {
+		return false
+	}
+	for i := range name {
+		if a, b := plain(name[i]), plain(other[i]); a != b {
+			return false
+		}
+	}
+	return true
+}
+
+func plain(c byte) byte {
+	switch {
+	case c == '_' || c == '.':
+		return '-'
+	case 'A' <= c && c <= 'Z':
+		return c | 0x20
+	}
+	return c
+}
+
+// left reports whether f is left out: it would prove nothing.
+func (f *field) left(v *Vars) bool { return f.proof && len(v.CertificateSubject) == 0 }
 
 // Host returns the value of the field Host of a request; ok is false if it stays as it is. It appends
 // the value to dst.
@@ -88,6 +126,9 @@ func (p *Program) Append(dst []byte, v *Vars) []byte {
 	}
 	for i := range p.fields {
 		f := &p.fields[i]
+		if f.left(v) {
+			continue
+		}
 		dst = append(append(dst, f.name...), ": "...)
 		dst = append(appendParts(dst, f.value, v), "\r\n"...)
 	}
@@ -101,7 +142,9 @@ func (p *Program) Each(v *Vars, do func(name, value []byte)) {
 	}
 	var value []byte
 	for i := range p.fields {
-		value = appendParts(value[:0], p.fields[i].value, v)
-		do(p.fields[i].name, value)
+		if f := &p.fields[i]; !f.left(v) {
+			value = appendParts(value[:0], f.value, v)
+			do(f.name, value)
+		}
 	}
 }

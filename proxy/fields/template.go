@@ -3,6 +3,7 @@ package fields
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,6 +16,8 @@ type Vars struct {
 	RequestID    []byte
 	TLSVersion   string // such as TLSv1.3; "" without TLS
 	ListenerPort string
+
+	CertificateSubject []byte // of the client, as package clientcert writes it; empty without a certificate
 }
 
 // A part of a template is a text, or a variable.
@@ -33,15 +36,17 @@ const (
 	requestID
 	tlsVersion
 	listenerPort
+	certificateSubject
 )
 
 var variables = map[string]variable{
 	"client": client, "client_port": clientPort, "host": host, "request_id": requestID, "tls_version": tlsVersion, "listener_port": listenerPort,
+	"client_certificate_subject": certificateSubject,
 }
 
 // Variables returns the variables that a value may have, as they are written.
 func Variables() []string {
-	return []string{"{client}", "{client_port}", "{host}", "{request_id}", "{tls_version}", "{listener_port}"}
+	return []string{"{client}", "{client_port}", "{host}", "{request_id}", "{tls_version}", "{listener_port}", "{client_certificate_subject}"}
 }
 
 // parse returns the parts of a value. {{ and }} stand for braces.
@@ -107,11 +112,18 @@ func appendParts(dst []byte, parts []part, v *Vars) []byte {
 			dst = append(dst, v.TLSVersion...)
 		case listenerPort:
 			dst = append(dst, v.ListenerPort...)
+		case certificateSubject:
+			dst = append(dst, v.CertificateSubject...) // printable ASCII
 		default:
 			dst = append(dst, parts[i].text...)
 		}
 	}
 	return dst
+}
+
+// proves reports whether a value tells hosts whom a certificate has proved the client to be.
+func proves(parts []part) bool {
+	return slices.ContainsFunc(parts, func(p part) bool { return p.variable == certificateSubject })
 }
 
 // TLSVersion returns the name of a version of TLS, by the number in its hello (RFC 8446 §4.1.2); TLS if
