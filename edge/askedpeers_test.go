@@ -45,7 +45,7 @@ func (a *asked) stop(stopped chan struct{}) {
 }
 
 // startAsked starts two balancers that can ask each other over real streams.
-func startAsked(t testing.TB) (first, second *asked) {
+func startAsked(t testing.TB, options ...func(*stream.Options)) (first, second *asked) {
 	t.Helper()
 	var all []*asked
 	var peers []stream.Peer
@@ -61,10 +61,14 @@ func startAsked(t testing.TB) (first, second *asked) {
 			t.Fatal(err)
 		}
 		a, known, identity := &asked{}, region.New(time.Minute, session.New()), stream.NewIdentity()
-		a.hub = stream.New(stream.Options{
+		o := stream.Options{
 			Name: name, Identity: identity, Answer: a.answer,
 			Sources: func() stream.Source { return known.Watch() }, Sink: sink{known},
-		})
+		}
+		for _, set := range options {
+			set(&o)
+		}
+		a.hub = stream.New(o)
 		a.claims = claims.New(name, claimPeers{&Edge{components: components{streams: a.hub}}})
 		running.Go(func() { _ = a.hub.Run(ctx, ln) })
 		running.Go(func() { _ = a.claims.Run(ctx) })

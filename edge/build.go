@@ -211,6 +211,7 @@ func (e *Edge) poolOptions(cfg *config.Config) pool.Options {
 			Handed: e.opt.Handed.pool(),
 			Begin:  e.opt.Begin,
 		},
+		Clock:      e.clock(),
 		OnSnapshot: e.use,
 		ReadHosts:  cfg.ReadHosts,
 	}

@@ -12,6 +12,7 @@ import (
 	"tokenring/balancer"
 	"tokenring/config"
 	"tokenring/gossip/announcement"
+	"tokenring/peers"
 	"tokenring/route"
 	"tokenring/session"
 	"tokenring/session/region"
@@ -75,15 +76,15 @@ func (e *Edge) usePeers(all []route.Peer) {
 	if e.streams == nil {
 		return
 	}
-	var peers []stream.Peer
+	var to []stream.Peer
 	for _, p := range all {
 		var key stream.Fingerprint
 		if p.Stream == "" || key.UnmarshalText([]byte(p.StreamKey)) != nil {
 			continue // it is of a version without streams
 		}
-		peers = append(peers, stream.Peer{Name: p.Name, Address: p.Stream, Fingerprint: key})
+		to = append(to, stream.Peer{Name: p.Name, Address: p.Stream, Fingerprint: key})
 	}
-	e.streams.SetPeers(peers)
+	e.streams.SetPeers(to)
 }
 
 // runStreams keeps the streams until ctx ends, or another process takes this one's place.
@@ -97,6 +98,38 @@ func (e *Edge) streamStatus() []stream.PeerStatus {
 		return nil
 	}
 	return e.streams.Status()
+}
+
+// clock returns what tells how far this balancer's clock is behind the common time; nil if there
+// are no streams.
+func (e *Edge) clock() func() peers.Clock {
+	if e.streams == nil {
+		return nil
+	}
+	return func() peers.Clock {
+		behind, compared := e.streams.CommonTime()
+		return peers.Clock{Behind: behind, Alone: !compared}
+	}
+}
+
+// wrongClock is how far a clock may be from the common time until an operator should look at it.
+const wrongClock = 10 * time.Second
+
+// clockProblem returns an alarm if this balancer's clock differs from the common time; "" if it
+// doesn't.
+func (e *Edge) clockProblem() string {
+	if e.streams == nil {
+		return ""
+	}
+	behind, _ := e.streams.CommonTime()
+	relation := "behind"
+	if behind < 0 {
+		behind, relation = -behind, "ahead of"
+	}
+	if behind < wrongClock {
+		return ""
+	}
+	return fmt.Sprintf("the clock of this balancer is %v %s the common time, which is the median of the balancers' clocks: set it right", behind.Round(time.Second), relation)
 }
 
 // streamLate is how long a stream may be missing until an operator should look at it.

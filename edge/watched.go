@@ -124,6 +124,9 @@ func (e *Edge) problems() []string {
 		alarms = append(alarms, split)
 	}
 	alarms = append(alarms, e.strays()...)
+	if alarm := e.clockProblem(); alarm != "" {
+		alarms = append(alarms, alarm)
+	}
 	return append(alarms, e.streamProblems()...)
 }
 

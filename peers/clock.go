@@ -14,6 +14,19 @@ import (
 // later than that comes from a clock that is wrong.
 const maxSkew = time.Minute
 
+// A Clock is what a balancer knows of its clock. The zero Clock is right.
+type Clock struct {
+	Behind time.Duration // the common time of the balancers; less than zero if the clock is ahead
+	Alone  bool          // it could be compared with no other balancer's yet
+}
+
+// SetClock sets what is known of the clock whose times Date, Take and ClockAlarm get. They go
+// by the common time.
+func (s *Set) SetClock(c Clock) { s.clock = c }
+
+// common returns the common time.
+func (s *Set) common(now time.Time) time.Time { return now.Add(s.clock.Behind) }
+
 // Date returns o as a new override of the balancer origin, whose clock says now. It
 // counts after whatever is known on its topics, as the time of a hybrid logical clock
 // does (Kulkarni et al., "Logical Physical Clocks", 2014): it is of now, but later than
@@ -22,17 +35,18 @@ const maxSkew = time.Minute
 // away.
 //
 // Overrides of one epoch are in the order of their times, so that the later of two
-// operators who don't know of each other wins, as far as clocks agree. Epochs differ
-// only where a wrong clock was overruled.
+// operators who don't know of each other wins: they are dated by the common time of the
+// balancers. Epochs differ only where a wrong clock was overruled.
 func (s *Set) Date(o route.Override, origin string, now time.Time) Override {
-	dated := Override{Override: o, Origin: origin, At: now.UTC().Round(0)}
+	now = s.common(now).UTC().Round(0)
+	dated := Override{Override: o, Origin: origin, At: now, Alone: s.clock.Alone}
 	for _, part := range dated.parts() {
 		known, ok := s.all[part.topic()].Override()
 		dated.setAfter(part.topic(), known.basis(origin))
 		if !ok {
 			continue
 		}
-		epoch, at := known.successor(now.UTC().Round(0))
+		epoch, at := known.successor(now)
 		if cmp.Or(cmp.Compare(epoch, dated.Epoch), at.Compare(dated.At)) > 0 {
 			dated.Epoch, dated.At = epoch, at
 		}
@@ -55,6 +69,12 @@ func (o Override) successor(now time.Time) (epoch uint32, at time.Time) {
 // Ahead reports whether o is of a clock that is wrong, if now is right.
 func (o Override) Ahead(now time.Time) bool { return o.At.Sub(now) > maxSkew }
 
+// Ahead reports whether an override is of a clock that is wrong.
+func (s *Set) Ahead(o Override, now time.Time) bool { return o.Ahead(s.common(now)) }
+
+// isDoubtful reports whether the date of o may be wrong, though now is right.
+func (o Override) isDoubtful(now time.Time) bool { return o.Alone || o.Ahead(now) }
+
 // ahead returns the overrides of clocks that are wrong, sorted by host and topic.
 func (s *Set) ahead(now time.Time) []Override {
 	if s.latest.Sub(now) <= maxSkew {
@@ -75,7 +95,7 @@ func (s *Set) ahead(now time.Time) []Override {
 // ClockAlarm says whose clock is to be looked at for overrides of the future; "" if
 // there are none.
 func (s *Set) ClockAlarm(now time.Time) string {
-	ahead := s.ahead(now)
+	ahead := s.ahead(s.common(now))
 	if len(ahead) == 0 {
 		return ""
 	}
@@ -130,16 +150,20 @@ func (o Override) knows(p Override) bool {
 }
 
 // Take takes r in as Merge does, and returns what is news then: r, or nothing. If r is an
-// override of a clock that is ahead, and was taken without knowledge of the one that is in force here,
-// the two are in conflict, and nobody can tell which one is later. The one by the right clock
+// override whose date may be wrong, and was taken without knowledge of the one that is in force
+// here, the two are in conflict, and nobody can tell which one is later. The one whose date is right
 // stays in force: it is of the next epoch then, on all balancers alike, and is the news.
+//
+// A date may be wrong if the clock was ahead, or if the balancer had not compared its clock with
+// others: it had started without them, and may have lived in another time.
 func (s *Set) Take(r Register, now time.Time) (news []Register) {
 	known, isKnown := s.all[r.Topic].Override()
 	if !s.Merge(r, now) {
 		return nil
 	}
 	o, ok := r.Override()
-	if !ok || !isKnown || !o.Ahead(now) || known.Ahead(now) || o.knows(known) || o.Epoch != known.Epoch || o.Epoch == math.MaxUint32 {
+	common := s.common(now)
+	if !ok || !isKnown || !o.isDoubtful(common) || known.isDoubtful(common) || o.knows(known) || o.Epoch != known.Epoch || o.Epoch == math.MaxUint32 {
 		return []Register{r}
 	}
 	known.Epoch, known.After = known.Epoch+1, &Basis{o.Epoch, o.At}

@@ -140,3 +140,95 @@ func TestStateAndWeightAreInConflictApart(t *testing.T) {
 		}
 	}
 }
+
+// TestTheLaterOperatorWinsThoughClocksAreWrong: balancers that have met date by their common time,
+// also those that are cut off from each other for longer than a clock is wrong.
+func TestTheLaterOperatorWinsThoughClocksAreWrong(t *testing.T) {
+	for what, row := range map[string]struct {
+		ahead          time.Duration // the clock of lb-2
+		between, until time.Duration // from the one order to the other, and to when they hear of each other
+	}{
+		"ahead, a short partition": {time.Hour, time.Minute, 2 * time.Minute},
+		"ahead, a long partition":  {time.Hour, time.Minute, 3 * time.Hour},
+		"behind":                   {-time.Hour, time.Minute, 3 * time.Hour},
+		"a little ahead":           {30 * time.Second, 100 * time.Millisecond, 200 * time.Millisecond}, // gossip hasn't brought it yet
+		"a little behind":          {-30 * time.Second, 100 * time.Millisecond, 200 * time.Millisecond},
+	} {
+		for _, last := range []string{"lb-1", "lb-2"} {
+			now := time.Unix(1.7e9, 0).UTC()
+			right, other, wrong := &side{NewSet(nil), "lb-1", 0}, &side{NewSet(nil), "lb-3", 0}, &side{NewSet(nil), "lb-2", row.ahead}
+			wrong.SetClock(Clock{Behind: -row.ahead})
+			first, second := wrong, right
+			if last == wrong.name {
+				first, second = right, wrong
+			}
+			first.set(t, route.Maint, now)
+			second.set(t, route.Ready, now.Add(row.between))
+			exchange(now.Add(row.until), wrong, other)
+			exchange(now.Add(row.until), right, other, wrong)
+			for _, s := range []*side{right, other, wrong} {
+				if got := s.State("a").State; got != route.Ready {
+					t.Errorf("%s, %s has the last word: at %s, a is in %s, want ready", what, last, s.name, got)
+				}
+				if text(s.Set) != text(right.Set) {
+					t.Errorf("%s: %s and %s know different things", what, right.name, s.name)
+				}
+			}
+		}
+	}
+}
+
+// TestABalancerThatHasMetNobodyWinsNoConflict: it has started in a partition. Its clock is wrong,
+// and nobody can tell that any more when the partition ends, since its dates are of the past then.
+func TestABalancerThatHasMetNobodyWinsNoConflict(t *testing.T) {
+	for what, row := range map[string]struct {
+		conflict bool
+		want     route.State
+	}{
+		"an order at both sides": {true, route.Ready},
+		"one order":              {false, route.Maint},
+	} {
+		now := time.Unix(1.7e9, 0).UTC()
+		right, other, alone := &side{NewSet(nil), "lb-1", 0}, &side{NewSet(nil), "lb-3", 0}, &side{NewSet(nil), "lb-2", time.Hour}
+		alone.SetClock(Clock{Alone: true})
+		alone.set(t, route.Maint, now)
+		if row.conflict {
+			right.set(t, route.Ready, now.Add(time.Minute))
+		}
+		later := now.Add(3 * time.Hour)
+		exchange(later, alone, other)
+		exchange(later, right, other, alone)
+		alone.SetClock(Clock{Behind: -time.Hour})
+		for _, s := range []*side{right, other, alone} {
+			if got := s.State("a").State; got != row.want {
+				t.Errorf("%s: at %s, a is in %s, want %s", what, s.name, got, row.want)
+			}
+			if text(s.Set) != text(right.Set) {
+				t.Errorf("%s: %s and %s know different things", what, right.name, s.name)
+			}
+		}
+		alone.set(t, route.Drain, later)
+		exchange(later, right, other, alone)
+		for _, s := range []*side{right, other, alone} {
+			if got := s.State("a").State; got != route.Drain {
+				t.Errorf("%s: later an operator of %s drains a, and at %s it is in %s", what, alone.name, s.name, got)
+			}
+		}
+	}
+}
+
+// TestAnOverrideSaysWhetherItsClockWasCompared, to peers and on disk.
+func TestAnOverrideSaysWhetherItsClockWasCompared(t *testing.T) {
+	now := time.Unix(1.7e9, 0).UTC()
+	for _, alone := range []bool{true, false} {
+		s := NewSet(nil)
+		s.SetClock(Clock{Alone: alone})
+		m, err := DecodeMessage(EncodeMessage(must(t, s.Date(route.Override{Host: "a", State: route.Maint}, "lb-1", now))...), nil)
+		if err != nil || len(m.Registers) != 1 {
+			t.Fatal(m, err)
+		}
+		if o, _ := m.Registers[0].Override(); o.Alone != alone || m.Registers[0].isPartial() {
+			t.Errorf("alone=%v: got %+v", alone, o)
+		}
+	}
+}

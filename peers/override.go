@@ -22,6 +22,8 @@ type Override struct {
 	// After is the last override of another balancer that Origin knew on the topic; nil if
 	// an earlier version has taken this one.
 	After *Basis `json:"after,omitempty"`
+	// Alone says that Origin dated it by its clock alone: it had met no other balancer yet.
+	Alone bool `json:"alone,omitempty"`
 
 	// Unknown is a JSON object of the fields that a later version has added; "" for none.
 	Unknown string `json:"-"`
@@ -118,6 +120,9 @@ func (o Override) topic() Topic {
 // one. The texts have no zero bytes.
 func (o Override) version() Version {
 	tie := []string{o.Origin, string(o.State), fmt.Sprintf("%05d", o.WeightOrOwn()-route.OwnWeight), o.Reason, o.By, o.Unknown, o.After.text()}
+	if o.Alone {
+		tie = append(tie, "alone")
+	}
 	if o.Drain != (route.DrainEnd{}) {
 		tie = append(tie, o.Drain.Deadline.Format(time.RFC3339Nano), strconv.Itoa(o.Drain.Rate))
 	}

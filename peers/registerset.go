@@ -47,6 +47,7 @@ type Set struct {
 	counts   [classes]int
 	partial  int       // how many there are of which this version understands a part, or nothing
 	latest   time.Time // the date of the latest override that has come
+	clock    Clock
 	nextScan time.Time // before that, no tombstone is dropped; zero: there is none
 
 	crowded map[string]bool // machines of which a key has come since the last Prune

@@ -116,3 +116,25 @@ func TestSlowStartsOfWrongClocksAndCountsBlockNoLaterSlowStart(t *testing.T) {
 		}
 	})
 }
+
+// TestOverridesAreDatedByTheCommonTime: the clock of this balancer is an hour ahead. An operator
+// sets a state, and a moment later one of another balancer sets another one without knowing that.
+func TestOverridesAreDatedByTheCommonTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := quiet()
+		o.Clock = func() peers.Clock { return peers.Clock{Behind: -time.Hour} }
+		l := live(t, statics("a", "b"), o)
+		defer l.stop()
+		l.see(route.Up, "a", "b")
+		if err := l.override("a", route.Maint); err != nil {
+			t.Fatal(err)
+		}
+		l.wantRing("b", "a is in maintenance")
+		if since := l.Snapshot().Host("a").StateOverride.Since; (time.Until(since) + time.Hour).Abs() > time.Minute {
+			t.Errorf("dated %v, want an hour less than %v", since, time.Now())
+		}
+		common := time.Now().Add(-time.Hour)
+		l.tells([]peers.Override{{Override: route.Override{Host: "a", State: route.Ready}, At: common.Add(time.Second), Origin: "lb-2", After: &peers.Basis{}}})
+		l.wantRing("a b", "the later operator has made it ready")
+	})
+}

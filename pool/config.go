@@ -15,6 +15,7 @@ import (
 	"tokenring/gossip/announcement"
 	"tokenring/hosttls"
 	"tokenring/netaddr"
+	"tokenring/peers"
 	"tokenring/pool/eligibility"
 	"tokenring/pool/gossips"
 	"tokenring/pool/handed"
@@ -128,6 +129,9 @@ type Options struct {
 	// Lookup returns the addresses of a DNS name, as net.Resolver.LookupNetIP does. nil
 	// stands for the method of net.DefaultResolver.
 	Lookup func(ctx context.Context, network, name string) ([]netip.Addr, error)
+	// Clock returns what is known of this balancer's clock. It is called from Run's goroutine and
+	// must not block. nil: there is no other balancer's to compare it with.
+	Clock func() peers.Clock
 	Takeover
 	// OnSnapshot is called with each snapshot that Run publishes, from Run's goroutine,
 	// one call after the other. It must not block. It may be nil.

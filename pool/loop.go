@@ -7,6 +7,7 @@ import (
 
 	"tokenring/gossip"
 	"tokenring/notify"
+	"tokenring/peers"
 	"tokenring/pool/gossips"
 	"tokenring/pool/handed"
 	"tokenring/route"
@@ -49,6 +50,12 @@ func (r request) event(id uint64) event {
 // changed, or it has been taken but isn't on disk or in the ring.
 func (p *Pool) Override(ctx context.Context, o route.Override) error {
 	return p.ask(ctx, request{override: &o})
+}
+
+// streams is what a Pool knows by the streams to its peers.
+type streams struct {
+	connected notify.Latest[[]string] // see Connected
+	clock     func() peers.Clock      // nil if there are none
 }
 
 // Connected says to which peers this balancer is connected: each of the two hears the other's
@@ -153,6 +160,9 @@ func (p *Pool) advance(e event, waiting requests) (next time.Time) {
 		p.remember(last.Known, last.Members.Sequences)
 	}
 	p.machine.arriving = len(p.gossips.Members.Changed()) > 0 || len(p.gossips.Peers.Received) > 0
+	if p.clock != nil {
+		p.machine.registers.SetClock(p.clock())
+	}
 	effects := p.machine.step(e, time.Now())
 	p.perform(effects)
 	waiting.answer(effects.answers)

@@ -43,12 +43,12 @@ func (e registersEvent) apply(m *machine, now time.Time) bool {
 	return true
 }
 
-// logConflict logs that an override of a clock that is ahead isn't in force.
+// logConflict logs that an override whose date may be wrong isn't in force.
 func (m *machine) logConflict(r, kept peers.Register) {
 	o, _ := r.Override()
 	k, _ := kept.Override()
 	m.log.Error().Str("host", o.Host).Str("origin", o.Origin).Time("at", o.At).Str("state", string(o.State)).Str("kept", string(k.State)).Str("kept_origin", k.Origin).
-		Msg("an override by a balancer whose clock is ahead isn't in force: it was set without knowledge of the one that stays")
+		Msg("an override isn't in force: its date may be wrong, and it was set without knowledge of the one that stays")
 }
 
 // learned logs a register of a peer that is new, and tells the gossip of keys.
@@ -71,7 +71,7 @@ func (m *machine) learned(r peers.Register, now time.Time) {
 		return
 	}
 	m.logOverride(o)
-	if o.Ahead(now) {
+	if m.registers.Ahead(o, now) {
 		m.log.Error().Str("host", o.Host).Str("origin", o.Origin).Time("at", o.At).Msg("the time of an override is in the future: the clock of its origin is wrong")
 	}
 }

@@ -92,7 +92,7 @@ type Pool struct {
 	requests chan request
 	checks   checks
 
-	connected notify.Latest[[]string] // see Connected
+	streams
 }
 
 // published is what others see of the machine.
@@ -255,8 +255,8 @@ func build(cfg Config, o Options) (*Pool, map[route.Origin][]hostlist.Host, erro
 		requests: make(chan request),
 		checks:   newChecks(),
 
-		connected: notify.NewLatest[[]string](),
-		dns:       dnsHosts{pool: o.Pool.Name, lookup: o.Lookup, found: notify.NewLatest[[]hostlist.Host]()},
+		streams: streams{connected: notify.NewLatest[[]string](), clock: o.Clock},
+		dns:     dnsHosts{pool: o.Pool.Name, lookup: o.Lookup, found: notify.NewLatest[[]hostlist.Host]()},
 	}
 	if cfg.DNS != nil {
 		p.dns.address = cfg.DNS.Name

@@ -103,6 +103,7 @@ func (b *simBalancer) newProcess(offset time.Duration) *simProcess {
 		Sources: func() stream.Source { return p.region.Watch() },
 		Sink:    simSink{p.region},
 		Answer:  p.answer,
+		Clock:   p.now,
 		Dial:    p.dialer(b.w.rng.Uint64()),
 		Log:     zerolog.Nop(),
 	})
@@ -189,6 +190,8 @@ func (p *simProcess) step(e event) {
 	if p.retired.Load() {
 		return
 	}
+	behind, compared := p.hub.CommonTime()
+	p.machine.registers.SetClock(peers.Clock{Behind: behind, Alone: !compared})
 	effects := p.machine.step(e, p.now())
 	p.perform(effects)
 	p.due++

@@ -270,6 +270,7 @@ func (w *simWorld) crashBalancer() bool {
 // calm has all hosts serve, and operators take back what they have set. Faults end by
 // themselves.
 func (w *simWorld) calm() {
+	w.calmed = time.Now()
 	for _, h := range w.hosts {
 		if h.leaving {
 			w.note("", "%s comes back", h.name)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tokenring/peers"
+	"tokenring/route"
 )
 
 var simSeed = flag.Uint64("seed", 0, "TestSchedules runs the schedule of this seed alone")
@@ -87,6 +88,11 @@ func (w *simWorld) wantAgreement() {
 		}
 		if s := p.snapshot.Load(); s.Rebuilding || s.Frozen {
 			w.oracle.fail("", "%s after the quiet: rebuilding %v, frozen %v", p.name, s.Rebuilding, s.Frozen)
+		}
+		for host, at := range w.told {
+			if o := p.machine.registers.State(host); !at.Before(w.calmed) && o.State != route.Ready {
+				w.oracle.fail("", "%s has %s in %s, though an operator made it ready at last: by %s", p.name, host, o.State, o.Origin)
+			}
 		}
 		for _, other := range w.balancers {
 			if other != b {

@@ -38,9 +38,11 @@ type simWorld struct {
 	linger    time.Duration
 	slowStart time.Duration
 	damping   time.Duration
-	loss      float64       // of messages of the gossip
-	buildTime time.Duration // how long a table takes at most
-	requests  uint64        // of operators
+	loss      float64              // of messages of the gossip
+	buildTime time.Duration        // how long a table takes at most
+	requests  uint64               // of operators
+	calmed    time.Time            // since when no fault has begun
+	told      map[string]time.Time // when an operator has had the last word on a host
 
 	queue simQueue
 	count uint64
@@ -75,7 +77,7 @@ var identities = sync.OnceValue(func() []stream.Identity {
 
 // newWorld returns a schedule in which nothing has happened yet.
 func newWorld(t *testing.T, seed uint64) *simWorld {
-	w := &simWorld{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 7)), began: time.Now(), net: newSimNetwork(), linger: 3 * time.Minute}
+	w := &simWorld{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 7)), began: time.Now(), net: newSimNetwork(), linger: 3 * time.Minute, told: map[string]time.Time{}}
 	w.oracle = newOracle(w)
 	w.loss = 0.2 * w.rng.Float64()
 	w.buildTime = time.Duration(1 + w.rng.Int64N(int64(3*time.Second)))
@@ -203,6 +205,7 @@ func (w *simWorld) override(o route.Override) {
 	w.requests++
 	w.mayMove(o)
 	w.note("", "an operator tells %s: %s %s weight %v", p.name, o.Host, o.State, o.WeightOrOwn())
+	w.told[o.Host] = time.Now()
 	p.step(overrideEvent{w.requests, o})
 }
 

@@ -24,7 +24,7 @@ const (
 	kindReports     = 3 // opener: what it has open for keys
 	kindSnapshotEnd = 4 // opener: all that it had when the stream began has been told
 	kindPing        = 5 // opener, each second: the frame's own number
-	kindAck         = 6 // the other end: the number of the last frame that it has taken in
+	kindAck         = 6 // the other end: the number of the last frame that it has taken in, and its time
 	kindQuestion    = 7 // opener
 	kindAnswer      = 8 // the other end: a part of an answer
 	kindRefusal     = 9 // the other end, instead of a hello or at any time: why it ends the stream

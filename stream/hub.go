@@ -6,7 +6,7 @@
 // answers. So two balancers have two streams, one each way:
 //
 //	opener      hello, hosts and reports …, snapshot end, hosts and reports, ping, question …
-//	other end   hello, ack …, answer …
+//	other end   hello, ack with the time …, answer …
 //
 // A stream is TLS 1.3 over TCP. Each end has a key of its own, and knows the other's by its
 // fingerprint; see Identity. Nothing waits for a slow peer: what it hasn't been told yet is in
@@ -40,7 +40,7 @@ type Peer struct {
 	Fingerprint Fingerprint
 }
 
-// Options are what a Hub needs. All but Answer, Dial and Log must be set.
+// Options are what a Hub needs. All but Answer, Clock, Dial and Log must be set.
 type Options struct {
 	Name     string   // this balancer's
 	Boot     uint64   // of this process: a random number
@@ -56,6 +56,9 @@ type Options struct {
 	// It is called in goroutines of the Hub, and must return when ctx ends. If it is nil, all
 	// questions get an error.
 	Answer func(ctx context.Context, peer, kind string, question []byte) ([]byte, error)
+
+	// Clock shows this balancer's time, which peers are told; nil for time.Now.
+	Clock func() time.Time
 
 	// Dial connects to an address; nil for TCP.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
@@ -137,6 +140,9 @@ func New(o Options) *Hub {
 		o.Dial = func(ctx context.Context, address string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", address) // without delay: TCP_NODELAY is Go's default
 		}
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
 	}
 	h := &Hub{
 		options: o,

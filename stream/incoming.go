@@ -191,7 +191,7 @@ func (s *incoming) write(ctx context.Context) error {
 		}
 		select {
 		case <-s.ack:
-			s.writer.add(kindAck, appendNumber(nil, s.taken.Load()))
+			s.writer.add(kindAck, appendTaken(nil, s.taken.Load(), s.peer.hub.options.Clock()))
 		case p := <-s.parts:
 			s.writer.add(kindAnswer, p.append(nil))
 		case <-s.newer:

@@ -118,7 +118,7 @@ func readHello(payload []byte) (h hello, err error) {
 	return h, nil
 }
 
-// appendNumber returns the payload of a ping or an ack.
+// appendNumber returns the payload of a ping.
 func appendNumber(b []byte, n uint64) []byte { return binary.AppendUvarint(b, n) }
 
 func readNumber(payload []byte) (uint64, error) {

@@ -247,13 +247,17 @@ func (s *outgoing) read() error {
 }
 
 func (s *outgoing) acknowledged(payload []byte) error {
-	number, err := readNumber(payload)
+	number, shown, err := readTaken(payload)
 	if err != nil {
 		return fmt.Errorf("an acknowledgement: %w", err)
 	}
-	snapshot, err := s.window.acknowledge(number, time.Now())
+	now := time.Now()
+	snapshot, pinged, err := s.window.acknowledge(number, now)
 	if err != nil {
 		return err
+	}
+	if !pinged.IsZero() {
+		s.peer.readClock(shown, pinged, now)
 	}
 	if snapshot {
 		s.peer.told()

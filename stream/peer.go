@@ -56,6 +56,7 @@ type peer struct {
 	away      time.Time // since when it can't be asked, though it may be back at once; zero if it won't
 	outErr    error     // why not up
 	inErr     error     // why not heard
+	clock     peerClock // outlives streams
 }
 
 func newPeer(h *Hub, p Peer) *peer {
@@ -140,6 +141,13 @@ func (p *peer) told() {
 		p.hub.options.Log.Info().Str("peer", p.Name).Str("address", p.Address).Msg("a stream to a peer is open, and it knows all sessions")
 	}
 	p.hub.lines.Lapse("no stream to "+p.Name, now)
+}
+
+// readClock takes the time into account that an acknowledgement has told.
+func (p *peer) readClock(shown int64, sent, acknowledged time.Time) {
+	p.hub.mu.Lock()
+	defer p.hub.mu.Unlock()
+	p.clock = p.clock.read(shown, sent, acknowledged)
 }
 
 // update changes the state that Status shows.

@@ -47,6 +47,14 @@ func (n *network) dial(ctx context.Context, address string) (net.Conn, error) {
 	}
 }
 
+// node returns a node that is joined by the network and has the times of a balancer.
+func (n *network) node(t testing.TB, name string, options ...func(*Options)) *node {
+	x := newNode(t, name, append(options, func(o *Options) { o.Dial = n.dial })...)
+	x.ln.Close()
+	x.ln, x.self.Address, x.hub.times = n.listen(name), name, defaultTimes
+	return x
+}
+
 type lossy struct {
 	net.Conn
 	network *network
@@ -87,10 +95,7 @@ func TestACutIsNoticedAndHeals(t *testing.T) {
 		n := &network{listeners: map[string]*listener{}}
 		var nodes []*node
 		for _, name := range []string{"lb-a", "lb-b"} {
-			x := newNode(t, name, func(o *Options) { o.Dial = n.dial })
-			x.ln.Close()
-			x.ln, x.self.Address, x.hub.times = n.listen(name), name, defaultTimes
-			nodes = append(nodes, x)
+			nodes = append(nodes, n.node(t, name))
 		}
 		a, b := nodes[0], nodes[1]
 		a.src.report(on(1, "ide-1", 1))

@@ -62,12 +62,13 @@ func (w *window) count(f sentFrame, n int) {
 }
 
 // acknowledge takes an acknowledgement into account. It reports whether the end of the
-// snapshot is among what it acknowledges.
-func (w *window) acknowledge(number uint64, now time.Time) (snapshot bool, err error) {
+// snapshot is among what it acknowledges, and when the last ping of that was sent; zero if
+// there is none.
+func (w *window) acknowledge(number uint64, now time.Time) (snapshot bool, pinged time.Time, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if number > w.last {
-		return false, errAhead
+		return false, time.Time{}, errAhead
 	}
 	n := 0
 	for ; n < len(w.sent) && w.sent[n].number <= number; n++ {
@@ -75,11 +76,11 @@ func (w *window) acknowledge(number uint64, now time.Time) (snapshot bool, err e
 		w.count(f, -1)
 		snapshot = snapshot || f.kind == kindSnapshotEnd
 		if f.kind == kindPing {
-			w.trip = now.Sub(f.at)
+			w.trip, pinged = now.Sub(f.at), f.at
 		}
 	}
 	w.sent = append(w.sent[:0], w.sent[n:]...)
-	return snapshot, nil
+	return snapshot, pinged, nil
 }
 
 // full reports whether reports have to wait for acknowledgements.

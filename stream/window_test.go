@@ -34,12 +34,12 @@ func TestAWindowCountsWhatIsNotAcknowledged(t *testing.T) {
 		{5, true, 0, 0},
 		{6, false, 0, 7 * time.Millisecond},
 	} {
-		snapshot, err := w.acknowledge(row.number, t0.Add(7*time.Millisecond))
+		snapshot, _, err := w.acknowledge(row.number, t0.Add(7*time.Millisecond))
 		if err != nil || snapshot != row.snapshot || w.pending() != row.pending || w.rtt() != row.rtt {
 			t.Errorf("%d: got %v, %v, %d pending, %v; want %v, %d, %v", row.number, snapshot, err, w.pending(), w.rtt(), row.snapshot, row.pending, row.rtt)
 		}
 	}
-	if _, err := w.acknowledge(7, t0); !errors.Is(err, errAhead) {
+	if _, _, err := w.acknowledge(7, t0); !errors.Is(err, errAhead) {
 		t.Errorf("of a frame that wasn't sent: got %v", err)
 	}
 	if len(w.sent) != 0 {
@@ -58,7 +58,7 @@ func TestAWindowIsBounded(t *testing.T) {
 	if !w.full() {
 		t.Error("it isn't full")
 	}
-	if _, err := w.acknowledge(1, time.Now()); err != nil || w.full() {
+	if _, _, err := w.acknowledge(1, time.Now()); err != nil || w.full() {
 		t.Errorf("after an acknowledgement: %v, full %v", err, w.full())
 	}
 	for i := range maxPings {
