@@ -76,6 +76,12 @@ func claimTLS(t *testing.T) {
 			}
 		}
 	}
+	r := runLines(t, cfgLines{front: "  bind 127.0.0.1:2 ssl crt /ide.pem\n  bind 127.0.0.1:3 ssl crt /ide.pem ssl-min-ver TLSv1.3", servers: hostsNamed(t, "one")})
+	for i, refused := range map[int]bool{1: false, 2: true} {
+		if _, err := r.shakeAt(i, &tls.Config{MaxVersion: tls.VersionTLS12}); (err != nil) != refused {
+			t.Errorf("TLS 1.2 at listener %d: %v", i, err)
+		}
+	}
 }
 
 // shake makes a TLS handshake with the second listener.

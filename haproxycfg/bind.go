@@ -45,8 +45,8 @@ func takeBind(t *translation, d *directive) {
 		rest = rest[n:]
 	}
 	b.finishClients()
-	t.plan.addPairs(b.pairs)
 	if b.refused {
+		t.spare = append(t.spare, b.pairs...)
 		t.unheard = append(t.unheard, d)
 		return
 	}
@@ -54,11 +54,17 @@ func takeBind(t *translation, d *directive) {
 	for address := range strings.SplitSeq(d.word(1), ",") {
 		b.listen(address)
 	}
+	if len(t.plan.listeners) == heard {
+		t.spare = append(t.spare, b.pairs...)
+	}
 	if !b.ssl || len(t.plan.listeners) == heard && slices.Contains(t.unheard, d) {
 		return
 	}
 	b.noteProtocols()
 	t.versions = append(t.versions, version{d, b.version})
+	for i := range t.plan.listeners[heard:] {
+		t.plan.listeners[heard+i].oldest = b.oldest()
+	}
 	if len(b.pairs) == 0 && b.dir == "" {
 		d.note(Decide, "no certificate is known for this address: name one in tls.certificates")
 	}
@@ -91,6 +97,14 @@ func (b *bind) option(words []string, known option) {
 	default:
 		b.d.note(known.verdict, strings.Join(words, " ")+": "+known.why)
 	}
+}
+
+// oldest returns the oldest version of TLS at the addresses of the line.
+func (b *bind) oldest() setting {
+	if b.version != "" {
+		return version{b.d, b.version}.setting()
+	}
+	return b.t.version.setting()
 }
 
 // listen adds the listeners for one address.

@@ -199,8 +199,8 @@ func (t *translation) finish() {
 	t.unmatched()
 	t.finishAborts()
 	t.finishAccess()
-	t.finishTLS()
 	t.finishTerms()
+	t.finishTLS()
 	if d := t.backend.last("option redispatch"); d == nil || d.no {
 		t.backend.head.note(Changed, "when a host can't be reached, HAProxy tries it again and then answers 503; lb tries the next host: the one that will have the token when the first is out")
 	}

@@ -73,6 +73,7 @@ type translation struct {
 	judged    *section   // the proxy that onlyRedirects is about
 	redirects []redirect
 	refusals  []refusal
+	spare     []pair     // of bind lines with addresses that lb doesn't listen on
 	leading   *directive // with a directory of certificates, before all other certificates
 
 	onlyRedirects bool

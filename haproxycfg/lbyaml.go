@@ -80,7 +80,8 @@ type listener struct {
 	terms         tlsTerms
 	pairs         []pair
 	directory     string
-	own           bool // it has own_tls
+	oldest        setting // min_version
+	own           bool    // it has own_tls
 	line          int
 }
 
@@ -206,7 +207,7 @@ func (p *plan) writeListen(w *writer) {
 			what += ", redirect_https: true"
 		}
 		if l.own {
-			what += ", own_tls: " + l.ownTLS(p.minTLS.value)
+			what += ", own_tls: " + l.ownTLS()
 		}
 		if l.http1 {
 			what += ", http2: false"

@@ -158,7 +158,7 @@ func (w *written) wrong(v haproxycfg.Verdict, key, text string) string {
 		item2 := strings.Contains(w.yaml, "    "+item) || strings.Contains(w.yaml, "    "+quoted)
 		return w.unless(comment == (v == haproxycfg.LeftOut) && item2 == (v == haproxycfg.Took), "that host isn't there so")
 	case key == "tls.certificates":
-		return w.unless(strings.Contains(w.yaml, fmt.Sprintf("- {cert: %q,", text)), "that certificate isn't there")
+		return w.unless(strings.Contains(w.yaml, fmt.Sprintf("{cert: %q,", text)), "that certificate isn't there")
 	case key == "hash.haproxy":
 		m := ringRow.FindStringSubmatch(text)
 		return w.unless(w.values[key] == fmt.Sprintf("{type: %s, function: %s, avalanche: %s}", m[1], m[2], m[3]), "the ring isn't so")

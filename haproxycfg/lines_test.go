@@ -245,7 +245,7 @@ var lines = []lineRow{
 	{"frontend", "bind 127.0.0.1:8443 ssl crt /etc/a.pem ssl-min-ver TLSv1.3", haproxycfg.Changed, `min_version: "1.3"`, `  min_version: "1.3"  # 9`},
 	{"frontend", "bind 127.0.0.1:8443 ssl crt /etc/a.pem no-tlsv12", haproxycfg.Changed, `min_version: "1.3"`, `  min_version: "1.3"  # 9`},
 	{"frontend", "bind 127.0.0.1:8443 ssl crt /etc/a.pem force-tlsv13", haproxycfg.Changed, `min_version: "1.3"`, `  min_version: "1.3"  # 9`},
-	{"frontend", "bind 127.0.0.1:8444 ssl crt /etc/a.pem\nbind 127.0.0.1:8443 ssl crt /etc/a.pem force-tlsv13", haproxycfg.Decide, "another address allows it", "state_dir"},
+	{"frontend", "bind 127.0.0.1:8444 ssl crt /etc/a.pem\nbind 127.0.0.1:8443 ssl crt /etc/a.pem force-tlsv13", haproxycfg.Changed, "own_tls.min_version", `  - {address: "127.0.0.1:8443", tls: true, own_tls: {certificates: [{cert: "/etc/a.pem", key: "/etc/a.pem"}], min_version: "1.3"}}  # 10`},
 	{"frontend", "bind 127.0.0.1:8443 ssl crt /etc/a.pem verify none", haproxycfg.Changed, "/etc/a.pem", ""},
 	{"frontend", "tcp-request connection expect-proxy layer4 if { src 10.0.0.3 }", haproxycfg.Stops, "PROXY protocol", ""},
 	{"frontend", "tcp-request inspect-delay 5s", haproxycfg.LeftOut, "timeouts.head", ""},

@@ -1,6 +1,7 @@
 package haproxycfg
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -67,26 +68,42 @@ func (b *bind) directory(name string, files []string) bool {
 	return true
 }
 
-// finishTerms puts what all TLS addresses ask of clients into tls, and otherwise into own_tls of those that
-// ask for something.
+// finishTerms writes what a TLS address shows to clients and asks of them: into the section tls what most
+// addresses do that ask nothing, and into own_tls what the others do.
 func (t *translation) finishTerms() {
-	if t.leading != nil && len(t.plan.pairs) > 0 {
-		t.leading.note(Changed, "a client that names no server gets the first of tls.certificates, and none of the directory")
-	}
-	var all []tlsTerms
-	for _, l := range t.plan.listeners {
-		if l.tls && !slices.Contains(all, l.terms) {
-			all = append(all, l.terms)
-		}
-	}
-	if len(all) == 1 {
-		t.plan.terms = all[0]
-		return
-	}
+	defer func() { t.plan.addPairs(t.spare) }()
+	var base *listener
 	for i := range t.plan.listeners {
 		l := &t.plan.listeners[i]
-		l.own = l.terms != tlsTerms{}
+		if l.tls && (base == nil || base.terms != tlsTerms{} && l.terms == tlsTerms{}) {
+			base = l
+		}
 	}
+	if base == nil {
+		t.plan.minTLS = t.version.setting()
+		return
+	}
+	shared := false // some address has the directory and no own_tls
+	for i := range t.plan.listeners {
+		l := &t.plan.listeners[i]
+		if l.own = l.tls && !l.asksLike(base); !l.own {
+			t.plan.addPairs(l.pairs)
+			shared = shared || l.directory != ""
+		}
+	}
+	if !shared {
+		t.plan.directory = setting{}
+	} else if t.leading != nil && len(t.plan.pairs) > 0 {
+		t.leading.note(Changed, "a client that names no server gets the first of tls.certificates, and none of the directory")
+	}
+	t.plan.terms = base.terms
+	t.plan.minTLS = base.oldest
+}
+
+// asksLike reports whether clients must do the same at both addresses.
+func (l *listener) asksLike(other *listener) bool {
+	const usual = `"1.2"`
+	return l.terms == other.terms && cmp.Or(l.oldest.value, usual) == cmp.Or(other.oldest.value, usual)
 }
 
 // keys returns the keys of tls or own_tls for the terms.
@@ -104,7 +121,7 @@ func (s tlsTerms) keys() (keys []string) {
 }
 
 // ownTLS returns the value of own_tls.
-func (l *listener) ownTLS(version string) string {
+func (l *listener) ownTLS() string {
 	var keys, pairs []string
 	for _, c := range l.pairs {
 		pairs = append(pairs, "{cert: "+quote(c.cert)+", key: "+quote(c.key)+"}")
@@ -116,8 +133,8 @@ func (l *listener) ownTLS(version string) string {
 		keys = append(keys, "directory: "+quote(l.directory))
 	}
 	keys = append(keys, l.terms.keys()...)
-	if version != "" {
-		keys = append(keys, "min_version: "+version)
+	if l.oldest.value != "" {
+		keys = append(keys, "min_version: "+l.oldest.value)
 	}
 	return "{" + strings.Join(keys, ", ") + "}"
 }

@@ -14,5 +14,5 @@ var tlsLines = []lineRow{
 	{"frontend", "bind 127.0.0.1:8443 ssl crt /etc/a.pem verify required", haproxycfg.Stops, "only with a file", ""},
 	{"frontend", "bind 127.0.0.1:8443 ssl crt /etc/a.pem verify optional ca-file /etc/b.pem crt-ignore-err all", haproxycfg.Stops, "whatever the error", "client_ca"},
 	{"frontend", "bind 127.0.0.1:8443 ssl crt /etc/a.pem verify required ca-file /etc/b.pem crl-file /etc/c.pem", haproxycfg.Stops, "revoked gets in", "client_ca"},
-	{"frontend", "bind 127.0.0.1:8442 ssl crt /etc/d\nbind 127.0.0.1:8443 ssl crt /etc/a.pem crt /etc/d strict-sni no-tlsv12", haproxycfg.Decide, "strict_sni", `  - {address: "127.0.0.1:8443", tls: true, own_tls: {certificates: [{cert: "/etc/a.pem", key: "/etc/a.pem"}], directory: "/etc/d", strict_sni: true, min_version: "1.2"}}  # 10`},
+	{"frontend", "bind 127.0.0.1:8442 ssl crt /etc/d\nbind 127.0.0.1:8443 ssl crt /etc/a.pem crt /etc/d strict-sni no-tlsv12", haproxycfg.Changed, "strict_sni", `  - {address: "127.0.0.1:8443", tls: true, own_tls: {certificates: [{cert: "/etc/a.pem", key: "/etc/a.pem"}], directory: "/etc/d", strict_sni: true, min_version: "1.3"}}  # 10`},
 }

@@ -2,6 +2,7 @@ package haproxycfg
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -33,33 +34,38 @@ func offered(v string) string {
 	return "1.2"
 }
 
-// finishTLS sets the oldest version of TLS. lb has one for all addresses. It is the oldest
-// that one of them allows, so that no client is refused.
+// finishTLS notes the oldest version of TLS at each line that sets one, once finishTerms has written
+// them.
 func (t *translation) finishTLS() {
-	lowest := "1.3"
-	for _, v := range t.versions {
-		if v.oldest == "" {
-			v.oldest = t.version.oldest // ssl-default-bind-options
-		}
-		lowest = min(lowest, offered(v.oldest))
-	}
-	if len(t.versions) == 0 {
-		lowest = offered(t.version.oldest)
-	}
 	for _, v := range append(t.versions, t.version) {
+		if v.line == nil || v.oldest == "" {
+			continue
+		}
+		key, oldest := "tls.min_version", offered(v.oldest)
+		if slices.ContainsFunc(t.plan.listeners, func(l listener) bool { return l.own && l.line == v.line.Number }) {
+			key = "own_tls.min_version"
+		}
 		switch {
-		case v.line != nil && v.line.variable() != "" && strings.Contains(v.oldest, "$"):
-			t.plan.minTLS.ask(v.line, "tls.min_version", quote(v.oldest), v.line.variable())
-		case v.oldest == "":
-		case offered(v.oldest) != lowest:
-			if t.plan.minTLS.value == "" {
-				t.plan.minTLS.value = quote(lowest)
-			}
-			v.line.note(Decide, fmt.Sprintf("tls.min_version: %q, because another address allows it, and lb has one value for all addresses: write \"1.3\" to refuse clients that know nothing newer than 1.2 on all addresses", lowest))
-		case v.oldest == lowest:
-			t.plan.minTLS.set(v.line, "tls.min_version", quote(lowest), "")
+		case v.hidden():
+			t.plan.minTLS.ask(v.line, key, quote(v.oldest), v.line.variable())
+		case v.oldest == oldest:
+			v.line.note(Took, fmt.Sprintf("%s: %q", key, oldest))
 		default:
-			t.plan.minTLS.set(v.line, "tls.min_version", quote(lowest), v.oldest+" isn't offered; clients that know nothing newer are refused")
+			v.line.note(Changed, fmt.Sprintf("%s: %q: %s isn't offered; clients that know nothing newer are refused", key, oldest, v.oldest))
 		}
 	}
+}
+
+// hidden reports whether a variable hides the version.
+func (v version) hidden() bool { return v.line.variable() != "" && strings.Contains(v.oldest, "$") }
+
+// setting returns the version as lb.yaml has it.
+func (v version) setting() setting {
+	switch {
+	case v.oldest == "":
+		return setting{}
+	case v.hidden():
+		return setting{quote(v.oldest), v.line.Number}
+	}
+	return setting{quote(offered(v.oldest)), v.line.Number}
 }
