@@ -58,7 +58,7 @@ func (d *document) checkNetworks(path string, a *access.Config) {
 			d.fail(path+key, err.Error(), "write one address or prefix such as 10.0.0.0/8 a line, with comments after #")
 		}
 	}
-	if len(a.Allow)+len(a.Deny) == 0 && a.AllowFile == "" && a.DenyFile == "" && !d.silent(path) {
+	if len(a.Allow)+len(a.Deny) == 0 && a.AllowFile == "" && a.DenyFile == "" && !d.failedBelow(path) {
 		d.fail(path, "it neither allows nor denies anything", "write for example {deny: [192.0.2.7]}, or remove it")
 	}
 }

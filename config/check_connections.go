@@ -34,7 +34,7 @@ func (c *Config) checkHostTLS(d *document) {
 		}
 	}
 	if t.CA != "" && !t.Verifies() {
-		d.fail("pool.tls.ca", "hosts' certificates aren't verified: pool.tls.verify is false", "leave one of the two out")
+		d.fail("pool.tls.ca", "hosts' certificates aren't verified: "+d.path("pool.tls.verify")+" is false", "leave one of the two out")
 	}
 	if name := t.ServerName; name != "" && !netaddr.HostLike(name) {
 		d.fail("pool.tls.server_name", fmt.Sprintf("%q is no host name", name), "write for example ide.internal")
@@ -55,7 +55,7 @@ func (c *Config) checkServerName(d *document) {
 	}
 	for i, h := range c.Pool.Hosts {
 		if _, ok := netaddr.UnixPath(h.Address); ok && route.CheckUnix(h.Address) == nil {
-			d.fail(item("pool.hosts", i)+".address", "the address has no name that the host's certificate could be for", "set pool.tls.server_name")
+			d.fail(item("pool.hosts", i)+".address", "the address has no name that the host's certificate could be for", "set "+d.path("pool.tls.server_name"))
 		}
 	}
 }

@@ -21,11 +21,11 @@ func (c *Config) checkFields(d *document) {
 	}
 	switch h := c.HSTS; {
 	case h == nil:
-	case !d.has("hsts.max_age"):
+	case h.MaxAge == nil:
 		d.fail("hsts", "max_age is missing", fmt.Sprintf("write for example {max_age: %d}, a year in seconds", fields.Preloads))
-	case h.MaxAge < 0:
-		d.fail("hsts.max_age", fmt.Sprintf("%d is no time", h.MaxAge), "write seconds; 0 makes browsers forget it")
-	case h.Preload && (h.MaxAge < fields.Preloads || !h.IncludeSubdomains):
+	case *h.MaxAge < 0:
+		d.fail("hsts.max_age", fmt.Sprintf("%d is no time", *h.MaxAge), "write seconds; 0 makes browsers forget it")
+	case h.Preload && (*h.MaxAge < fields.Preloads || !h.IncludeSubdomains):
 		d.fail("hsts.preload", "browsers' lists don't take this name", fmt.Sprintf("they want max_age: %d or more, and include_subdomains: true", fields.Preloads))
 	case !tls:
 		d.fail("hsts", "it has no effect: no listener has TLS, and answers without TLS don't carry it", "remove it, or set tls for a listener")

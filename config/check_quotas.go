@@ -16,7 +16,7 @@ func (c *Config) checkQuotas(d *document) {
 		d.checkRate(source+".requests", of.Requests)
 		d.checkCount(source+".terminals", of.Terminals)
 		d.checkBurst(source, of.Burst, of.NewConnections+of.Requests)
-		if *of == (quota.SourceConfig{}) && !d.silent(source) {
+		if *of == (quota.SourceConfig{}) && !d.failedBelow(source) {
 			d.fail(source, "it limits nothing", "write for example {requests: 200/s, terminals: 20}, or remove it")
 		}
 	}
@@ -24,7 +24,7 @@ func (c *Config) checkQuotas(d *document) {
 		d.checkRate(key+".requests", of.Requests)
 		d.checkCount(key+".terminals", of.Terminals)
 		d.checkBurst(key, of.Burst, of.Requests)
-		if *of == (quota.KeyConfig{}) && !d.silent(key) {
+		if *of == (quota.KeyConfig{}) && !d.failedBelow(key) {
 			d.fail(key, "it limits nothing", "write for example {requests: 100/s, terminals: 10}, or remove it")
 		}
 	}

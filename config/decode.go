@@ -173,6 +173,7 @@ func (d *document) unknown(path string, pair *ast.MappingValueNode, t reflect.Ty
 	} else if home := pathOf(key); home != "" {
 		hint = fmt.Sprintf("did you mean `%s`?", home)
 	}
+	d.failed[under(path, key)] = true
 	d.report(at, under(path, key), "unknown key", hint)
 }
 
@@ -207,33 +208,34 @@ func (d *document) decodeSlice(path string, node ast.Node, v reflect.Value) {
 
 func (d *document) decodeScalar(path string, node ast.Node, v reflect.Value) {
 	text, isText := textOf(node)
-	want, ok := "", true
+	want, hint, ok := "", "", true
 	switch {
 	case isDuration(v.Type()):
 		d.decodeDuration(path, node, v)
 		return
 	case v.Kind() == reflect.String:
-		want, ok = "a text", isText || isNumber(node)
+		want, hint, ok = "a text", "write a text; in quotes, if it is a word such as true or has one of : # { [", isText || isNumber(node)
 		v.SetString(text)
 	case v.Kind() == reflect.Bool:
 		var b *ast.BoolNode
-		want = "true or false"
+		want, hint = "true or false", "write true or false, without quotes"
 		if b, ok = node.(*ast.BoolNode); ok {
 			v.SetBool(b.Value)
 		}
 	case v.Kind() == reflect.Float64:
 		var n float64
-		want = "a number"
+		want, hint = "a number", "write digits, with a point if need be, and no quotes or unit"
 		n, ok = numberOf(node)
 		v.SetFloat(n)
 	default:
-		want, ok = "a whole number", setInteger(node, v)
-		if node.Type() == ast.IntegerType && !ok {
-			want = "a smaller whole number that isn't negative"
+		want, hint, ok = "a whole number", "write digits alone, without quotes, a point or a unit", setInteger(node, v)
+		tooLarge := node.GetToken().Type == token.StringType && strings.Trim(text, "0123456789") == ""
+		if (node.Type() == ast.IntegerType || tooLarge) && !ok {
+			want, hint = "a smaller whole number that isn't negative", ""
 		}
 	}
 	if !ok {
-		d.fail(path, describe(node)+" where "+want+" belongs", "")
+		d.fail(path, describe(node)+" where "+want+" belongs", hint)
 	}
 }
 

@@ -55,16 +55,16 @@ func (d *document) parse(data []byte) (root ast.Node) {
 	defer func() {
 		if recover() != nil { // the YAML library panics on some input
 			root = nil
-			d.syntax(nil, "this can't be read as YAML")
+			d.syntax(nil, "this can't be read as YAML", brokenHint)
 		}
 	}()
 	if len(data) > maxBytes {
-		d.syntax(nil, fmt.Sprintf("the file has %d bytes, at most %d are possible", len(data), maxBytes))
+		d.syntax(nil, fmt.Sprintf("the file has %d bytes, at most %d are possible", len(data), maxBytes), "a list of hosts may be in a file of its own: pool.hosts_file")
 		return nil
 	}
 	tokens := lexer.Tokenize(string(data))
 	if tk := tooDeep(tokens); tk != nil {
-		d.syntax(tk, "this is nested too deeply")
+		d.syntax(tk, "this is nested too deeply", "lb.yaml needs five levels; a bracket may be open")
 		return nil
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
@@ -83,7 +83,7 @@ func (d *document) root(file *ast.File) ast.Node {
 		}
 		if root != nil {
 			d.broken = true
-			d.report(begin(doc.Body), "", "a second document begins here; there may be only one", "")
+			d.report(begin(doc.Body), "", "a second document begins here; there may be only one", "remove the line --- and what follows it")
 			return nil
 		}
 		root = doc.Body
@@ -117,10 +117,14 @@ func tooDeep(tokens token.Tokens) *token.Token {
 func (d *document) syntaxError(err error) {
 	var at yaml.Error
 	if errors.As(err, &at) {
-		d.syntax(at.GetToken(), at.GetMessage())
+		hint := brokenHint
+		if strings.Contains(at.GetMessage(), "'\t'") {
+			hint = "indent with spaces: YAML takes no tabs there"
+		}
+		d.syntax(at.GetToken(), at.GetMessage(), hint)
 		return
 	}
-	d.syntax(nil, err.Error())
+	d.syntax(nil, err.Error(), brokenHint)
 }
 
 // secretLine finds the places where a secret may begin in a file that can't be parsed.
@@ -128,15 +132,18 @@ var secretLine = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`(?i)\b[a-z_-]*(secret|password|passwd|passphrase|token|credential|seed)["']?\s*:`)
 })
 
-// syntax reports why the file can't be read at all.
-func (d *document) syntax(tk *token.Token, message string) {
+// brokenHint says what to look for in a file that isn't YAML.
+const brokenHint = "this is no YAML: look here and in the line before for an open bracket or quote, a colon without a space, or another indentation"
+
+// syntax reports why the file can't be read at all, and what to do.
+func (d *document) syntax(tk *token.Token, message, hint string) {
 	d.broken = true
 	for i, line := range d.lines {
 		if at := secretLine().FindStringIndex(line); at != nil {
 			d.mask(spot{i + 1, len([]rune(line[:at[1]])) + 1})
 		}
 	}
-	d.report(where(tk), "", message, "")
+	d.report(where(tk), "", message, hint)
 }
 
 // where returns a token's place; the start of the file if it has none.
@@ -194,6 +201,17 @@ func (d *document) placeOf(path string) spot {
 func (d *document) silent(path string) bool {
 	for p := d.path(path); p != ""; p = parent(p) {
 		if d.failed[p] {
+			return true
+		}
+	}
+	return false
+}
+
+// failedBelow reports whether a key in the section at path has an error already.
+func (d *document) failedBelow(path string) bool {
+	path = d.path(path) + "."
+	for p := range d.failed {
+		if strings.HasPrefix(p, path) {
 			return true
 		}
 	}

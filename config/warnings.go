@@ -218,7 +218,7 @@ func (c *Config) warnOfHostTLS(d *document, now time.Time) {
 		return
 	}
 	if !t.Verifies() {
-		d.warn("pool.tls.verify", "whoever can redirect connections in the network can stand for a host, and gets users' tokens", "name the authority of the hosts' certificates in pool.tls.ca")
+		d.warn("pool.tls.verify", "whoever can redirect connections in the network can stand for a host, and gets users' tokens", "name the authority of the hosts' certificates in "+d.path("pool.tls.ca"))
 	}
 	if t.Cert != "" {
 		d.warnOfExpiry("pool.tls", tlsterm.Pair{Cert: t.Cert, Key: t.Key}, now)

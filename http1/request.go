@@ -221,6 +221,9 @@ func withoutPort(authority []byte, port string) []byte {
 // maxHost is the length of the longest name in DNS, with a port.
 const maxHost = 255 + len(":65535")
 
+// ValidHost reports whether text can be the value of a Host field.
+func ValidHost(text string) bool { return validHost([]byte(text)) }
+
 // validHost checks uri-host [ ":" port ] (RFC 9110 §7.2). A reg-name may have only
 // unreserved characters: no name in use has others, and the host might read escapes
 // and delimiters in another way. As in DNS, only the last label, the root, may be

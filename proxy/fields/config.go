@@ -4,12 +4,15 @@
 package fields
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+
+	"tokenring/http1"
 )
 
 // Config is `fields`, at the top of lb.yaml, of a listener, a route or a pool.
@@ -86,39 +89,53 @@ func (c *Changes) check(path string, request bool) (all []Mistake) {
 	report := func(at, what, remedy string) {
 		all = append(all, Mistake{path + "." + at, what, remedy})
 	}
-	for _, name := range c.Remove {
+	for i, name := range c.Remove {
+		at := fmt.Sprintf("remove[%d]", i)
 		if why := whyNotName(name, request); why != "" {
-			report("remove", why, "take it out of the list")
+			report(at, why, "take it out of the list")
 		} else if strings.EqualFold(name, "Host") {
-			report("remove", "a request has one field Host, and hosts need it", "set it to another value, or leave it alone")
+			report(at, "a request has one field Host, and hosts need it", "set it to another value, or leave it alone")
 		}
 	}
-	for at, values := range map[string]Values{"set": c.Set, "add": c.Add} {
+	for key, values := range map[string]Values{"set": c.Set, "add": c.Add} {
 		seen := map[string]bool{}
 		for _, v := range values {
-			lower := strings.ToLower(v.Name)
+			at, lower := key+"."+v.Name, strings.ToLower(v.Name)
 			if why := whyNotName(v.Name, request); why != "" {
 				report(at, why, "take it out")
-			} else if at == "add" && lower == "host" {
+			} else if key == "add" && lower == "host" {
 				report(at, "a request has one field Host", "use set")
 			}
 			if seen[lower] {
 				report(at, fmt.Sprintf("%s is there twice", v.Name), "write each field once")
 			}
 			seen[lower] = true
-			parts, err := parse(v.Text)
-			switch {
-			case err != nil:
-				report(at, fmt.Sprintf("%s: %v", v.Name, err), "variables are "+strings.Join(Variables(), " ")+"; write {{ for a brace")
-			case request && proves(parts) && at == "add":
-				report(at, v.Name+": beside the field that is added, a client could send one that names another subject", "use set")
-			case proves(parts) && lower == "host":
-				report(at, "a client without a certificate would have no Host", "set another field")
+			if what, remedy := whyNotText(key, v, request); what != "" {
+				report(at, what, remedy)
 			}
 		}
 	}
 	slices.SortFunc(all, func(a, b Mistake) int { return strings.Compare(a.Path+a.What, b.Path+b.What) })
 	return all
+}
+
+// whyNotText returns why key, set or add, can't give a field its value, and what to do; "" if it can.
+func whyNotText(key string, v Value, request bool) (what, remedy string) {
+	parts, err := parse(v.Text)
+	isHost := strings.EqualFold(v.Name, "Host")
+	switch {
+	case errors.Is(err, errControl):
+		return err.Error(), "write it in one line, of letters that can be seen"
+	case err != nil:
+		return err.Error(), "variables are " + strings.Join(Variables(), " ") + "; write {{ for a brace"
+	case request && proves(parts) && key == "add":
+		return "beside the field that is added, a client could send one that names another subject", "use set"
+	case proves(parts) && isHost:
+		return "a client without a certificate would have no Host", "set another field"
+	case request && isHost && !strings.Contains(v.Text, "{") && !http1.ValidHost(v.Text):
+		return fmt.Sprintf("%q is no host name", v.Text), "write for example ide.internal, or ide.internal:8080"
+	}
+	return "", ""
 }
 
 // fixed are the fields that can't be changed, in lower case, and why.

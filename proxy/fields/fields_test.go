@@ -75,8 +75,8 @@ func TestFieldsAreChangedLevelByLevel(t *testing.T) {
 
 func TestWhatCanNotBeChanged(t *testing.T) {
 	for text, want := range map[string]string{
-		`{request: {set: {Content-Length: 5}}}`:                    "request.set: Content-Length can't be changed: it says where a message ends",
-		`{request: {add: {transfer-encoding: chunked}}}`:           "request.add: transfer-encoding can't be changed",
+		`{request: {set: {Content-Length: 5}}}`:                    "request.set.Content-Length: Content-Length can't be changed: it says where a message ends",
+		`{request: {add: {transfer-encoding: chunked}}}`:           "request.add.transfer-encoding: transfer-encoding can't be changed",
 		`{request: {remove: [Connection]}}`:                        "it belongs to one connection",
 		`{request: {set: {Sec-WebSocket-Key: x}}}`:                 "a handshake of a WebSocket would fail",
 		`{request: {remove: [Host]}}`:                              "a request has one field Host",
@@ -91,9 +91,11 @@ func TestWhatCanNotBeChanged(t *testing.T) {
 		`{response: {set: {A: "{client"}}}`:                        "a { without a }",
 		"{response: {set: {A: \"a\\r\\nSet-Cookie: b\"}}}":         "control characters",
 		`{response: {set: {A: " a"}}}`:                             "neither begins nor ends with a space",
-		`{request: {add: {A: "{client_certificate_subject}"}}}`:    "request.add: A: beside the field that is added, a client could send one",
-		`{request: {set: {host: "{client_certificate_subject}"}}}`: "request.set: a client without a certificate would have no Host",
+		`{request: {add: {A: "{client_certificate_subject}"}}}`:    "request.add.A: beside the field that is added, a client could send one",
+		`{request: {set: {host: "{client_certificate_subject}"}}}`: "request.set.host: a client without a certificate would have no Host",
 		`{response: {set: {A: 1, a: 2}}}`:                          "a is there twice",
+		`{request: {set: {Host: "a b"}}}`:                          `"a b" is no host name`,
+		`{request: {remove: [X-A, Cookie]}}`:                       "request.remove[1]: Cookie",
 	} {
 		all := read(t, text).Check()
 		if len(all) == 0 || !strings.Contains(all[0].Path+": "+all[0].What, want) {
@@ -171,7 +173,8 @@ func TestChangesAllocateNothing(t *testing.T) {
 }
 
 func TestHSTS(t *testing.T) {
-	h := &HSTS{MaxAge: 31536000, IncludeSubdomains: true, Preload: true}
+	year := int64(31536000)
+	h := &HSTS{MaxAge: &year, IncludeSubdomains: true, Preload: true}
 	if got := answer(NewPlan(h.Config(true)).Response(), "strict-transport-security: max-age=0"); got != "Strict-Transport-Security: max-age=31536000; includeSubDomains; preload" {
 		t.Errorf("got %q", got)
 	}

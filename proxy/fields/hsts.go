@@ -4,9 +4,9 @@ import "strconv"
 
 // HSTS is `hsts`: browsers use TLS only, for a time. Answers over TLS say so (RFC 6797 §7.1).
 type HSTS struct {
-	MaxAge            int64 `yaml:"max_age"`            // seconds; 0 makes browsers forget it
-	IncludeSubdomains bool  `yaml:"include_subdomains"` // names below the one asked for, too
-	Preload           bool  `yaml:"preload"`            // it may be put into browsers' own lists
+	MaxAge            *int64 `yaml:"max_age"`            // seconds; 0 makes browsers forget it; never nil in a checked Config
+	IncludeSubdomains bool   `yaml:"include_subdomains"` // names below the one asked for, too
+	Preload           bool   `yaml:"preload"`            // it may be put into browsers' own lists
 }
 
 // Preloads is the least MaxAge with which browsers' lists take a name.
@@ -21,7 +21,7 @@ func (h *HSTS) Config(tls bool) *Config {
 	if !tls {
 		return &Config{Response: Changes{Remove: []string{"Strict-Transport-Security"}}}
 	}
-	text := "max-age=" + strconv.FormatInt(h.MaxAge, 10)
+	text := "max-age=" + strconv.FormatInt(*h.MaxAge, 10)
 	if h.IncludeSubdomains {
 		text += "; includeSubDomains"
 	}

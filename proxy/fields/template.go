@@ -49,11 +49,13 @@ func Variables() []string {
 	return []string{"{client}", "{client_port}", "{host}", "{request_id}", "{tls_version}", "{listener_port}", "{client_certificate_subject}"}
 }
 
+var errControl = errors.New("a value can't have control characters, such as a line break")
+
 // parse returns the parts of a value. {{ and }} stand for braces.
 func parse(text string) (parts []part, err error) {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return nil, errors.New("a value can't have control characters, such as a line break")
+			return nil, errControl
 		}
 	}
 	if text != strings.TrimSpace(text) {
