@@ -39,7 +39,7 @@ var layers = [][]string{
 	{"proxy/elder", "proxy/h2server", "proxy/routing", "proxy/secondchance"}, {"proxy/pools"},                                                                                      // above tunnel; above clienttls; above localreply and metrics
 	{"proxy", "admin", "demo", "gate"},                           // each serves one kind of visitor
 	{"config", "haproxycfg", "nginxcfg"},                         // composes the parts' own configuration; read others'
-	{"edge", "ctl", "manpage", "completion", "config/reference"}, // one balancer; operators' shell; what describes the command line, and the configuration
+	{"edge", "ctl", "manpage", "completion", "config/reference", "migration/storytest"}, // one balancer; operators' shell; what describes the command line, and the configuration
 	{"parent"},                        // starts generations of a balancer, and owns their sockets
 	{"chaos/record", "chaos/network"}, // what a host of the chaos run has served; namespaces on one machine
 	{"chaos/host", "chaos/oracle"},    // such a host; whether promises were kept

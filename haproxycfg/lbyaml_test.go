@@ -10,6 +10,7 @@ import (
 
 	"tokenring/config"
 	"tokenring/haproxycfg"
+	"tokenring/migration/storytest"
 )
 
 // keyed finds the notes that name a key of lb.yaml, and the key.
@@ -24,8 +25,8 @@ func TestWhatANoteSaysIsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		s := readStory(t, file)
-		result, err := haproxycfg.Import("haproxy.cfg", s.cfg, haproxycfg.Options{Backend: s.backend, Files: s.files})
+		s := storytest.Read(t, file, "haproxy.cfg")
+		result, err := haproxycfg.Import("haproxy.cfg", s.Config, haproxycfg.Options{Backend: s.Backend, Files: s.Files})
 		if err == nil {
 			w := readWritten(t, result)
 			w.holdAll(filepath.Base(file), seen)
