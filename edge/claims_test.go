@@ -44,6 +44,8 @@ var importClaims = map[string]func(*testing.T){
 	"has the ring that HAProxy has":                    claimRing,
 	"has the ring that nginx has":                      claimNginxRing,
 	"does what nginx.conf says":                        claimNginx,
+	"asks for the passwords of nginx.conf":             claimNginxPasswords,
+	"limits what nginx.conf limits":                    claimNginxLimits,
 	"speaks TLS to nginx.conf's hosts":                 claimNginxHostTLS,
 	"bounds the requests of nginx.conf's hosts":        claimNginxFull,
 	"moves the tokens of a host that is down":          claimDown,

@@ -1,10 +1,12 @@
 package nginxcfg
 
 import (
+	"io/fs"
 	"net/netip"
 	"strings"
 
 	"tokenring/migration"
+	"tokenring/proxy/basicauth"
 )
 
 // access returns the section access of a location's route, "" if all clients may come. nginx takes the
@@ -17,6 +19,7 @@ func (t *translation) access(l *directive) string {
 		network := d.arg(0)
 		switch {
 		case closed: // a rule for all comes before
+		case network == "unix:": // nobody comes to lb from there
 		case network == "all":
 			closed = true
 			if d.name == "allow" {
@@ -73,21 +76,54 @@ func isNetwork(text string) bool {
 	return errPrefix == nil || errAddr == nil
 }
 
-// auth notes what asks users who they are.
-func (t *translation) auth(l *directive) {
-	for _, d := range l.force("auth_basic") {
-		if d.arg(0) == "off" {
-			d.note(leftOut, "nobody is asked here")
-			continue
-		}
-		d.note(stops, "lb asks nobody for a password: whoever reaches it gets through. Let the hosts ask")
-		for _, file := range l.force("auth_basic_user_file") {
-			file.note(leftOut, "lb asks nobody for a password")
-		}
-	}
+// auth returns the section basic_auth of a location's route, "" if it asks nobody for a password.
+func (t *translation) auth(l *directive) string {
 	for _, name := range []string{"auth_request", "auth_jwt"} {
 		for _, d := range l.force(name) {
-			d.note(stops, "lb asks no other service whether a request may pass: whoever reaches it gets through. Let the hosts ask")
+			if d.arg(0) != "off" {
+				d.note(stops, "lb asks no other service whether a request may pass: whoever reaches it gets through. Let the hosts ask")
+			}
 		}
+	}
+	asks, files := l.force("auth_basic"), l.force("auth_basic_user_file")
+	switch {
+	case len(asks) == 0:
+		return ""
+	case asks[0].arg(0) == "off":
+		asks[0].note(leftOut, "nobody is asked here")
+		return ""
+	case len(files) == 0:
+		asks[0].note(leftOut, "without auth_basic_user_file, nginx asks nobody for a password, and so does lb")
+		return ""
+	case strings.Contains(files[0].arg(0), "$"):
+		asks[0].note(stops, "lb knows the file of users before the first request; here a variable names it. lb asks nobody for a password here")
+		return ""
+	}
+	t.users(files[0])
+	if satisfy := l.force("satisfy"); len(satisfy) > 0 && satisfy[0].arg(0) == "any" {
+		satisfy[0].note(stops, "lb asks all clients for a password here; nginx doesn't ask those who come from an allowed network")
+	}
+	keys := []string{"file: " + migration.Quote(resolve(t.prefix, files[0].arg(0)))}
+	if realm := asks[0].arg(0); !strings.ContainsAny(realm, `$"\`) && migration.Printable(realm) == realm {
+		keys = append(keys, "realm: "+migration.Quote(realm))
+	}
+	asks[0].note(took, "basic_auth of the routes that it is for: requests without a right password get 401")
+	return "{" + strings.Join(keys, ", ") + "}"
+}
+
+// users notes whether lb can take the users of a file of passwords.
+func (t *translation) users(d *directive) {
+	d.note(took, "basic_auth.file")
+	t.mustBeThere(d)
+	if t.files == nil {
+		return
+	}
+	name := resolve(t.prefix, d.arg(0))
+	data, err := fs.ReadFile(t.files, strings.TrimPrefix(name, "/"))
+	if err != nil {
+		return
+	}
+	if _, err := basicauth.Parse(name, data); err != nil {
+		d.note(decide, "lb takes only passwords that are hashed by bcrypt, and doesn't start with this file: make it anew, with htpasswd -B for each user")
 	}
 }

@@ -20,7 +20,7 @@ type plan struct {
 	fields                         map[*upstream]string // as in YAML, where all locations have the same
 	routes                         []rule
 	unmatched                      setting
-	timeouts                       map[string]setting
+	timeouts, quotas               map[string]setting
 	pages                          []page
 	trusted                        []string
 }
@@ -66,7 +66,9 @@ type host struct {
 	elsewhere     bool // its place on the ring isn't that of nginx
 }
 
-func newPlan() *plan { return &plan{timeouts: map[string]setting{}, fields: map[*upstream]string{}} }
+func newPlan() *plan {
+	return &plan{timeouts: map[string]setting{}, quotas: map[string]setting{}, fields: map[*upstream]string{}}
+}
 
 type writer struct{ strings.Builder }
 
@@ -224,10 +226,11 @@ func (p *plan) writeLimits(w *writer) {
 		w.line("shutdown:")
 		w.set("  grace", p.grace)
 	}
-	if p.body.value != "" || p.head.value != "" {
+	if p.body.value != "" || p.head.value != "" || len(p.quotas) > 0 {
 		w.line("limits:")
 		w.set("  head", p.head)
 		w.set("  body", p.body)
+		p.writeQuotas(w)
 	}
 	if len(p.pages) > 0 {
 		w.line("pages:\n  html:")

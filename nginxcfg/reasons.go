@@ -48,8 +48,8 @@ var reasons = []reason{
 	{leftOut, "lb speaks TLS 1.2 and 1.3 with hosts, with a good choice of ciphers", "proxy_ssl_*"},
 	{leftOut, "lb goes through all proxies that trusted_networks names", "real_ip_recursive"},
 	{leftOut, "lb is always strict: requests that can be read in two ways get 400", "ignore_invalid_headers underscores_in_headers merge_slashes"},
-	{leftOut, "a table of limits is for the lines that use it", "limit_conn_zone limit_req_zone limit_conn_log_level limit_req_log_level limit_conn_status limit_req_status limit_conn_dry_run limit_req_dry_run"},
-	{decide, "lb's limits of a client are for all its requests together, and its connections count while they are open: write what it may use into limits.per_source", "limit_conn limit_req"},
+	{leftOut, "a table of limits is for the lines that use it", "limit_conn_zone limit_req_zone limit_conn_dry_run limit_req_dry_run"},
+	{leftOut, "beyond a limit lb answers 429, with Retry-After, or closes the connection; lb_limited_total counts both", "limit_conn_status limit_req_status limit_conn_log_level limit_req_log_level"},
 	{stops, "lb doesn't slow answers down", "limit_rate limit_rate_after"},
 	{stops, "lb changes no paths: hosts get them as clients send them", "rewrite"},
 	{stops, "lb has no conditions but those of routes: what is in the block isn't done", "if"},
@@ -63,7 +63,7 @@ var reasons = []reason{
 	{leftOut, "lb's checks are in the section health; they begin before a host gets requests", "health_check match state"},
 	{leftOut, "clients of listeners with redirect_https don't come here", "server_name"},
 	{took, "settings of the requests that come here", "location server"},
-	{leftOut, "there is no location with hosts for which it holds", "proxy_set_header add_header proxy_hide_header proxy_read_timeout proxy_connect_timeout client_max_body_size client_header_timeout client_body_timeout keepalive_timeout large_client_header_buffers allow deny satisfy internal proxy_pass return error_page ssl_certificate ssl_certificate_key ssl_protocols ssl_client_certificate ssl_verify_client ssl auth_basic auth_basic_user_file auth_request"},
+	{leftOut, "there is no location with hosts for which it holds", "proxy_set_header add_header proxy_hide_header proxy_read_timeout proxy_connect_timeout client_max_body_size client_header_timeout client_body_timeout keepalive_timeout large_client_header_buffers allow deny satisfy internal proxy_pass return error_page ssl_certificate ssl_certificate_key ssl_protocols ssl_client_certificate ssl_verify_client ssl auth_basic auth_basic_user_file auth_request limit_conn limit_req"},
 }
 
 // noteReason notes what a directive without a handler has become of.

@@ -18,7 +18,8 @@ const mainPool = "pool"
 type rule struct {
 	host, path, prefix string
 	does               string // what becomes of a request, as in YAML
-	access, fields     string // as in YAML; "" if there are none
+	access, auth       string // as in YAML; "" if there are none
+	fields             string
 	line               int
 }
 
@@ -187,7 +188,7 @@ func (t *translation) ruleForAll(host string, one rule) []rule {
 	if host != "" {
 		return []rule{one}
 	}
-	bare := one.access == "" && one.fields == ""
+	bare := one.access == "" && one.auth == "" && one.fields == ""
 	switch {
 	case bare && one.does == "pool: "+mainPool:
 		return nil
@@ -214,8 +215,9 @@ func (t *translation) skips(s *server, l *location) bool {
 
 // finish adds what a location says beside where its requests go.
 func (t *translation) finish(l *location, one rule) rule {
-	one.access = t.access(l.d)
-	t.auth(l.d)
+	if l.d.first("return") == nil { // nginx answers before it looks who comes
+		one.access, one.auth = t.access(l.d), t.auth(l.d)
+	}
 	if t.differs[l.upstream] {
 		one.fields = l.fields
 	}
@@ -232,6 +234,9 @@ func (r rule) yaml() string {
 	keys = append(keys, r.does)
 	if r.access != "" {
 		keys = append(keys, "access: "+r.access)
+	}
+	if r.auth != "" {
+		keys = append(keys, "basic_auth: "+r.auth)
 	}
 	if r.fields != "" {
 		keys = append(keys, "fields: "+r.fields)

@@ -35,6 +35,7 @@ func (t *translation) settings() {
 	t.timeouts()
 	t.bodies()
 	t.headers()
+	t.quotas()
 	for _, s := range t.servers {
 		for _, d := range append(s.d.all("error_page"), t.http.all("error_page")...) {
 			if !d.noted {

@@ -45,6 +45,11 @@ func ReadFile(path string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return Parse(path, text)
+}
+
+// Parse is ReadFile for the text of a file.
+func Parse(path string, text []byte) (map[string][]byte, error) {
 	users := map[string][]byte{}
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for n := 1; lines.Scan(); n++ {
