@@ -120,7 +120,10 @@ func TestKeysFromClientsCertificates(t *testing.T) {
 		if one["key"] != want || two["key"] != want || one["host"] != two["host"] || two["protocol"] != "HTTP/2" {
 			t.Errorf("%s: the log says %v and %v, want the key %s", part, one, two, want)
 		}
-		if e := l.logged("/without"); e["key"] != l.digest(mark).String() {
+		if rule := "{client_certificate: " + part + "}"; one["key_rule"] != rule || two["key_rule"] != rule {
+			t.Errorf("the log has the rules %v and %v, want %s", one["key_rule"], two["key_rule"], rule)
+		}
+		if e := l.logged("/without"); e["key"] != l.digest(mark).String() || e["key_rule"] != "{query: token}" {
 			t.Errorf("%s: without a certificate the log says %v", part, e)
 		}
 	}

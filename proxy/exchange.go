@@ -79,9 +79,10 @@ type progress struct {
 
 // A choice is how the host of a request was chosen.
 type choice struct {
-	token     []byte           // a slice of the request's head; a secret
-	key       session.Key      // of the token; see admit
-	cookie    *affinity.Cookie // the valid affinity cookie of the request; nil for none
+	token     []byte            // a slice of the request's head; a secret
+	keyRule   *balancer.KeyRule // by which there is a token; nil for none
+	key       session.Key       // of the token; see admit
+	cookie    *affinity.Cookie  // the valid affinity cookie of the request; nil for none
 	host      *route.Host
 	rule      balancer.Rule
 	stays     bool                  // the key stays on the host: it needs no claim
@@ -244,9 +245,8 @@ func (x *exchange) record() {
 	p.access.Write(&e, x.reason)
 }
 
-// settle says that the host is done with the request: the key lingers, and the exchange claims it
-// no more. It is called before the client has the end of the answer, so that the client's next
-// request finds it so.
+// settle says that the host is done with the request: the key lingers, and isn't claimed any more. It
+// is called before the client has the end of the answer, for the client's next request.
 func (x *exchange) settle() {
 	if x.settled {
 		return
@@ -382,12 +382,12 @@ func (x *exchange) entry() accesslog.Entry {
 		Request: accesslog.Request{ID: x.id, Client: x.origin.text, Protocol: x.protocol},
 		TLS:     x.client.secure, Refused: x.end == endRefused,
 		Rule: x.rule, Retried: x.retried, Started: x.started, Connected: x.connected, Answered: x.answered,
-		Status: int32(x.status), Received: x.received, Sent: x.sent, End: x.end, GaveAway: x.chance.GaveAway(),
+		Status: int16(x.status), Received: x.received, Sent: x.sent, End: x.end, GaveAway: x.chance.GaveAway(),
 	}
 	if !x.srv.p.access.Enabled() {
 		return e
 	}
-	x.srv.p.access.Describe(&e, &x.req, x.token, x.key.Digest)
+	x.srv.p.access.Describe(&e, &x.req, x.token, x.key.Digest, x.keyRule)
 	e.More = x.more()
 	if h := cmp.Or(x.host, x.blocked); h != nil {
 		e.Host = h.Name

@@ -78,7 +78,7 @@ func (h *h2conn) logRefused(status int, reason string) {
 	h.srv.p.access.Write(&accesslog.Entry{
 		Request: accesslog.Request{ID: h.nextID(), Client: h.client.text, Protocol: "HTTP/2"},
 		TLS:     h.client.secure, Refused: true,
-		Rule: ruleNone, Started: time.Now(), Status: int32(status), End: endRefused,
+		Rule: ruleNone, Started: time.Now(), Status: int16(status), End: endRefused,
 		More: h.srv.more(h.client.port, h.srv.p.pools.Main),
 	}, reason)
 }

@@ -33,7 +33,7 @@ func (x *exchange) admit() error {
 	}
 	unsent := x.keepUpgrade()
 	x.findOrigin()
-	x.token = x.pool.Key.Find(&x.req, &hashkey.Client{Address: x.origin.key, Trusted: x.client.trusted, Certificate: x.client.agreed.Certificate})
+	x.token, x.keyRule = x.pool.Key.Find(&x.req, &hashkey.Client{Address: x.origin.key, Trusted: x.client.trusted, Certificate: x.client.agreed.Certificate})
 	x.key = x.pool.KeyOf(x.pool.Snapshot(), x.token)
 	x.cookie = x.pool.Affinity.Find(x.req.Fields, x.started)
 	if id := http1.FieldValue(x.req.Fields, "X-Request-Id"); x.client.trusted && validID(id) {

@@ -3,10 +3,13 @@ package proxy
 import (
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"tokenring/balancer"
 	"tokenring/proxy/hashkey"
+	"tokenring/proxy/pools"
+	"tokenring/proxy/routing"
 )
 
 // TestAKeyInThePathIsNotInTheLog, which the lab looks through as well.
@@ -41,4 +44,42 @@ func TestATrustedHeaderOfOthersIsNoKey(t *testing.T) {
 			t.Errorf("trusted %t: the log says %v", trusted, e)
 		}
 	}
+}
+
+// TestTheLogSaysByWhichRuleARequestHasItsKey, also the rule of another pool, and both lines of a terminal.
+func TestTheLogSaysByWhichRuleARequestHasItsKey(t *testing.T) {
+	l := start(t, func(l *lab) {
+		l.cfg.Key = hashkey.Rules{{Source: balancer.KeyQuery, Name: "token"}, {Source: balancer.KeyCookie, Name: "ide"}}
+		l.cfg.Pools = []pools.Config{{Name: "api", Key: hashkey.Rules{{Source: balancer.KeyHeader, Name: "X-User"}, {Source: balancer.KeyClient}}}}
+		l.cfg.Routes = []routing.Config{{PathPrefix: "/api", Pool: "api"}}
+	}, newHost(t, "a").on("/ws", accept(echo)))
+	for _, row := range []struct {
+		path, fields string
+		status       int
+		want         any
+	}{
+		{"/query?token=" + mark, "Cookie: ide=" + mark, 200, "{query: token}"},
+		{"/cookie", "Cookie: ide=" + mark, 200, "{cookie: ide}"},
+		{"/none", "X-User: " + mark, 200, nil},
+		{"/api/user?token=" + mark, "X-User: " + mark, 503, "{header: X-User}"},
+		{"/api/source", "A: b", 503, "source"},
+	} {
+		l.ask("GET "+row.path+" HTTP/1.1\r\nHost: x\r\n"+row.fields+"\r\n\r\n", row.status)
+		path, _, _ := strings.Cut(row.path, "?")
+		if e := l.logged(path); e["key_rule"] != row.want || (e["key"] == nil) != (row.want == nil) {
+			t.Errorf("%s: the log says %v, want %v", row.path, e, row.want)
+		}
+	}
+	w := l.dial().open("/ws", mark)
+	w.ping()
+	w.Close()
+	eventually(t, "both lines of the terminal", func() bool {
+		n := 0
+		for _, e := range l.entries() {
+			if e["path"] == "/ws" && e["key_rule"] == "{query: token}" {
+				n++
+			}
+		}
+		return n == 2
+	})
 }

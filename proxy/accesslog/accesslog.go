@@ -4,6 +4,7 @@
 package accesslog
 
 import (
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -29,15 +30,18 @@ type Log struct {
 // Enabled reports whether lines are written.
 func (l *Log) Enabled() bool { return l.Out != nil || l.HAProxy.Out != nil }
 
-// Describe sets the method, the path and the key of e from a request, its key and the digest
-// of the key, which are empty if there is no key. It is the only way from a request to the
-// log, and hides a method or path that may contain the key. Afterwards e refers to bytes of
-// r; see Entry.Keep.
-func (l *Log) Describe(e *Entry, r *http1.Request, key []byte, digest balancer.Digest) {
+// Describe sets the method, the path and the key of e from a request, its key, the digest of the
+// key, and the rule by which it was found. These are empty, and the rule is nil, if there is no key. It is
+// the only way from a request to the log, and hides a method or path that may contain the key. Afterwards e
+// refers to bytes of r; see Entry.Keep.
+func (l *Log) Describe(e *Entry, r *http1.Request, key []byte, digest balancer.Digest, by *balancer.KeyRule) {
 	if !e.Refused {
 		e.Method, e.Path = shownMethod(r.Method), l.Keys.RedactPath(r.Path, key)
 	}
 	e.Key = digest
+	if by != nil {
+		e.keyRule = uint16(slices.Index(l.Keys, *by) + 1) // few rules, and nearly always the first
+	}
 }
 
 // Write writes a line, unless the log is disabled. The reason, a constant text, says why the
@@ -62,6 +66,10 @@ func (l *Log) Write(e *Entry, reason string) {
 		var shown [shownKey]byte
 		line = line.Bytes("key", e.Key.Append(shown[:0]))
 	}
+	if e.keyRule > 0 {
+		var rule [64]byte
+		line = line.Bytes("key_rule", l.Keys[e.keyRule-1].Append(rule[:0]))
+	}
 	if e.More != nil {
 		line = l.writeMore(line, e.More)
 	}
@@ -76,7 +84,7 @@ func (l *Log) Write(e *Entry, reason string) {
 	}
 	line.Str("why", string(e.Rule)).
 		Bool("retried", e.Retried).
-		Int32("status", e.Status).
+		Int16("status", e.Status).
 		Int64("in", e.Received).
 		Int64("out", e.Sent).
 		Dur("took_ms", time.Since(e.Started)).

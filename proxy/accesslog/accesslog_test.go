@@ -45,7 +45,7 @@ func TestALineTellsOfARequestWithoutItsKey(t *testing.T) {
 	} {
 		out.Reset()
 		e := Entry{Request: Request{ID: []byte("id-1"), Client: "192.0.2.1", Protocol: "HTTP/1.1"}, TLS: true, Refused: row.refused, Started: time.Now(), Host: "a", End: "done"}
-		l.Describe(&e, &http1.Request{Method: []byte(row.method), Path: []byte(row.path)}, []byte(secret), digest)
+		l.Describe(&e, &http1.Request{Method: []byte(row.method), Path: []byte(row.path)}, []byte(secret), digest, &l.Keys[0])
 		l.Write(&e, "")
 		var got map[string]any
 		if err := json.Unmarshal(out.Bytes(), &got); err != nil {
@@ -53,7 +53,7 @@ func TestALineTellsOfARequestWithoutItsKey(t *testing.T) {
 		}
 		for name, want := range map[string]any{
 			"id": "id-1", "client": "192.0.2.1", "tls": true, "method": row.wantMethod, "path": row.wantPath,
-			"key": digest.String(), "host": "a", "end": "done", "reason": nil,
+			"key": digest.String(), "key_rule": "{query: token}", "host": "a", "end": "done", "reason": nil,
 		} {
 			if got[name] != want {
 				t.Errorf("%s: %s is %v, want %v", row.what, name, got[name], want)
@@ -104,7 +104,7 @@ func TestALineAllocatesNothing(t *testing.T) {
 	key := []byte(secret)
 	n := testing.AllocsPerRun(100, func() {
 		e := Entry{Request: Request{ID: key[:2], Client: "192.0.2.1", Protocol: "HTTP/1.1"}}
-		l.Describe(&e, r, key, digest)
+		l.Describe(&e, r, key, digest, &l.Keys[0])
 		l.Write(&e, "")
 	})
 	if n > 0 {

@@ -25,7 +25,8 @@ type Entry struct {
 	Refused  bool // the request was malformed: method and path aren't shown
 	Retried  bool // the request was sent again
 	Broken   bool // the side that has ended the tunnel hasn't closed it in order
-	Status   int32
+	Status   int16
+	keyRule  uint16 // of Log.Keys, from 1; 0 for none. Set by Log.Describe
 	Received int64  // bytes of body or tunnel from the client
 	Sent     int64  // bytes of body or tunnel to the client
 	End      string // how it ended

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tokenring/balancer"
 	"tokenring/http1"
 )
 
@@ -119,7 +120,7 @@ func TestHAProxysLineHasNoKey(t *testing.T) {
 	for _, path := range []string{"/" + secret, "/x;token=" + secret, "/%73" + secret[1:]} {
 		e := served()
 		r := &http1.Request{Method: []byte(secret), Path: []byte(path), Host: []byte(secret + ".example")}
-		l.Describe(&e, r, []byte(secret), digest)
+		l.Describe(&e, r, []byte(secret), digest, &balancer.KeyRule{Source: balancer.KeyQuery, Name: "token"})
 		l.DescribeMore(e.More, r, []byte(secret))
 		l.Write(&e, "")
 	}

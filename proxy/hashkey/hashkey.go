@@ -20,18 +20,18 @@ type Client struct {
 }
 
 // Find returns the request's key: the value of the first place that is present and not
-// empty, nil if there is none. The key is a slice of the request's head or of c, raw and never
-// decoded, as HAProxy does it.
-func (rules Rules) Find(r *http1.Request, c *Client) []byte {
-	for _, rule := range rules {
-		if key := find(rule, r, c); len(key) > 0 {
-			return key
+// empty, and the rule for this place. Both are nil if there is none. The key is a slice of the request's
+// head or of c, raw and never decoded, as HAProxy does it. The rule is one of rules.
+func (rules Rules) Find(r *http1.Request, c *Client) (key []byte, by *balancer.KeyRule) {
+	for i := range rules {
+		if key := find(&rules[i], r, c); len(key) > 0 {
+			return key, &rules[i]
 		}
 	}
-	return nil
+	return nil, nil
 }
 
-func find(rule balancer.KeyRule, r *http1.Request, c *Client) []byte {
+func find(rule *balancer.KeyRule, r *http1.Request, c *Client) []byte {
 	switch rule.Source {
 	case balancer.KeyQuery:
 		value, _ := balancer.QueryValue(r.Query, rule.Name)

@@ -17,18 +17,19 @@ func TestKeysAreTakenFromTheFirstPlaceThatHasOne(t *testing.T) {
 		{Source: balancer.KeyClient},
 	}
 	var r http1.Request
-	for _, tt := range []struct{ head, want string }{
-		{"GET /?a=b&token=q HTTP/1.1\r\nHost: x\r\nCookie: ide=c\r\n\r\n", "q"},
-		{"GET /?token= HTTP/1.1\r\nHost: x\r\nCookie: a=1;ide=c; x\r\n\r\n", "c"},
-		{"GET /?Token=q HTTP/1.1\r\nHost: x\r\nCookie: IDE=c\r\nx-token: h\r\n\r\n", "h"},
-		{"GET / HTTP/1.1\r\nHost: x\r\nCookie: aide=c\r\nCookie: z; ide=second\r\n\r\n", "second"},
-		{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "addr"},
+	for _, tt := range []struct{ head, want, by string }{
+		{"GET /?a=b&token=q HTTP/1.1\r\nHost: x\r\nCookie: ide=c\r\n\r\n", "q", "{query: token}"},
+		{"GET /?token= HTTP/1.1\r\nHost: x\r\nCookie: a=1;ide=c; x\r\n\r\n", "c", "{cookie: ide}"},
+		{"GET /?Token=q HTTP/1.1\r\nHost: x\r\nCookie: IDE=c\r\nx-token: h\r\n\r\n", "h", "{header: X-Token}"},
+		{"GET / HTTP/1.1\r\nHost: x\r\nCookie: aide=c\r\nCookie: z; ide=second\r\n\r\n", "second", "{cookie: ide}"},
+		{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "addr", "source"},
 	} {
 		if err := http1.NewReader(strings.NewReader(tt.head), http1.Limits{}).ReadRequest(&r); err != nil {
 			t.Fatal(err)
 		}
-		if got := string(rules.Find(&r, &Client{Address: []byte("addr")})); got != tt.want {
-			t.Errorf("%q: got %q, want %q", tt.head, got, tt.want)
+		key, by := rules.Find(&r, &Client{Address: []byte("addr")})
+		if string(key) != tt.want || by.String() != tt.by {
+			t.Errorf("%q: got %q by %s, want %q by %s", tt.head, key, by, tt.want, tt.by)
 		}
 	}
 }
@@ -52,7 +53,7 @@ func TestKeysFromPathsAndTrustedHeaders(t *testing.T) {
 		if err := http1.NewReader(strings.NewReader(head), http1.Limits{}).ReadRequest(&r); err != nil {
 			t.Fatal(err)
 		}
-		if got := string(rules.Find(&r, &Client{Address: []byte("addr"), Trusted: row.trusted})); got != row.want {
+		if got, _ := rules.Find(&r, &Client{Address: []byte("addr"), Trusted: row.trusted}); string(got) != row.want {
 			t.Errorf("%s, trusted %t: got %q, want %q", row.path, row.trusted, got, row.want)
 		}
 	}
@@ -71,9 +72,15 @@ func TestKeysFromCertificates(t *testing.T) {
 		{&clientcert.Certificate{Fingerprint: []byte("0a1b")}, "0a1b"},
 		{nil, "addr"},
 	} {
-		if got := string(rules.Find(new(http1.Request), &Client{Address: []byte("addr"), Certificate: row.shown})); got != row.want {
+		if got, _ := rules.Find(new(http1.Request), &Client{Address: []byte("addr"), Certificate: row.shown}); string(got) != row.want {
 			t.Errorf("%+v: got %q, want %q", row.shown, got, row.want)
 		}
+	}
+}
+
+func TestARequestWithoutAKeyHasNoRule(t *testing.T) {
+	if key, by := (Rules{{Source: balancer.KeyQuery, Name: "token"}}).Find(new(http1.Request), new(Client)); key != nil || by != nil {
+		t.Errorf("got %q by %s", key, by)
 	}
 }
 
