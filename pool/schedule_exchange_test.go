@@ -268,7 +268,7 @@ func (p *simProcess) lingers(key balancer.Digest, host string) claims.Answer {
 	if h == nil {
 		return claims.Answer{}
 	}
-	if !h.KeepsLingering(p.now()) {
+	if h.Leaving || !h.KeepsLingering(p.now()) {
 		p.region.Displaced(key, host)
 	}
 	return claims.Answer{Kind: claims.Lingers, Host: host}

@@ -102,20 +102,25 @@ func TestAHostThatOnlyThePeerKnowsIsAwaitedInVain(t *testing.T) {
 	answered("gone")
 }
 
-// TestATokenThatAPeerTakesElsewhereLingersNoMore: its host is down, and back when the token is used
-// elsewhere.
+// TestATokenThatAPeerTakesElsewhereLingersNoMore: its host is down, or leaves and is found gone by
+// the peer alone, and may be back when the token is used elsewhere.
 func TestATokenThatAPeerTakesElsewhereLingersNoMore(t *testing.T) {
 	t.Parallel()
-	both := startNeighbours(t, 2, lingering, newHost(t, "a"), newHost(t, "b"))
-	token := both[0].token("a")
-	both[0].page(token)
-	for _, l := range both {
-		l.change("a", func(h *route.Host) { h.Verdict = route.Down })
-	}
-	if got := both[1].page(token); got != "b" {
-		t.Fatalf("got %s", got)
-	}
-	if all := both[0].p.Stays(both[0].digest(token)); len(all) > 0 {
-		t.Errorf("it stays on %+v", all)
+	for what, found := range map[string][2]func(*route.Host){
+		"down":    {func(h *route.Host) { h.Verdict = route.Down }, func(h *route.Host) { h.Verdict = route.Down }},
+		"leaving": {func(h *route.Host) { h.Leaving = true }, func(h *route.Host) { h.Leaving, h.Verdict = true, route.Down }},
+	} {
+		both := startNeighbours(t, 2, lingering, newHost(t, "a"), newHost(t, "b"))
+		token := both[0].token("a")
+		both[0].page(token)
+		for i, l := range both {
+			l.change("a", found[i])
+		}
+		if got := both[1].page(token); got != "b" {
+			t.Fatalf("%s: got %s", what, got)
+		}
+		if all := both[0].p.Stays(both[0].digest(token)); len(all) > 0 {
+			t.Errorf("%s: it stays on %+v", what, all)
+		}
 	}
 }
