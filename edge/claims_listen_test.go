@@ -15,7 +15,7 @@ import (
 )
 
 // claimRedirects: a plain listener of a frontend that redirects sends clients to https,
-// with the path and without the token. It redirects challenges of ACME, too.
+// with the path and without the token. It redirects challenges of ACME, too, unless a pool is for them.
 func claimRedirects(t *testing.T) {
 	for _, rule := range []string{
 		"redirect scheme https code 301 if !{ ssl_fc }",
@@ -40,6 +40,28 @@ func claimRedirects(t *testing.T) {
 			if resp.StatusCode != row.status || resp.Header.Get("Location") != row.location {
 				t.Errorf("%s: %s: got %s %s, want %d %s", rule, row.request, resp.Status, resp.Header.Get("Location"), row.status, row.location)
 			}
+		}
+	}
+	claimChallenges(t)
+}
+
+// claimChallenges: what a plain frontend lets through before it redirects gets to its pool, or its answer.
+func claimChallenges(t *testing.T) {
+	const own = "GET /.well-known/acme-challenge/x HTTP/1.1\r\nHost: ide.example.com\r\n\r\n"
+	for rules, want := range map[string]int{
+		"redirect scheme https if !{ path_beg /.well-known/acme-challenge }\n  default_backend certbot":        200,
+		"http-request return status 204 if { path_beg /.well-known/acme-challenge/ }\n  redirect scheme https": 204,
+		"redirect scheme https\n  use_backend certbot if { path_beg /.well-known/acme-challenge/ }":            301,
+	} {
+		r := runLines(t, cfgLines{
+			front:   "  bind 127.0.0.1:2 ssl crt /ide.pem\n  default_backend ide\nfrontend plain\n  bind 127.0.0.1:3\n  " + rules + "\nfrontend last\n  bind 127.0.0.1:4",
+			servers: hostsNamed(t, "one") + "backend certbot\n" + hostsNamed(t, "certbot"),
+		})
+		resp := r.raw(2, own)
+		if want == 200 {
+			r.wait("the pool of challenges is checked", func() bool { return r.raw(2, own).Header.Get("X-Name") == "certbot" })
+		} else if resp.StatusCode != want {
+			t.Errorf("%s: got %s, want %d", rules, resp.Status, want)
 		}
 	}
 }

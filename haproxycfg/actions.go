@@ -96,7 +96,7 @@ func takeRequestRule(t *translation, d *directive) {
 	case action == "redirect":
 		takeRedirect(t, d)
 	case t.redirectsOnly() && conditionOf(t.proxy, d).only(term{test: challenge}):
-		d.note(Stops, whyChallenges)
+		t.answerChallenge(d, action)
 	case changesField(action):
 		t.takeField(d, action)
 	case t.limitSources(d, action), t.refuse(d, action), t.excepts(d, action):

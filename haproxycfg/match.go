@@ -165,6 +165,9 @@ func matchesOf(fetch, kind, value string) []match {
 	case "path str":
 		return []match{{path: value}}
 	case "path beg":
+		if value+"/" == routing.Challenges {
+			value = routing.Challenges
+		}
 		return []match{{prefix: value}}
 	case "method str":
 		return []match{{methods: "[" + value + "]"}}

@@ -10,11 +10,9 @@ import (
 // answers.
 type redirect struct {
 	rule   *directive
+	exempt bool // ACME challenges aren't redirected
 	fronts []*section
 }
-
-// whyChallenges is the note at rules that let ACME challenges through.
-const whyChallenges = "lb redirects ACME's challenges like all requests, so a program behind lb can't order certificates over HTTP any more. Let lb order them (tls.acme; it answers challenges on its TLS listeners), or use challenges over DNS"
 
 // takeRedirect handles redirect rules. lb has only the redirect to https. finishRedirects
 // finds the addresses that it is for.
@@ -30,16 +28,13 @@ func takeRedirect(t *translation, d *directive) {
 		d.note(Decide, "HAProxy redirects only under a condition; lb redirects everything on an address, or nothing. The import writes no redirect: if lb may redirect everything, add redirect_https: true to the plain listener. Without it, clients send tokens unencrypted")
 		return
 	}
-	if exempt {
-		d.note(Stops, whyChallenges)
-	}
 	if !slices.Contains(d.args(0), "scheme") {
 		d.note(Changed, "lb redirects to the host name that the client has asked for, and keeps the path")
 	}
 	at := slices.IndexFunc(t.redirects, func(r redirect) bool { return r.rule == d })
 	if at < 0 {
 		at = len(t.redirects)
-		t.redirects = append(t.redirects, redirect{rule: d})
+		t.redirects = append(t.redirects, redirect{rule: d, exempt: exempt})
 	}
 	t.redirects[at].fronts = append(t.redirects[at].fronts, t.concerned()...)
 }
@@ -75,6 +70,9 @@ func (t *translation) finishRedirects() {
 		}
 		if count > 0 {
 			r.rule.note(Changed, "redirect_https, with 301, or 308 for methods other than GET and HEAD. lb leaves the token out of the answer, which is then a 307; redirect_keep_key: true keeps it")
+		}
+		if count > 0 && r.exempt && !t.plan.routesChallenges() {
+			r.rule.note(Stops, whyChallenges)
 		}
 		if missing {
 			r.rule.note(Decide, "this rule redirects from a plain address that isn't in listen: if you add the address, add redirect_https: true as well, or clients send tokens unencrypted")

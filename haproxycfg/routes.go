@@ -32,7 +32,7 @@ const (
 func takeUseBackend(t *translation, d *directive) {
 	switch c := conditionOf(t.proxy, d); {
 	case t.redirectsOnly() && c.only(term{test: challenge}):
-		d.note(Stops, whyChallenges)
+		t.useForChallenges(d, d.word(1))
 	case t.redirectsOnly():
 		d.note(Took, "HAProxy and lb both redirect all requests before this")
 	default:
@@ -75,7 +75,7 @@ func (t *translation) addRoutes(to *[]rule, d *directive, all []match, does stri
 func takeDefaultBackend(t *translation, d *directive) {
 	switch {
 	case t.redirectsOnly():
-		d.note(Took, "HAProxy and lb both redirect all requests before this")
+		t.takeRedirectedDefault(d)
 	case d.word(1) == t.backend.name:
 		d.note(Took, "all requests that no route matches go to pool.hosts")
 	default:

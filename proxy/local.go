@@ -116,7 +116,7 @@ func validID(id []byte) bool {
 //
 //	access                   of the listener, for clients behind a trusted proxy; of the route
 //	limits                   of the client's source, of the key
-//	redirect to https        of the listener
+//	redirect to https        of the listener, but for routes of ACME's challenges
 //	maintenance              of all, of the route
 //	password                 of the route
 //	redirect or respond      of the route
@@ -127,7 +127,7 @@ func (x *exchange) answersHere() bool {
 	switch {
 	case x.refusesAccess():
 	case x.overRequests():
-	case x.srv.l.Redirect != "":
+	case x.srv.l.Redirect != "" && !x.matched.TakesChallenges():
 		x.redirect()
 	case x.inMaintenance():
 		x.fail(endMaintenance, maintenancePage)

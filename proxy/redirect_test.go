@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"tokenring/balancer"
+	"tokenring/proxy/routing"
 )
 
 func TestRedirectNeverCarriesTheToken(t *testing.T) {
@@ -106,5 +107,34 @@ func TestRedirectKeepsTheKeyIfConfigured(t *testing.T) {
 	}
 	if strings.Contains(l.log.String(), "alice") {
 		t.Errorf("the token is in the log: %s", l.log)
+	}
+}
+
+// TestChallengesAreNotRedirected if a route is for them alone: authorities ask without TLS.
+func TestChallengesAreNotRedirected(t *testing.T) {
+	h := newHost(t, "a")
+	l := start(t, func(l *lab) {
+		l.listener.Redirect = "8443"
+		l.cfg.Routes = []routing.Config{
+			{PathPrefix: "/.well-known/acme-challenge/", Method: routing.Methods{"GET"}, Pool: routing.MainPool},
+			{PathPrefix: "/.well-known/", Pool: routing.MainPool},
+		}
+	}, h)
+	for _, row := range []struct {
+		request string
+		status  int
+	}{
+		{get("/.well-known/acme-challenge/x"), 200},
+		{get("/.well-known/acme-challenge"), 301},
+		{get("/.well-known/security.txt"), 301},
+		{get("/.well-known/acme-challenge/../../secret"), 400},
+		{"POST /.well-known/acme-challenge/x HTTP/1.1\r\nHost: ide.example\r\nContent-Length: 0\r\n\r\n", 308},
+	} {
+		w := l.dial().send(row.request)
+		w.want(row.status)
+		w.Close()
+	}
+	if n := h.dials.Load(); n != 1 {
+		t.Errorf("%d connections to the host, want that of the challenge", n)
 	}
 }

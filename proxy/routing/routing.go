@@ -16,8 +16,18 @@ type Route struct {
 	Index int    // its place among the routes
 	Label string // its name, as operators and metrics see it
 
+	challenges bool // its paths are all below Challenges
+
 	requests atomic.Uint64
 }
+
+// Challenges is where certificate authorities ask for what proves that somebody has a name (RFC 8555
+// §8.3). They ask without TLS.
+const Challenges = "/.well-known/acme-challenge/"
+
+// TakesChallenges reports whether a route is for such requests alone, and asks for no password. It
+// counts before a redirect to https. A nil Route doesn't.
+func (r *Route) TakesChallenges() bool { return r != nil && r.challenges && r.Users == nil }
 
 // Requests returns how many requests the route has matched.
 func (r *Route) Requests() uint64 { return r.requests.Load() }
@@ -48,7 +58,7 @@ func New(all []Config) *Table {
 	t := &Table{exact: map[string]*tree{}, below: map[string]*tree{}, any: newTree()}
 	for i := range all {
 		c := &all[i]
-		t.routes = append(t.routes, &Route{Config: c, Index: i, Label: c.Label(i)})
+		t.routes = append(t.routes, &Route{Config: c, Index: i, Label: c.Label(i), challenges: strings.HasPrefix(c.Path+c.PathPrefix, Challenges)})
 		t.paths = t.paths || c.Path != "" || c.PathPrefix != ""
 		t.treeOf(Host(c.Host)).insert(c.Path+c.PathPrefix, item{route: int32(i), exact: c.Path != "", methods: c.Method})
 	}
