@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tokenring/balancer"
 	"tokenring/proxy/routing"
 )
 
@@ -138,6 +139,44 @@ func (c *Config) checkUnmatched(d *document) {
 	if len(c.Routes) == 0 {
 		d.fail("unmatched", "without routes all requests go to the pool", "add routes, or leave unmatched out")
 	}
+}
+
+// warnOfRefusedRedirects warns of redirects that refuse requests with their key in the path, since they
+// would repeat it.
+func (c *Config) warnOfRefusedRedirects(d *document) {
+	const what, remedy = "a request that has its key in its path (hash.key, path_segment: %d) gets 400 here: a redirect repeats no key", "add %s: true, or %s"
+	main := segments(c.Hash.Key)
+	for i := range c.Routes {
+		r := c.Routes[i].Redirect
+		if r == nil || r.KeepKey || !r.Repeats() {
+			continue
+		}
+		for _, n := range main { // requests that are redirected are of the main pool
+			if begin, end := balancer.PathSegment([]byte(c.Routes[i].Path), n); c.Routes[i].Path == "" || begin < end {
+				d.warn(item("routes", i)+".redirect", fmt.Sprintf(what, n), fmt.Sprintf(remedy, "keep_key", "end `to` with a path, which is the same for all"))
+				break
+			}
+		}
+	}
+	all := main
+	for _, name := range c.PoolNames() {
+		all = append(all, segments(c.Pools[name].Hash.Key)...)
+	}
+	for i, l := range c.Listen {
+		if l.RedirectHTTPS && !l.RedirectKeepKey && len(all) > 0 {
+			d.warn(item("listen", i)+".redirect_https", fmt.Sprintf(what, all[0]), fmt.Sprintf(remedy, "redirect_keep_key", "let clients ask for https at once"))
+		}
+	}
+}
+
+// segments returns the numbers of the segments of paths in which keys are.
+func segments(rules []balancer.KeyRule) (all []int) {
+	for _, rule := range rules {
+		if n := rule.Segment(); n > 0 {
+			all = append(all, n)
+		}
+	}
+	return all
 }
 
 // UnmatchedStatus returns the status for a request that no route matches; 0: pool serves it.

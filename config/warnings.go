@@ -26,6 +26,7 @@ func (c *Config) warn(d *document, now time.Time) {
 	c.warnOfReadableSecrets(d)
 	c.warnOfManyHosts(d)
 	c.warnOfRoutes(d)
+	c.warnOfRefusedRedirects(d)
 	c.warnOfNetworks(d)
 	c.warnOfHostTLS(d, now)
 	c.warnOfCertificateKeys(d)

@@ -83,3 +83,36 @@ func TestTheLogSaysByWhichRuleARequestHasItsKey(t *testing.T) {
 		return n == 2
 	})
 }
+
+// TestARedirectRefusesAKeyInThePath rather than repeat it, unless it may. lb check warns of the first two.
+func TestARedirectRefusesAKeyInThePath(t *testing.T) {
+	inPath := hashkey.Rules{{Source: balancer.KeyPath, Name: "2"}}
+	moved := func(to string, keep bool) func(*lab) {
+		return func(l *lab) {
+			l.cfg.Key = inPath
+			l.cfg.Routes = []routing.Config{{PathPrefix: "/", Redirect: &routing.RedirectConfig{To: to, KeepKey: keep}}}
+		}
+	}
+	const path = "/ide/eva/files" // no token of these tests: some answers repeat it
+	for _, row := range []struct {
+		change     func(*lab)
+		status     int
+		location   string
+		withoutKey string // where a request without a key goes
+	}{
+		{func(l *lab) { l.cfg.Key, l.listener.Redirect = inPath, "443" }, 400, "", "https://ide.example/login"},
+		{moved("https://new.example", false), 400, "", "https://new.example/login"},
+		{func(l *lab) { l.cfg.Key, l.listener.Redirect, l.listener.RedirectKey = inPath, "443", true }, 301, "https://ide.example" + path, "https://ide.example/login"},
+		{moved("https://new.example", true), 302, "https://new.example" + path, "https://new.example/login"},
+		{moved("https://new.example/start", false), 302, "https://new.example/start", "https://new.example/start"},
+	} {
+		l := start(t, row.change, newHost(t, "a"))
+		if got := l.dial().send(get(path)).want(row.status).Header.Get("Location"); got != row.location {
+			t.Errorf("it goes to %q, want %q", got, row.location)
+		}
+		a := l.dial().send(get("/login")).answer("GET")
+		if got := a.Header.Get("Location"); got != row.withoutKey {
+			t.Errorf("without a key it goes to %q, want %q", got, row.withoutKey)
+		}
+	}
+}
