@@ -57,7 +57,11 @@ func (s *Server) confirm(snap *route.Snapshot, host string, change balancer.Chan
 	if limit >= 1 || isEmpty(change) {
 		return nil
 	}
-	f, err := s.forecast(s.pool(route.PoolOf(host)), snap, change, "")
+	p := s.pool(route.PoolOf(host))
+	if p.Hash.Keyless() {
+		return nil // there are no keys that could move
+	}
+	f, err := s.forecast(p, snap, change, "")
 	if err != nil || !f.beyond(limit) {
 		return err
 	}

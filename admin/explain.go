@@ -83,7 +83,7 @@ func (s *Server) explain(_ context.Context, in *explainInput) (*explainOutput, e
 	digest := p.Digester.Digest(key)
 	switch {
 	case p.Hash.Keyless():
-		return nil, huma.Error422UnprocessableEntity(fmt.Sprintf("the hosts of the pool %s serve by the policy %s: a token has no host there", p.Name, p.Hash.Policy))
+		return nil, keylessPool(p)
 	case in.Body.At != "" && p.Name != "":
 		return nil, errNoPastOfPools
 	case in.Body.At != "":
@@ -101,6 +101,11 @@ func (s *Server) explain(_ context.Context, in *explainInput) (*explainOutput, e
 		b.Reason += fmt.Sprintf(" A client whose cookie %s names another host goes there instead, if that one can serve.", p.Cookie)
 	}
 	return &explainOutput{Body: b}, nil
+}
+
+// keylessPool refuses a question about the tokens of a pool whose requests have none.
+func keylessPool(p Pool) error {
+	return huma.Error422UnprocessableEntity(fmt.Sprintf("the hosts of the pool %s serve by the policy %s: a token has no host there", p.Name, p.Hash.Policy))
 }
 
 // explainKey returns the explanation of snap for key. live is the key's live session here,

@@ -94,7 +94,7 @@ func ringBodyOf(snap *route.Snapshot, hash balancer.Config) ringBody {
 		Slots:       snap.Table.Slots(),
 		BoundedLoad: hash.BoundedLoad,
 		Frozen:      snap.Frozen,
-		Shares:      shares(snap.Table),
+		Shares:      shares(snap.Table, hash.Keyless()),
 		Peers:       []peerBody{},
 	}
 	for _, rule := range hash.Key {
@@ -103,16 +103,15 @@ func ringBodyOf(snap *route.Snapshot, hash balancer.Config) ringBody {
 	return b
 }
 
-func shares(t *balancer.Table) []shareBody {
-	total := 0
-	for _, h := range t.Hosts() {
-		total += h.Weight
+// shares returns the shares of the hosts of t: of the keys, or of requests that have none.
+func shares(t *balancer.Table, keyless bool) []shareBody {
+	owned, all := t.Shares(), t.FairShares()
+	if keyless {
+		owned = all
 	}
-	owned := t.Shares()
 	bodies := make([]shareBody, 0, len(owned))
 	for i, h := range t.Hosts() {
-		fair := float64(h.Weight) / float64(total)
-		bodies = append(bodies, shareBody{Host: h.Name, Weight: h.Weight, Share: owned[i], Fair: fair, Ratio: owned[i] / fair})
+		bodies = append(bodies, shareBody{Host: h.Name, Weight: h.Weight, Share: owned[i], Fair: all[i], Ratio: owned[i] / all[i]})
 	}
 	return bodies
 }

@@ -81,6 +81,9 @@ func (s *Server) whatif(ctx context.Context, in *whatifInput) (*whatifOutput, er
 	if err != nil {
 		return nil, err
 	}
+	if p.Hash.Keyless() {
+		return nil, keylessPool(p)
+	}
 	snap := p.Region.Snapshot()
 	change, err := in.change(snap)
 	if err != nil {

@@ -145,6 +145,19 @@ func (t *Table) Shares() []float64 {
 	return shares
 }
 
+// FairShares returns for each host its part of all weights, 0..1.
+func (t *Table) FairShares() []float64 {
+	total := 0
+	for _, h := range t.hosts {
+		total += h.Weight
+	}
+	shares := make([]float64, len(t.hosts))
+	for i, h := range t.hosts {
+		shares[i] = float64(h.Weight) / float64(total)
+	}
+	return shares
+}
+
 // digest hashes everything that decides where a request goes. Each text comes after
 // its length and numbers have a fixed size, so that two different tables never give
 // the same bytes.

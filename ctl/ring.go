@@ -35,7 +35,9 @@ func showRing(out io.Writer, r ring) error {
 		fmt.Fprintf(w, "pool\t%s\n", r.Pool)
 	}
 	fmt.Fprintf(w, "policy\t%s\n", r.policy())
-	fmt.Fprintf(w, "key\t%s\n", strings.Join(r.Key, ", then "))
+	if len(r.Key) > 0 {
+		fmt.Fprintf(w, "key\t%s\n", strings.Join(r.Key, ", then "))
+	}
 	r.write(w)
 	fmt.Fprintf(w, "slots\t%d\n", r.Slots)
 	if !r.BuiltAt.IsZero() {
@@ -67,6 +69,9 @@ func showRing(out io.Writer, r ring) error {
 
 // policy returns the policy with its parameters.
 func (r ring) policy() string {
+	if len(r.Parameters) == 0 {
+		return r.Policy
+	}
 	var parameters []string
 	for _, name := range slices.Sorted(maps.Keys(r.Parameters)) {
 		parameters = append(parameters, fmt.Sprintf("%s %v", name, r.Parameters[name]))

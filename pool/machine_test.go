@@ -20,3 +20,15 @@ func TestTheFirstStepPublishesWhateverItsEventIs(t *testing.T) {
 		t.Errorf("nothing is published before %v", effects.next.Sub(at(0)))
 	}
 }
+
+// TestHostsOfRequestsWithoutKeysHaveSharesByWeight: what they own of the table means nothing there.
+func TestHostsOfRequestsWithoutKeysHaveSharesByWeight(t *testing.T) {
+	m, _ := upMachine(t, "a", "b", "c")
+	owned := m.snapshot(m.published, t0).Host("a").Share
+	m.hash.Policy = balancer.PolicyLeastConnections
+	for _, h := range m.snapshot(m.published, t0).Hosts {
+		if want := 1 / 3.0; h.Share != want || owned == want {
+			t.Errorf("%s has a share of %v, want %v; with keys, a has %v", h.Name, h.Share, want, owned)
+		}
+	}
+}

@@ -38,6 +38,9 @@ func (m *machine) publish(now time.Time) {
 // changed are shared with it.
 func (m *machine) snapshot(before *route.Snapshot, now time.Time) *route.Snapshot {
 	shares := m.table.Shares()
+	if m.hash.Keyless() { // requests are spread by the weights alone
+		shares = m.table.FairShares()
+	}
 	hosts := make([]*route.Host, len(m.hosts))
 	for i, h := range m.hosts {
 		hosts[i] = m.host(h)
