@@ -53,6 +53,10 @@ func (c *Config) checkStrict(d *document) {
 		d.fail("sessions.strict", "hosts fence themselves unless a majority of the balancers reaches them, and peers.expect says "+expected(c.Peers.Expect)+": with fewer than three, one that is away would close all terminals",
 			"run three balancers or more, and set peers.expect to their number; or remove this")
 	}
+	if c.Pool.SendProxy != "" {
+		d.fail("pool.send_proxy", "the gates of sessions.strict stand before the hosts and read the heads of requests and checks, which they can't behind such a header: all hosts would be down",
+			"leave it out, hosts have the client's address in X-Forwarded-For; or remove sessions.strict")
+	}
 	if c.Health.CheckPath() == "" {
 		d.fail("sessions.strict", "leases are in HTTP checks, and health.path is empty", "set health.path, such as /healthz; or remove this")
 	}
