@@ -26,6 +26,7 @@ type status struct {
 	Certificates  []struct {
 		Names    []string
 		NotAfter time.Time `json:"not_after"`
+		File     string
 		Problem  string
 	}
 }

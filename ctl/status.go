@@ -34,6 +34,10 @@ func showStatus(out io.Writer, st status) error {
 		if !c.NotAfter.IsZero() {
 			until = "until " + instant(c.NotAfter)
 		}
+		if len(c.Names) == 0 { // a file that can't be used
+			fmt.Fprintf(w, "certificate\t%s: %s\n", c.File, c.Problem)
+			continue
+		}
 		fmt.Fprintf(w, "certificate\t%s\n", join("; ", strings.Join(c.Names, " ")+": "+until, c.Problem))
 	}
 	if err := w.Flush(); err != nil {

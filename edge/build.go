@@ -94,8 +94,16 @@ func (c *certificates) expiries() (all []tlsterm.Expiry) {
 		sources = append(sources, c.own[address])
 	}
 	for _, source := range append(sources, c.admin) {
-		if source != nil {
-			all = append(all, source.Expiries()...)
+		if source == nil {
+			continue
+		}
+		for _, one := range source.Expiries() {
+			same := func(e tlsterm.Expiry) bool {
+				return e.File == one.File && e.Problem == one.Problem && e.NotAfter.Equal(one.NotAfter)
+			}
+			if !slices.ContainsFunc(all, same) { // listeners may have files in common
+				all = append(all, one)
+			}
 		}
 	}
 	return all

@@ -45,6 +45,7 @@ func TestAListenerHasItsOwnTerms(t *testing.T) {
 listen:
   - {address: "127.0.0.1:0", tls: true}
   - {address: "localhost:0", tls: true, own_tls: {directory: certs, strict_sni: true, client_ca: clients.pem}}
+  - {address: "127.0.0.2:0", tls: true, own_tls: {directory: certs}}
 tls: {certificates: [{cert: all.pem, key: all.pem}]}
 health: {interval: 1s, timeout: 1s}
 admin: {address: "127.0.0.1:0", token_file: given.token}
@@ -56,6 +57,9 @@ pool: {hosts: [{name: a, address: "HOST"}]}
 	}
 	runs(t, e)
 	<-e.pool.Ready()
+	if all := e.certificates.expiries(); len(all) != 2 {
+		t.Errorf("two files have certificates, and %v are shown", all)
+	}
 	for _, row := range []struct {
 		listener int
 		name     string

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -51,7 +52,7 @@ func loadPair(p Pair) (*certificate, error) {
 	if err := checkChain(p.Cert, chain); err != nil {
 		return nil, err
 	}
-	if err := checkKey(p.Key, key); err != nil {
+	if err := checkKey(p, key); err != nil {
 		return nil, err
 	}
 	cert, err := tls.X509KeyPair(chain, key)
@@ -102,8 +103,9 @@ func checkChain(file string, data []byte) error {
 	return fmt.Errorf("certificate %s: no certificate in the file (PEM is expected)", file)
 }
 
-// checkKey returns an error if data, the content of file, has no usable private key.
-func checkKey(file string, data []byte) error {
+// checkKey returns an error if data, the content of p.Key, has no usable private key.
+func checkKey(p Pair, data []byte) error {
+	file := p.Key
 	certificates := 0
 	for block := range blocks(data) {
 		switch {
@@ -115,7 +117,10 @@ func checkKey(file string, data []byte) error {
 			certificates++
 		}
 	}
-	if certificates > 0 {
+	switch {
+	case certificates > 0 && p.Key == p.Cert:
+		return fmt.Errorf("certificate %s: there is no private key for it: put the key into the same file, or into %s.key beside it", file, strings.TrimSuffix(file, filepath.Ext(file)))
+	case certificates > 0:
 		return fmt.Errorf("key %s: no private key in the file, but a certificate: are cert and key swapped?", file)
 	}
 	return fmt.Errorf("key %s: no private key in the file (PEM is expected)", file)

@@ -37,7 +37,7 @@ func TestReadPairNamesTheFileAndWhatIsWrong(t *testing.T) {
 		{text, good.Key, []string{"text", "no certificate in the file"}},
 		{good.Cert, text, []string{"text", "no private key in the file"}},
 		{good.Key, good.Cert, []string{"good.key", "swapped?"}},
-		{good.Cert, good.Cert, []string{"good.crt", "swapped?"}},
+		{good.Cert, good.Cert, []string{"good.crt: there is no private key for it", "good.key beside it"}},
 		{good.Cert, encrypted, []string{"encrypted", "is encrypted"}},
 		{good.Cert, legacy, []string{"legacy", "is encrypted"}},
 		{broken, good.Key, []string{"broken", "block 1 can't be parsed"}},
@@ -127,7 +127,7 @@ func FuzzPair(f *testing.F) {
 		if block, _ := pem.Decode(cert); err == nil && block == nil {
 			t.Error("found a certificate where there is no PEM")
 		}
-		if err := checkKey("k.pem", key); err != nil && !strings.Contains(err.Error(), "k.pem") {
+		if err := checkKey(Pair{Cert: "c.pem", Key: "k.pem"}, key); err != nil && !strings.Contains(err.Error(), "k.pem") {
 			t.Errorf("key: %v names no file", err)
 		}
 	})

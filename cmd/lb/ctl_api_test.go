@@ -186,7 +186,7 @@ func TestTablesShowWhatOthersAddToTheAPI(t *testing.T) {
 			`{"role":"host","name":"ide-1","address":"10.0.0.11:7946","secret":"deadbeef","heard_at":"2026-03-01T12:00:06Z"},` +
 			`{"role":"host","name":"ide-2","address":"10.0.0.12:7946","lost":true},{"address":"10.0.0.66:7946","secret":"deadbeef","heard_at":"2026-03-01T12:00:07Z"}]},{"gossip":"peers"}]}`,
 		"GET /v1/status": `{"name":"lb-1","ready":false,"not_ready":"stopping","frozen":true,"frozen_since":"2026-03-01T12:00:00Z","frozen_until":"2026-03-01T12:02:00Z",` +
-			`"alarm":"look at it","alarms":["look at it","certificate a: it expires"],"certificates":[{"names":["a","b"],"problem":"expired"}]}`,
+			`"alarm":"look at it","alarms":["look at it","certificate a: it expires"],"certificates":[{"names":["a","b"],"problem":"expired"},{"names":[],"file":"certs/c.pem","problem":"no certificate"}]}`,
 	})
 	for command, parts := range map[string][]string{
 		"hosts": {"weight by eva: more disks (its own is 1)", "in slow start: 40.0 % of its keys, all by 2026-03-01 12:00:30 UTC", "full"},
@@ -196,7 +196,7 @@ func TestTablesShowWhatOthersAddToTheAPI(t *testing.T) {
 			"balancer lb-2  10.0.0.3:7946   0a1b2c3d  2026-03-01 12:00:05 UTC  -", "deadbeef  2026-03-01 12:00:06 UTC  not the secret that this balancer sends with",
 			"host ide-2     10.0.0.12:7946  -         never                    lost", "10.0.0.66:7946  deadbeef  2026-03-01 12:00:07 UTC  no member, but it has the secret; not the secret", "gossip  peers",
 		},
-		"status": {"takes no traffic: stopping", "a b: none yet; expired", "no other balancers are known", "yes since 2026-03-01 12:00:00 UTC, until 2026-03-01 12:02:00 UTC at the latest", "ALARM        look at it\nALARM        certificate a: it expires\n"},
+		"status": {"takes no traffic: stopping", "a b: none yet; expired", "certificate  certs/c.pem: no certificate", "no other balancers are known", "yes since 2026-03-01 12:00:00 UTC, until 2026-03-01 12:02:00 UTC at the latest", "ALARM        look at it\nALARM        certificate a: it expires\n"},
 	} {
 		got := f.ctl(t, command)
 		for _, part := range parts {
