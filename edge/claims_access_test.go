@@ -2,6 +2,7 @@ package edge
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -34,5 +35,40 @@ func claimAccess(t *testing.T) {
 		if resp := r.get(target, ""); resp.StatusCode != want {
 			t.Errorf("%s: got %s, want %d", target, resp.Status, want)
 		}
+	}
+	claimPasswords(t)
+}
+
+// claimPasswords: who is in a userlist gets in by the password, whatever it was hashed by, if lb can read it.
+func claimPasswords(t *testing.T) {
+	dir := t.TempDir()
+	result := importLines(t, cfgLines{
+		front: "  acl known http_auth(staff)\n  http-request auth realm Staff if { path_beg /admin } !known",
+		servers: hostsNamed(t, "one") + `userlist staff
+  group ops users max
+  user eva insecure-password open
+  user max password $2y$04$JAElNUh17MJ5aq5n37VbW.DHUmgxtOWuZiGGquAs7UWvvdolHzxG6
+  user old password $1$abc$def
+`,
+	}, nil)
+	for _, p := range result.Passwords {
+		text, err := p.Htpasswd()
+		if err != nil || os.WriteFile(filepath.Join(dir, p.Name), text, 0o600) != nil {
+			t.Fatal(err)
+		}
+	}
+	r := runYAML(t, dir, result.YAML)
+	for _, row := range []struct {
+		user, password string
+		status         int
+	}{{"", "", 401}, {"eva", "open", 200}, {"eva", "shut", 401}, {"max", "correct horse", 200}, {"old", "", 401}} {
+		req := httptest.NewRequest("GET", "/admin", nil)
+		req.SetBasicAuth(row.user, row.password)
+		if resp := r.get("/admin", "Authorization: "+req.Header.Get("Authorization")+"\r\n"); resp.StatusCode != row.status {
+			t.Errorf("%q: got %s, want %d", row.user, resp.Status, row.status)
+		}
+	}
+	if resp := r.get("/", ""); resp.StatusCode != 200 {
+		t.Errorf("where none is asked for: got %s", resp.Status)
 	}
 }

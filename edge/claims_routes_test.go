@@ -1,6 +1,8 @@
 package edge
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -58,6 +60,29 @@ func claimRoutes(t *testing.T) {
 	})
 	claimFields(t)
 	claimUnmatched(t)
+	claimMaps(t)
+}
+
+// claimMaps: each line of a map of host names becomes a route.
+func claimMaps(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "hosts.map")
+	if err := os.WriteFile(file, []byte("# names\napi.example.com api\nide.example.com ide\nx.example.com nowhere\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	result := importLines(t, cfgLines{
+		front:   "  use_backend %[req.hdr(host),lower,map(" + file + ",ide)]",
+		servers: hostsNamed(t, "one") + "backend api\n" + hostsNamed(t, "a1"),
+	}, os.DirFS("/"))
+	r := runYAML(t, t.TempDir(), result.YAML)
+	named := func(host string) string {
+		return r.raw(0, "GET / HTTP/1.1\r\nHost: "+host+"\r\n\r\n").Header.Get("X-Name")
+	}
+	r.wait("the pool of the map is checked", func() bool { return named("API.example.com:80") == "a1" })
+	for _, host := range []string{"ide.example.com", "x.example.com", "other.example.com"} {
+		if name := named(host); name != "one" {
+			t.Errorf("%s: got host %q", host, name)
+		}
+	}
 }
 
 // claimUnmatched: without a default_backend, a request that no rule is for gets 404, if routes can

@@ -28,10 +28,11 @@ type refusal struct {
 	status     string // of the answer; "" if the connection is closed
 }
 
-// An exclusion is an access that requests have to pass.
+// An exclusion is an access that requests have to pass, or the password that they must show.
 type exclusion struct {
 	match
 	accessPlan
+	auth string // basic_auth, as in YAML; "" for none
 }
 
 // turnsAway are the actions of rules that access can stand for.
@@ -179,7 +180,7 @@ func (s *section) exclusion(terms [][]string, excepted networks) (all []exclusio
 		return nil, false // an access says neither "here and there" nor "here, but for there"
 	}
 	for _, m := range matches {
-		all = append(all, exclusion{m, access})
+		all = append(all, exclusion{match: m, accessPlan: access})
 	}
 	return all, true
 }

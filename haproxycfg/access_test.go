@@ -6,7 +6,7 @@ import "tokenring/haproxycfg"
 var accessLines = []lineRow{
 	{"frontend", "tcp-request connection reject if { src 10.9.0.0/16 }", haproxycfg.Took, "access: {deny", `access: {deny: ["10.9.0.0/16"]}}  # 8`},
 	{"frontend", "tcp-request connection reject if !{ src -f /etc/haproxy/office.lst }", haproxycfg.Took, "access: {allow_file", `access: {allow_file: "/etc/haproxy/office.lst"}}  # 8`},
-	{"frontend", "tcp-request connection reject if { src -f bad.lst 192.0.2.7 }", haproxycfg.Decide, "beside lb.yaml", `access: {deny: ["192.0.2.7"], deny_file: "bad.lst"}}  # 8`},
+	{"frontend", "tcp-request connection reject if { src -f bad.lst 192.0.2.7 }", haproxycfg.Changed, "beside lb.yaml", `access: {deny: ["192.0.2.7"], deny_file: "bad.lst"}}  # 8`},
 	{"frontend", "acl in src 10.0.0.0/8\nacl in src 10.1.2.3/255.255.0.0 ::1\nhttp-request deny unless in", haproxycfg.Changed, "closes connections from elsewhere", `access: {allow: ["10.0.0.0/8", "10.1.0.0/16", "::1"]}}  # 8`},
 	{"frontend", "http-request deny unless { src 10.0.0.1 } || { src 10.0.0.2 }", haproxycfg.Changed, "closes", `access: {allow: ["10.0.0.1", "10.0.0.2"]}}  # 8`},
 	{"frontend", "http-request deny unless { src 10.0.0.0/8 } { src 10.0.0.2 }", haproxycfg.Stops, "reach the hosts", ""},

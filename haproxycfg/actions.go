@@ -99,7 +99,7 @@ func takeRequestRule(t *translation, d *directive) {
 		t.answerChallenge(d, action)
 	case changesField(action):
 		t.takeField(d, action)
-	case t.limitSources(d, action), t.refuse(d, action), t.excepts(d, action):
+	case t.limitSources(d, action), t.refuse(d, action), t.excepts(d, action), action == "auth" && t.askPassword(d):
 	case (action == "deny" || action == "return") && t.answer(d, action):
 	default:
 		d.noteAction(requestActions, action)

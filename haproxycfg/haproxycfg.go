@@ -35,6 +35,8 @@ type Options struct {
 type Result struct {
 	YAML   []byte // the lb.yaml, with comments that name the lines it comes from
 	Report *Report
+	// Passwords are the files of users that lb.yaml names.
+	Passwords []*Passwords
 }
 
 // Import reads the haproxy.cfg in data. name is its file name in errors and in the report.
@@ -59,7 +61,7 @@ func Import(name string, data []byte, options Options) (*Result, error) {
 		Stays:  "no token: each goes where HAProxy's ring sends it",
 		Except: Note{Verdict: Changed, Text: whyOldRing}, Unless: oldRings,
 	}
-	return &Result{YAML: t.plan.yaml(), Report: report}, nil
+	return &Result{YAML: t.plan.yaml(), Report: report, Passwords: t.passwordFiles}, nil
 }
 
 // A translation is a haproxy.cfg that is being translated into a plan.
@@ -191,6 +193,8 @@ func (t *translation) unused(s *section) string {
 	switch {
 	case s.kind == "global", s == t.backend, slices.Contains(t.fronts, s), slices.Contains(t.others, s):
 		return ""
+	case s.kind == "userlist" && len(s.head.Notes) > 0:
+		return "" // a rule asks for its users
 	case s.kind == "defaults":
 		if t.inherited(s) {
 			return ""

@@ -19,6 +19,8 @@ func (t *translation) finishAccess() {
 		for _, e := range r.exclusions {
 			note := "access: " + e.accessPlan.yaml()
 			switch {
+			case e.auth != "":
+				r.d.note(Took, "basic_auth: "+e.auth+", in routes")
 			case here && r.status != "":
 				r.d.note(Changed, note+": lb closes connections from elsewhere; HAProxy answers requests from there")
 			case !here && r.status != "403":
@@ -28,7 +30,7 @@ func (t *translation) finishAccess() {
 			}
 			for _, file := range []string{e.allow.file, e.deny.file} {
 				if file != "" && !path.IsAbs(file) {
-					r.d.note(Decide, file+" has no whole path: lb looks for it beside lb.yaml")
+					r.d.note(Changed, file+" has no whole path: HAProxy reads it where it was started, and lb beside lb.yaml: put it there")
 				}
 			}
 		}
@@ -42,7 +44,7 @@ func (t *translation) finishAccess() {
 // rule answers some before.
 func (t *translation) restricts(r refusal) bool {
 	answered := r.d.word(0) == "http-request" && slices.ContainsFunc(t.plan.answers, func(one rule) bool { return one.line < r.d.Number })
-	if answered || r.proxy.kind == "backend" || slices.ContainsFunc(r.exclusions, func(e exclusion) bool { return e.match != match{} }) {
+	if answered || r.proxy.kind == "backend" || slices.ContainsFunc(r.exclusions, func(e exclusion) bool { return e.match != match{} || e.auth != "" }) {
 		return false
 	}
 	before, some := slices.Clone(t.plan.listeners), false
@@ -93,7 +95,7 @@ func (p *plan) exclude(e exclusion, pool string, after, line int) bool {
 			sum, possible := r.match.and(e.match)
 			concerned := !covered && possible && (list != &p.answers || r.line > after) && (pool == "" || r.does == "pool: "+quoteName(pool))
 			narrow := r
-			if concerned && !narrow.access.join(e.accessPlan) {
+			if concerned && (!narrow.access.join(e.accessPlan) || !join(&narrow.auth, e.auth)) {
 				return false
 			}
 			narrow.match = sum
@@ -109,7 +111,7 @@ func (p *plan) exclude(e exclusion, pool string, after, line int) bool {
 		*list = all
 	}
 	if !covered && p.unmatched == 0 && (pool == "" || pool == mainPool) {
-		p.rest = append(p.rest[:len(p.rest):len(p.rest)], rule{e.match, "pool: " + mainPool, line, e.accessPlan})
+		p.rest = append(p.rest[:len(p.rest):len(p.rest)], rule{e.match, "pool: " + mainPool, line, e.accessPlan, e.auth})
 	}
 	return true
 }

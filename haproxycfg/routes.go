@@ -14,6 +14,7 @@ type rule struct {
 	does   string // what becomes of a request, as in YAML
 	line   int
 	access accessPlan
+	auth   string // basic_auth, as in YAML; "" for none
 }
 
 // A poolPlan is one of pools, and the plan that has its hosts and settings.
@@ -35,6 +36,7 @@ func takeUseBackend(t *translation, d *directive) {
 		t.useForChallenges(d, d.word(1))
 	case t.redirectsOnly():
 		d.note(Took, "HAProxy and lb both redirect all requests before this")
+	case t.routeByMap(d):
 	default:
 		t.route(d, d.word(1))
 	}
@@ -45,6 +47,9 @@ func (t *translation) route(d *directive, backend string) {
 	pool := t.poolOf(backend)
 	all, complete := t.proxy.matches(d)
 	switch {
+	case pool == mainPool && slices.Equal(all, []match{{}}) && t.lastUse(d):
+		d.note(Took, "all requests that no route matches go to pool.hosts")
+		return
 	case pool == "":
 		d.note(Stops, "the import finds no hosts for this backend: requests that HAProxy sends there go to pool.hosts, unless another route is for them")
 		return
@@ -55,6 +60,17 @@ func (t *translation) route(d *directive, backend string) {
 		d.note(Stops, whyNoRoute+": requests that HAProxy sends to this backend because of that go to pool.hosts, unless another route is for them")
 	}
 	t.addRoutes(&t.plan.uses, d, all, "pool: "+quoteName(pool))
+}
+
+// lastUse reports whether all requests that no rule above d is for go to the main pool anyway.
+func (t *translation) lastUse(d *directive) bool {
+	last := !slices.ContainsFunc(t.proxy.chain(), func(other *directive) bool {
+		return other.Number > d.Number && other.word(0) == "use_backend"
+	})
+	return last && !slices.ContainsFunc(t.fronts, func(s *section) bool {
+		other := s.last("default_backend")
+		return !redirectsOnly(s) && other != nil && other.word(1) != t.backend.name
+	})
 }
 
 // addRoutes adds a route for each match.
@@ -103,7 +119,8 @@ func (t *translation) unmatched() {
 				continue
 			}
 			found, complete := s.matches(d)
-			some = some || computed(d.word(1)) || slices.Contains(found, match{})
+			m, byMap := mappingOf(d.word(1))
+			some = some || computed(d.word(1)) && (!byMap || m.rest != "") || !byMap && slices.Contains(found, match{})
 			all = all && complete
 		}
 		switch {
@@ -228,6 +245,9 @@ func (p *plan) writeRoutes(w *writer) {
 		access := ""
 		if !r.access.empty() {
 			access = ", access: " + r.access.yaml()
+		}
+		if r.auth != "" {
+			access += ", basic_auth: " + r.auth
 		}
 		w.line("  - {%s, %s%s}%s", r.match.yaml(), r.does, access, from(r.line))
 	}

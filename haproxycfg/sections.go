@@ -149,6 +149,8 @@ type file struct {
 	named    map[string]*section // defaults by name
 	env      *environment        // at the line that is being read
 	errs     Errors
+
+	passwordFiles []*Passwords // that basic_auth of a route names
 }
 
 // readFile cuts data into sections. errs has an error for each line that it can't read.

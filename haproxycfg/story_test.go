@@ -2,6 +2,7 @@ package haproxycfg_test
 
 import (
 	"testing"
+	"testing/fstest"
 
 	"tokenring/haproxycfg"
 	"tokenring/migration"
@@ -19,6 +20,13 @@ func importStory(s *storytest.Story) ([]byte, *migration.Report, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	for _, p := range result.Passwords {
+		text, err := p.Htpasswd()
+		if err != nil {
+			return nil, nil, err
+		}
+		s.Files[p.Name] = &fstest.MapFile{Data: text}
+	}
 	return result.YAML, result.Report, nil
 }
 
@@ -27,6 +35,6 @@ func TestEveryNoteHasAClaim(t *testing.T) {
 	storytest.Claims(t, stories+"/claims.txt", claims.Source{
 		Dir:     ".",
 		NoNotes: []string{"fail", "whole", "New", "Errorf", "Fprintf", "MustCompile", "line", "list", "addRoutes", "Sprint"},
-		Frames:  []string{"writeListen", "writeHosts", "hostLines", "writeRoutes", "ownTLS", "writePool", "where", "String", "Error"},
+		Frames:  []string{"writeListen", "writeHosts", "hostLines", "writeRoutes", "ownTLS", "writePool", "basicAuth", "where", "String", "Error"},
 	})
 }

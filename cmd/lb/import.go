@@ -11,6 +11,7 @@ import (
 	"tokenring/haproxycfg"
 	"tokenring/migration"
 	"tokenring/nginxcfg"
+	"tokenring/statefile"
 )
 
 type importCmd struct {
@@ -19,6 +20,7 @@ type importCmd struct {
 	From    string   `placeholder:"NAME" enum:",haproxy,nginx" default:"" help:"Whose file it is: haproxy or nginx (default: what it looks like)."`
 	Backend string   `placeholder:"NAME" help:"The backend or upstream to import; needed if several have servers."`
 	Report  string   `placeholder:"FILE" help:"Where to write the report (default, or -: standard error)."`
+	Files   string   `placeholder:"DIR" type:"existingdir" help:"Where to write the files that lb.yaml names and that haproxy.cfg has in itself: users and the hashes of their passwords. Without it, they aren't written."`
 	Only    string   `placeholder:"WORD" enum:",took,changed,left out,unknown,decide" default:"" help:"Report only the notes of one kind: took, changed, \"left out\", unknown, or decide for the summary."`
 }
 
@@ -59,12 +61,12 @@ func (c *importCmd) Run(s *streams) error {
 	}
 	yaml, full, err := c.translate(name, data)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	if _, err := s.out.Write(yaml); err != nil {
 		return fmt.Errorf("write lb.yaml: %w", err)
 	}
-	report := c.reportOf(full) + "\n" + verdictOf(yaml)
+	report := c.reportOf(full) + "\n" + verdictOf(filepath.Join(c.Files, "lb.yaml"), yaml)
 	if c.Report == "" || c.Report == "-" {
 		_, err = io.WriteString(s.err, report)
 	} else {
@@ -86,15 +88,32 @@ func (c *importCmd) translate(name string, data []byte) (yaml []byte, report *mi
 		}
 		result, err := nginxcfg.Import(name, data, nginxcfg.Options{Backend: c.Backend, Files: os.DirFS("/")})
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, usageError{err}
 		}
 		return result.YAML, result.Report, nil
 	}
 	result, err := haproxycfg.Import(name, data, haproxycfg.Options{Backend: c.Backend, Files: os.DirFS("/"), Env: os.LookupEnv})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, usageError{err}
 	}
-	return result.YAML, result.Report, nil
+	return result.YAML, result.Report, c.writePasswords(result.Passwords)
+}
+
+// writePasswords writes files of users into the directory that the flag names, for this user alone.
+func (c *importCmd) writePasswords(all []*haproxycfg.Passwords) error {
+	if c.Files == "" {
+		return nil
+	}
+	for _, p := range all {
+		text, err := p.Htpasswd()
+		if err == nil {
+			err = statefile.Write(filepath.Join(c.Files, p.Name), text)
+		}
+		if err != nil {
+			return fmt.Errorf("write the users of a userlist: %w", err)
+		}
+	}
+	return nil
 }
 
 // reportOf returns the part of the report that the flags ask for.
@@ -143,8 +162,8 @@ func (c *importCmd) checkReport() error {
 }
 
 // verdictOf returns the result of lb check for the configuration.
-func verdictOf(yaml []byte) string {
-	if _, err := config.Parse("lb.yaml", yaml); err != nil {
+func verdictOf(name string, yaml []byte) string {
+	if _, err := config.Parse(name, yaml); err != nil {
 		return fmt.Sprintf("lb check says of the result:\n\n%v\n", err)
 	}
 	return "lb check accepts the result.\n"

@@ -130,7 +130,7 @@ func (s *Story) check(t *testing.T, text string) string {
 			data = key
 		}
 		file := write(t, dir, name, data)
-		text = strings.ReplaceAll(text, `"/`+name+`"`, `"`+file+`"`)
+		text = strings.NewReplacer(`"/`+name+`"`, `"`+file+`"`, `"`+name+`"`, `"`+file+`"`).Replace(text)
 		text = strings.ReplaceAll(text, `directory: "/`+path.Dir(name)+`"`, `directory: "`+filepath.Dir(file)+`"`)
 	}
 	if _, err := config.Parse("lb.yaml", []byte(text)); err != nil {
