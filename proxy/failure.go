@@ -22,10 +22,10 @@ import (
 var noFiles = localreply.Page{Status: 503, Detail: accesslog.ReasonNoFiles}
 
 // hostFull is the page for a request for which its host has no slot in time.
-var hostFull = localreply.Page{Status: 503, Detail: "the host of this session has as many requests as it may have; it is worth trying again"}
+var hostFull = localreply.Page{Status: 503, Detail: "the host of this request has as many requests as it may have; it is worth trying again"}
 
 // hostLeaving is the page for a WebSocket handshake that its host must not answer.
-var hostLeaving = localreply.Page{Status: 503, Kind: localreply.Awaited, Detail: "the host of this session is going out of service; it is worth trying again"}
+var hostLeaving = localreply.Page{Status: 503, Kind: localreply.Awaited, Detail: "the host of this request is going out of service; it is worth trying again"}
 
 // retiredPage is the page for a request that this process doesn't serve any more and couldn't
 // pass on to a newer one.
@@ -67,7 +67,7 @@ var errReadings = &http1.Error{Status: 400, Reason: "a path that can be read in 
 
 // answerUnreached answers a request for which reach has returned err.
 func (x *exchange) answerUnreached(err error) {
-	detail, status := "no host is available for this session; it is worth trying again", 503
+	detail, status := "no host is available for this request; it is worth trying again", 503
 	switch {
 	case errors.Is(err, errAborted):
 		_ = x.endAborted(err)
@@ -81,7 +81,7 @@ func (x *exchange) answerUnreached(err error) {
 	case x.answerChance(err):
 		return
 	case errors.Is(err, errUnreachable):
-		detail, status = "the host of this session can't be reached", 502
+		detail, status = "the host of this request can't be reached", 502
 	case errors.Is(err, errFull):
 		x.fail(endHostFull, hostFull)
 		return
@@ -249,7 +249,7 @@ func hostFailure(err error) (p localreply.Page, end, kind string) {
 	return localreply.Page{Status: 502, Detail: "the host's answer was cut short"}, endHostFailed, kindClosed
 }
 
-const reasonMoved = "the host of this session has moved to another machine meanwhile"
+const reasonMoved = "the host of this request has moved to another machine meanwhile"
 
 // hostMoved answers a request whose host has got another address before anything of the
 // answer was sent, and returns err. If the request may be sent again, to the new
@@ -257,7 +257,7 @@ const reasonMoved = "the host of this session has moved to another machine meanw
 func (x *exchange) hostMoved(err error) error {
 	switch {
 	case x.changesProtocol():
-		x.fail(endMoved, localreply.Page{Status: 503, Kind: localreply.Awaited, Detail: "the host of this session has moved to another machine; it is worth trying again"})
+		x.fail(endMoved, localreply.Page{Status: 503, Kind: localreply.Awaited, Detail: "the host of this request has moved to another machine; it is worth trying again"})
 	case x.req.Repeatable():
 		return errStale
 	default:
