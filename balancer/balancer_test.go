@@ -14,6 +14,15 @@ func fleet(n int) []Host {
 	return hosts
 }
 
+// rounds returns how often a test of random cases tries: n times, or a tenth of it under the race
+// detector, which has nothing to find where one goroutine computes.
+func rounds(n int) int {
+	if racing {
+		return n / 10
+	}
+	return n
+}
+
 // all returns the argument up of Table.Pick for n hosts that are all up.
 func all(n int) []bool {
 	up := make([]bool, n)

@@ -127,7 +127,7 @@ func collide(name string) string {
 func TestSameHostsGiveTheSameTableWhateverTheHistory(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(11, 12))
-	for i := range 2000 {
+	for i := range rounds(2000) {
 		cfg := Config{Consistent: ConsistentConfig{
 			Partitions: 31 + rng.IntN(60), Replicas: 1 + rng.IntN(8), Load: 1.05 + rng.Float64(),
 		}}

@@ -46,11 +46,8 @@ func TestCheckPredictsWhetherATableCanBeBuilt(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(7, 8))
 			builder := newBuilder(t, p.cfg)
-			refused := 0
-			if racing {
-				p.sets = max(20, p.sets/10)
-			}
-			for range p.sets {
+			refused, sets := 0, max(5, rounds(p.sets)/2)
+			for range sets {
 				hosts := odd(rng)
 				want := p.cfg.Check(hosts)
 				_, got := builder.Build(hosts)
@@ -66,8 +63,8 @@ func TestCheckPredictsWhetherATableCanBeBuilt(t *testing.T) {
 					t.Fatalf("%v pass, but not the part %v: %v", hosts, part, p.cfg.Check(part))
 				}
 			}
-			if (refused == 0) != (p.name == "rendezvous") || refused == p.sets {
-				t.Errorf("%d of %d were refused: the test tries too little", refused, p.sets)
+			if (refused == 0) != (p.name == "rendezvous") || refused == sets {
+				t.Errorf("%d of %d were refused: the test tries too little", refused, sets)
 			}
 		})
 	}
@@ -78,7 +75,7 @@ func TestWhetherLessWeightFits(t *testing.T) {
 	for _, p := range narrow {
 		rng := rand.New(rand.NewPCG(9, 10))
 		refused := 0
-		for range 4000 {
+		for range rounds(4000) {
 			hosts := odd(rng)
 			fits := p.cfg.Check(hosts) == nil
 			if !fits {

@@ -74,7 +74,7 @@ func TestForecasterRefusesWhatNewBuilderDoes(t *testing.T) {
 // random sets from the library, and compares the new owners of its slots.
 func TestSuccessorsAreTheLibrarysOwnersAfterARemove(t *testing.T) {
 	rng := rand.New(rand.NewPCG(21, 22))
-	for range 150 {
+	for range rounds(150) {
 		cfg := ConsistentConfig{Partitions: 40 + rng.IntN(200), Replicas: 1 + rng.IntN(12), Load: 1.05 + rng.Float64()/2}
 		hosts := fleet(2 + rng.IntN(10))
 		for i := range hosts {
