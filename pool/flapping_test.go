@@ -33,8 +33,10 @@ type flappingBalancer struct {
 	up     bool      // by the checks so far
 	counts int       // results in a row that contradict up
 	inbox  []late
-	at     string      // where the key is
-	away   []time.Time // when the key left a
+	key    []byte          // which a owns in the table of
+	keyed  *balancer.Table // the key
+	at     string          // where the key is
+	away   []time.Time     // when the key left a
 }
 
 // A late is what a peer has said and comes at a time.
@@ -152,7 +154,7 @@ func (r *flapping) pass(b *flappingBalancer) {
 	if !r.now.Before(b.next) {
 		r.step(b, tick{})
 	}
-	c, ok := b.published.Choose(b.published.Key([]byte(r.keyOfA(b))), nil)
+	c, ok := b.published.Choose(b.published.Key(b.keyOfA()), nil)
 	if !ok || c.Host.Name == b.at {
 		return
 	}
@@ -162,14 +164,16 @@ func (r *flapping) pass(b *flappingBalancer) {
 	b.at = c.Host.Name
 }
 
-// keyOfA returns a key that a owns.
-func (r *flapping) keyOfA(b *flappingBalancer) string {
-	for i := 0; ; i++ {
-		key := fmt.Sprint("k", i)
-		if table := b.published.Table; table.Hosts()[table.Owner([]byte(key))].Name == "a" {
-			return key
+// keyOfA returns a key that a owns. It looks for another one when there is another table.
+func (b *flappingBalancer) keyOfA() []byte {
+	table := b.published.Table
+	for i := 0; b.keyed != table; i++ {
+		b.key = fmt.Append(b.key[:0], "k", i)
+		if table.Hosts()[table.Owner(b.key)].Name == "a" {
+			b.keyed = table
 		}
 	}
+	return b.key
 }
 
 // TestAHostThatFlapsMovesAKeyOnceInTheTimeOfItsDamping, and without damping each time.
