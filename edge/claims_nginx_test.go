@@ -73,6 +73,7 @@ server {
     location = /sorry.html { root %[4]s; }
     location / { proxy_pass http://ide; add_header X-Edge lb; limit_req zone=z; auth_basic "Who?"; }
     location = /gone { return 410 "gone"; }
+    location = /app { return 302 /app/; }
     location /files/ { root /srv; }
     location /fcgi/ { fastcgi_pass 127.0.0.1:9000; }
     location /odd/ { proxy_pass http://$arg_host; }
@@ -108,6 +109,7 @@ func claimNginx(t *testing.T) {
 		{"xyz.example.com", "/", 200, "one"},      // in names neither
 		{"ide.example.com", "/gone", 410, ""},
 		{"ide.example.com", "/gone/", 200, "one"},
+		{"other.example.com", "/app", 302, ""},
 		{"ide.example.com", "/files/a", 404, ""},
 		{"ide.example.com", "/fcgi/a", 404, ""},
 		{"ide.example.com", "/odd/?host=127.0.0.1", 404, ""},
@@ -124,6 +126,9 @@ func claimNginx(t *testing.T) {
 		resp := r.raw(0, "GET "+row.target+" HTTP/1.1\r\nHost: "+row.host+"\r\n\r\n")
 		if name := resp.Header.Get("X-Name"); resp.StatusCode != row.status || name != row.name {
 			t.Errorf("%s%s: got %s of %q, want %d of %q", row.host, row.target, resp.Status, name, row.status, row.name)
+		}
+		if to := resp.Header.Get("Location"); row.status == http.StatusFound && to != "http://ide.example.com:1/app/" {
+			t.Errorf("%s%s: redirected to %s", row.host, row.target, to)
 		}
 		if row.status == http.StatusMovedPermanently && resp.Header.Get("Location") != "https://ide.example.com"+strings.TrimSuffix(row.target, "?token=t") {
 			t.Errorf("%s%s: redirected to %s", row.host, row.target, resp.Header.Get("Location"))

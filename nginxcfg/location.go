@@ -3,6 +3,7 @@ package nginxcfg
 import (
 	"cmp"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -76,10 +77,10 @@ func rank(a, b *location) int {
 	return cmp.Or(cmp.Compare(exact(a), exact(b)), cmp.Compare(len(b.path), len(a.path)))
 }
 
-// does returns what becomes of the requests of a location, as in routes.
-func (t *translation) does(s *server, l *location) string {
+// does returns what becomes of the requests of a location for a host name, as in routes.
+func (t *translation) does(s *server, l *location, host string) string {
 	if d := l.d.first("return"); d != nil {
-		return t.answer(s, d)
+		return t.answer(s, d, host)
 	}
 	if l.pass == nil {
 		if l.d.first("stub_status") != nil {
@@ -108,7 +109,7 @@ func (t *translation) does(s *server, l *location) string {
 }
 
 // answer returns what becomes of requests by a line return, as in routes.
-func (t *translation) answer(s *server, d *directive) string {
+func (t *translation) answer(s *server, d *directive, host string) string {
 	text, rest := d.arg(0), d.arg(1)
 	if strings.Contains(text, "://") {
 		text, rest = "302", text
@@ -116,7 +117,7 @@ func (t *translation) answer(s *server, d *directive) string {
 	code, err := strconv.Atoi(text)
 	switch {
 	case isRedirect(text) && rest != "":
-		return t.redirect(s, d, code, rest)
+		return t.redirect(s, d, code, s.absolute(d, rest, host))
 	case err == nil && code == 444:
 		d.note(changed, "nginx closes the connection without an answer; lb answers 421")
 		return "respond: {status: 421}"
@@ -133,6 +134,51 @@ func (t *translation) answer(s *server, d *directive) string {
 
 func isRedirect(code string) bool {
 	return slices.Contains([]string{"301", "302", "303", "307", "308"}, code)
+}
+
+// absolute writes the address of a redirect with the name that clients have asked for, if there is one,
+// as nginx sends it: it puts scheme and name before a path.
+func (s *server) absolute(d *directive, url, host string) string {
+	if host == "" || strings.HasPrefix(host, "*") {
+		host = ""
+		for _, name := range s.names {
+			if own := hostsOf(name); len(own) == 1 && !strings.HasPrefix(own[0], "*") {
+				host = own[0]
+				break
+			}
+		}
+	}
+	url = unbrace(url)
+	if host == "" || strings.HasSuffix(url, "$request_uri") {
+		return url
+	}
+	if strings.HasPrefix(url, "/") {
+		origin := s.origin(host)
+		d.note(changed, "redirects to a path name "+origin+", whatever name, scheme and port the request had")
+		return origin + url
+	}
+	for _, variable := range []string{"$http_host", "$host", "$server_name"} {
+		if _, rest, ok := strings.Cut(url, "://"+variable); ok && (rest == "" || rest[0] == '/') {
+			d.note(changed, "the name is "+host+", whichever of the server's names the request had")
+			return strings.Replace(url, variable, host, 1)
+		}
+	}
+	return url
+}
+
+// origin returns the beginning of a URL of the server, over TLS if it has that.
+func (s *server) origin(host string) string {
+	scheme, usual := "http", "80"
+	at := slices.IndexFunc(s.listens, s.tlsHere)
+	if at >= 0 {
+		scheme, usual = "https", "443"
+	}
+	if len(s.listens) > 0 {
+		if _, port, err := net.SplitHostPort(s.listens[max(at, 0)].address); err == nil && port != usual {
+			host += ":" + port
+		}
+	}
+	return scheme + "://" + host
 }
 
 // redirect returns what becomes of requests by a redirect, as in routes.

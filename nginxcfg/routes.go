@@ -148,7 +148,7 @@ func (t *translation) noteDefault(s, last *server) {
 // rulesOf returns the routes of a server for a host name, "" for all names.
 func (t *translation) rulesOf(s *server, host string) (rules []rule) {
 	if d := s.d.first("return"); d != nil {
-		return t.ruleForAll(host, rule{does: t.answer(s, d), line: d.Number})
+		return t.ruleForAll(host, rule{does: t.answer(s, d, host), line: d.Number})
 	}
 	var all []*location
 	var root *location
@@ -163,7 +163,7 @@ func (t *translation) rulesOf(s *server, host string) (rules []rule) {
 	}
 	slices.SortStableFunc(all, rank)
 	for _, l := range all {
-		one := rule{host: host, does: t.does(s, l), line: l.d.Number}
+		one := rule{host: host, does: t.does(s, l, host), line: l.d.Number}
 		if l.kind == "=" {
 			one.path = l.path
 		} else {
@@ -176,7 +176,7 @@ func (t *translation) rulesOf(s *server, host string) (rules []rule) {
 		s.d.note(stops, "nginx serves files where no location matches, and lb serves none: clients get 404. Let a host serve them")
 		return append(rules, t.ruleForAll(host, rule{does: "respond: {status: 404}", line: s.d.Number})...)
 	}
-	one := t.finish(root, rule{does: t.does(s, root), line: root.d.Number})
+	one := t.finish(root, rule{does: t.does(s, root, host), line: root.d.Number})
 	root.d.note(took, "all other paths")
 	return append(rules, t.ruleForAll(host, one)...)
 }
