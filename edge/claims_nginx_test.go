@@ -72,7 +72,7 @@ server {
     error_page 502 /sorry.html;
     location = /sorry.html { root %[4]s; }
     location / { proxy_pass http://ide; add_header X-Edge lb; limit_req zone=z; auth_basic "Who?"; }
-    location = /gone { return 410 "gone"; }
+    location = /gone { return 410 "gone"; add_header X-Gone yes always; add_header X-Kept yes; }
     location = /app { return 302 /app/; }
     location /files/ { root /srv; }
     location /fcgi/ { fastcgi_pass 127.0.0.1:9000; }
@@ -114,6 +114,8 @@ func claimNginx(t *testing.T) {
 		{"ide.example.com", "/fcgi/a", 404, ""},
 		{"ide.example.com", "/odd/?host=127.0.0.1", 404, ""},
 		{"ide.example.com", "/api/v1?x=1", 200, "a1"},
+		{"ide.example.com", "/api?x=1", 200, "a1"},
+		{"ide.example.com", "/apis", 200, "one"},
 		{"ide.example.com", "/api/secret/", 403, ""},
 		{"ide.example.com", "/api/mixed/", 200, "a1"},
 		{"ide.example.com", "/closed/", 421, ""},
@@ -126,6 +128,9 @@ func claimNginx(t *testing.T) {
 		resp := r.raw(0, "GET "+row.target+" HTTP/1.1\r\nHost: "+row.host+"\r\n\r\n")
 		if name := resp.Header.Get("X-Name"); resp.StatusCode != row.status || name != row.name {
 			t.Errorf("%s%s: got %s of %q, want %d of %q", row.host, row.target, resp.Status, name, row.status, row.name)
+		}
+		if row.status == http.StatusGone && (resp.Header.Get("X-Gone") != "yes" || resp.Header.Get("X-Kept") != "") {
+			t.Errorf("%s%s: got the fields %v", row.host, row.target, resp.Header)
 		}
 		if to := resp.Header.Get("Location"); row.status == http.StatusFound && to != "http://ide.example.com:1/app/" {
 			t.Errorf("%s%s: redirected to %s", row.host, row.target, to)

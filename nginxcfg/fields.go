@@ -70,6 +70,24 @@ func (t *translation) fieldsOf(l *location) string {
 	return c.yaml()
 }
 
+// alwaysAdded are the statuses of answers that get the fields of add_header without the word always.
+var alwaysAdded = []string{"200", "201", "204", "206", "301", "302", "303", "304", "307", "308"}
+
+// ownFields returns the section fields for the answers of a line return, "" if they have none.
+func (t *translation) ownFields(d *directive) string {
+	c := new(changes)
+	status := d.arg(0)
+	if strings.Contains(status, "://") {
+		status = "302"
+	}
+	for _, add := range d.within.force("add_header") {
+		if status != "444" && (add.arg(2) == "always" || slices.Contains(alwaysAdded, status)) {
+			t.answerField(c, add)
+		}
+	}
+	return c.yaml()
+}
+
 func (t *translation) requestField(c *changes, d *directive) {
 	name, value := d.arg(0), unbrace(d.arg(1))
 	key := strings.ToLower(name)

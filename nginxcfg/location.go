@@ -21,6 +21,7 @@ type location struct {
 	upstream   *upstream // nil if the requests go to none
 	uri        string    // of proxy_pass
 	fields     string    // the section fields, as in YAML; "" if there is none
+	pattern    bool      // the path is that of a regular expression
 }
 
 // otherPasses are the directives that send requests to programs that don't speak HTTP.
@@ -59,11 +60,22 @@ var literalPrefix = migration.Pattern(`^\^(/[A-Za-z0-9/_-]*)(\(\.\*\)\$?|\.\*\$?
 func (l *location) settle() bool {
 	if l.kind == "~" {
 		if found := literalPrefix().FindStringSubmatch(l.path); found != nil {
-			l.kind, l.path = "^~", found[1]
+			l.kind, l.path, l.pattern = "^~", found[1], true
 			l.d.note(changed, "as a path that begins so; nginx looks at a regular expression before longer paths without one")
 		}
 	}
 	return (l.kind == "" || l.kind == "=" || l.kind == "^~") && routing.CheckPath(l.path) == nil
+}
+
+// bare returns the path of a location without the slash at its end, for which nginx has an answer of its
+// own: a redirect to the location. It returns "" if there is none, or if another location is for it.
+func (s *server) bare(l *location) string {
+	path, ok := strings.CutSuffix(l.path, "/")
+	same := func(o *location) bool { return o.path == path && !strings.HasPrefix(o.kind, "~") && o.kind != "@" }
+	if !ok || path == "" || l.pass == nil || l.kind == "=" || l.pattern || slices.ContainsFunc(s.locations, same) {
+		return ""
+	}
+	return path
 }
 
 // rank orders locations as nginx looks for them: exact paths, then the longest prefix.

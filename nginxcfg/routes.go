@@ -148,7 +148,7 @@ func (t *translation) noteDefault(s, last *server) {
 // rulesOf returns the routes of a server for a host name, "" for all names.
 func (t *translation) rulesOf(s *server, host string) (rules []rule) {
 	if d := s.d.first("return"); d != nil {
-		return t.ruleForAll(host, rule{does: t.answer(s, d, host), line: d.Number})
+		return t.ruleForAll(host, rule{does: t.answer(s, d, host), fields: t.ownFields(d), line: d.Number})
 	}
 	var all []*location
 	var root *location
@@ -169,7 +169,14 @@ func (t *translation) rulesOf(s *server, host string) (rules []rule) {
 		} else {
 			one.prefix = l.path
 		}
-		rules = append(rules, t.finish(l, one))
+		one = t.finish(l, one)
+		if path := s.bare(l); path != "" {
+			l.d.note(changed, "nginx redirects requests for "+path+" to the same path with a slash; lb sends them to the same hosts, as they are")
+			short := one
+			short.path, short.prefix = path, ""
+			rules = append(rules, short)
+		}
+		rules = append(rules, one)
 		l.d.note(took, "routes: "+cmp.Or(one.path, one.prefix))
 	}
 	if root == nil {
@@ -215,9 +222,11 @@ func (t *translation) skips(s *server, l *location) bool {
 
 // finish adds what a location says beside where its requests go.
 func (t *translation) finish(l *location, one rule) rule {
-	if l.d.first("return") == nil { // nginx answers before it looks who comes
-		one.access, one.auth = t.access(l.d), t.auth(l.d)
+	if d := l.d.first("return"); d != nil { // nginx answers before it looks who comes
+		one.fields = t.ownFields(d)
+		return one
 	}
+	one.access, one.auth = t.access(l.d), t.auth(l.d)
 	if t.differs[l.upstream] {
 		one.fields = l.fields
 	}
