@@ -43,12 +43,7 @@ func TestAnImportMovesNobody(t *testing.T) {
 	if out, err := exec.Command("haproxy", "-v").CombinedOutput(); err != nil {
 		t.Fatalf("haproxy -v: %v: install Debian's haproxy\n%s", err, out)
 	}
-	binary := filepath.Join(t.TempDir(), "lb")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/lb")
-	build.Dir = "../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	binary := built(t)
 	stories, err := filepath.Glob("../../testdata/haproxycfg/*.txtar")
 	if err != nil {
 		t.Fatal(err)
@@ -64,12 +59,24 @@ func TestAnImportMovesNobody(t *testing.T) {
 		}
 		compared++
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			newPlace(t, story, binary).compare()
+			newPlace(t, story, binary, "haproxy.cfg").compare()
 		})
 	}
 	if compared < fewest {
 		t.Errorf("compared %d configurations, want at least %d", compared, fewest)
 	}
+}
+
+// built builds lb.
+func built(t *testing.T) (binary string) {
+	t.Helper()
+	binary = filepath.Join(t.TempDir(), "lb")
+	build := exec.Command("go", "build", "-o", binary, "./cmd/lb")
+	build.Dir = "../.."
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
 }
 
 // A place is where one configuration is tried: a directory that stands for the
@@ -78,14 +85,15 @@ type place struct {
 	t        *testing.T
 	dir      string
 	binary   string
+	name     string // of the configuration
 	cfg      string
 	backend  []string // the flag that chooses it
 	hostPort int
 }
 
-func newPlace(t *testing.T, story *txtar.Archive, binary string) *place {
+func newPlace(t *testing.T, story *txtar.Archive, binary, name string) *place {
 	t.Helper()
-	p := &place{t: t, dir: t.TempDir(), binary: binary}
+	p := &place{t: t, dir: t.TempDir(), binary: binary, name: name}
 	if _, name, ok := strings.Cut(string(story.Comment), "backend: "); ok {
 		p.backend = []string{"--backend", strings.Fields(name)[0]}
 	}
@@ -95,7 +103,7 @@ func newPlace(t *testing.T, story *txtar.Archive, binary string) *place {
 	}
 	for _, f := range story.Files {
 		switch text := string(f.Data); {
-		case f.Name == "haproxy.cfg":
+		case f.Name == name:
 			p.cfg = text
 		case strings.HasPrefix(f.Name, "etc/"):
 			var data []byte
@@ -104,6 +112,9 @@ func newPlace(t *testing.T, story *txtar.Archive, binary string) *place {
 			}
 			if strings.Contains(text, "BEGIN PRIVATE KEY") {
 				data = append(data, key...)
+			}
+			if len(data) == 0 {
+				data = f.Data
 			}
 			p.write(f.Name, data)
 		}
@@ -122,26 +133,6 @@ func (p *place) write(name string, data []byte) string {
 		p.t.Fatal(err)
 	}
 	return file
-}
-
-// serveHosts answers on all loopback addresses of one port, each with itself: it
-// is all hosts. It returns the port.
-func (p *place) serveHosts() int {
-	p.t.Helper()
-	ln, err := net.Listen("tcp4", ":0")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Host", r.Context().Value(http.LocalAddrContextKey).(net.Addr).String())
-	})}
-	var running sync.WaitGroup
-	running.Go(func() { srv.Serve(ln) })
-	p.t.Cleanup(func() {
-		srv.Close()
-		running.Wait()
-	})
-	return ln.Addr().(*net.TCPAddr).Port
 }
 
 var (
@@ -223,7 +214,7 @@ func (p *place) runHAProxy(cfg, address string) {
 func (p *place) runLB(cfg string) *config.Config {
 	p.t.Helper()
 	var yaml, report bytes.Buffer
-	imports := exec.Command(p.binary, append([]string{"import", p.write("haproxy.cfg", []byte(cfg))}, p.backend...)...)
+	imports := exec.Command(p.binary, append([]string{"import", p.write(p.name, []byte(cfg))}, p.backend...)...)
 	imports.Stdout, imports.Stderr = &yaml, &report
 	if err := imports.Run(); err != nil || !strings.Contains(report.String(), "lb check accepts the result.") {
 		p.t.Fatalf("lb import: %v\n%s", err, &report)
@@ -240,6 +231,13 @@ func (p *place) runLB(cfg string) *config.Config {
 	for _, h := range loaded.Pool.Hosts {
 		if h.Weight > 0 {
 			weighty++
+		}
+	}
+	for _, pool := range loaded.Pools {
+		for _, h := range pool.Hosts {
+			if strings.HasSuffix(h.Address, fmt.Sprint(":", p.hostPort)) { // nobody answers at other ports
+				weighty++
+			}
 		}
 	}
 	p.await("all hosts of some weight are in the ring", said, func() bool { return p.inRing(admin) == weighty })
