@@ -182,3 +182,61 @@ func TestRequestsOfAKeyHaveARateWhereverTheyComeFrom(t *testing.T) {
 		t.Error("a query is in the log")
 	}
 }
+
+// TestTheRateOfASourceBeginsAnewAfterAReload, also for a connection that is passed on.
+func TestTheRateOfASourceBeginsAnewAfterAReload(t *testing.T) {
+	source := &quota.SourceConfig{Requests: "2/h", Burst: time.Hour}
+	a := newHost(t, "a")
+	l := start(t, all(limited(t, source, nil), fronts), a)
+	w := l.dial()
+	ask := func() {
+		w.send(get("/page")).want(200)
+		w.send(get("/page")).want(200)
+		w.send(get("/page")).want(429)
+	}
+	ask()
+	young := l.retire().begin(limited(t, source, nil), a)
+	ask()
+	young.metLimit(quota.SourceRequests, 1)
+	w.Close()
+	l.outlived()
+}
+
+// TestQuotasAfterAReload: rates begin anew, since the newer process knows nothing of what came before. Open
+// connections that it takes over count for their sources, and terminals of the older one for their keys.
+func TestQuotasAfterAReload(t *testing.T) {
+	source := &quota.SourceConfig{Connections: 3, Requests: "20/h", Terminals: 2, Burst: time.Hour}
+	key := &quota.KeyConfig{Requests: "4/h", Terminals: 1, Burst: time.Hour}
+	a := newHost(t, "a").on("/ws", accept(echo))
+	l := start(t, all(limited(t, source, key), fronts), a)
+	terminal := l.dial().open("/ws", mark+"-1")
+	kept := l.dial()
+	for range 4 {
+		kept.send(get("/old?token=" + mark + "-2")).want(200)
+	}
+	kept.send(get("/old?token=" + mark + "-2")).want(429)
+	young := l.retire().begin(limited(t, source, key), a)
+	for range 4 {
+		kept.send(get("/new?token=" + mark + "-2")).want(200)
+	}
+	kept.send(get("/new?token=" + mark + "-2")).want(429)
+	young.metLimit(quota.KeyRequests, 1)
+
+	refused := young.dial().send(upgrade("/ws", mark+"-1")) // the key's terminal is with the older process
+	refused.want(429)
+	refused.expectEnd()
+	young.metLimit(quota.KeyTerminals, 1)
+	eventually(t, "the end of the refused one", func() bool { return young.p.Connections() == 1 })
+
+	second, third := young.dial().open("/ws", mark+"-3"), young.dial().open("/ws", mark+"-4")
+	young.dial().send(get("/new")).expectEnd() // kept, second and third are three connections: the older process's terminal isn't one here
+	young.metLimit(quota.SourceConnections, 1)
+	kept.send(upgrade("/ws", mark+"-5")).want(429)
+	young.metLimit(quota.SourceTerminals, 1)
+	for _, w := range []*wire{terminal, second, third} {
+		w.ping()
+		w.Close()
+	}
+	l.outlived()
+	eventually(t, "the end of the older process's terminal", func() bool { n, _ := young.p.Session(young.digest(mark + "-1")); return n == "" })
+}
