@@ -148,15 +148,10 @@ func (x *simExchange) place(s *route.Snapshot, avoid *route.Host) (*route.Host, 
 // stayAt returns where the key goes because of a claim: see exchange.stayAt.
 func (x *simExchange) stayAt(s *route.Snapshot, at claims.Where, avoid *route.Host) (*route.Host, balancer.Rule) {
 	const connect = 2 * time.Second
-	h := s.Host(at.Host)
-	if (h == nil && at.Kind >= claims.Lingers || h != nil && at.Kind >= claims.Held && h.Disputed()) && time.Since(x.began) < connect {
+	if at.ToBeKnown(s.Host(at.Host)) && time.Since(x.began) < connect {
 		return nil, route.RuleMoving
 	}
-	stay := route.Stay{Host: at.Host, Rule: route.RuleLingering, Peer: at.Peer}
-	if at.Kind == claims.Held || at.Kind == claims.Live {
-		stay.Rule = route.RuleSessionAtPeer
-	}
-	c, ok := s.Stay(x.key, stay, route.Placement{}, avoid, x.p.now())
+	c, ok := s.Stay(x.key, at.Stay(), route.Placement{}, avoid, x.p.now())
 	switch {
 	case c.Rule == "":
 		return nil, ""
@@ -268,7 +263,7 @@ func (p *simProcess) lingers(key balancer.Digest, host string) claims.Answer {
 	if h == nil {
 		return claims.Answer{}
 	}
-	if h.Leaving || !h.KeepsLingering(p.now()) {
+	if h.YieldsLingering(p.now()) {
 		p.region.Displaced(key, host)
 	}
 	return claims.Answer{Kind: claims.Lingers, Host: host}

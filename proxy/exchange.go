@@ -7,7 +7,6 @@ import (
 
 	"tokenring/balancer"
 	"tokenring/http1"
-	"tokenring/mutant"
 	"tokenring/poller"
 	"tokenring/proxy/accesslog"
 	"tokenring/proxy/affinity"
@@ -276,7 +275,7 @@ func (x *exchange) place(r *pools.Hosts, avoid *route.Host) (*route.Host, balanc
 	host, rule := x.pick(r, avoid)
 	p := x.srv.p
 	switch {
-	case x.stays || host == nil || !x.key.Present() || mutant.On(mutant.NoClaim):
+	case x.stays || host == nil || !x.key.Present():
 		p.claims.Release(&x.claim)
 		if host != nil && x.ending {
 			p.claims.Keep(&x.claim, x.key.Digest, host.Name)
@@ -313,14 +312,10 @@ func (x *exchange) place(r *pools.Hosts, avoid *route.Host) (*route.Host, balanc
 // stayAt returns where the key goes because of a claim that has another host, or that a peer has.
 // The rule is "" if the key needn't go there.
 func (x *exchange) stayAt(s *route.Snapshot, at claims.Where, avoid *route.Host) (*route.Host, balancer.Rule) {
-	if toBeKnown(s.Host(at.Host), at.Kind) && time.Since(x.started) < x.pool.Timeouts.Connect {
+	if at.ToBeKnown(s.Host(at.Host)) && time.Since(x.started) < x.pool.Timeouts.Connect {
 		return nil, route.RuleMoving
 	}
-	stay := route.Stay{Host: at.Host, Rule: route.RuleLingering, Peer: at.Peer}
-	if at.Kind == claims.Held || at.Kind == claims.Live {
-		stay.Rule = route.RuleSessionAtPeer
-	}
-	c, ok := s.Stay(x.key.Key, stay, route.Placement{}, avoid, x.started)
+	c, ok := s.Stay(x.key.Key, at.Stay(), route.Placement{}, avoid, x.started)
 	switch {
 	case c.Rule == "", x.chance.Tried(at.Host) && at.Kind != claims.Live:
 		return nil, ""
@@ -330,15 +325,6 @@ func (x *exchange) stayAt(s *route.Snapshot, at claims.Where, avoid *route.Host)
 	}
 	x.follow(s, c.Host)
 	return c.Host, c.Rule
-}
-
-// toBeKnown reports whether this balancer is about to learn of a host, nil if it doesn't know it, what
-// a peer that uses it knows already: that it is there, or that it is up.
-func toBeKnown(h *route.Host, at claims.Kind) bool {
-	if h == nil {
-		return at >= claims.Lingers
-	}
-	return at >= claims.Held && h.Disputed()
 }
 
 // binds reports whether the key has to go to the host of a claim, and otherwise whether that

@@ -230,7 +230,7 @@ func (p *Proxy) lingers(key balancer.Digest, host string, now time.Time) claims.
 	if h == nil { // it is gone: the peer needn't wait for it
 		return claims.Answer{}
 	}
-	if h.Leaving || !h.KeepsLingering(now) { // one that leaves may have refused the peer already, and be back within a second
+	if h.YieldsLingering(now) {
 		p.region.Displaced(key, host)
 	}
 	return claims.Answer{Kind: claims.Lingers, Host: host}

@@ -354,3 +354,8 @@ func (h *Host) Disputed() bool {
 func (h *Host) KeepsLingering(now time.Time) bool {
 	return h.KeepsSessions() && (h.State != Drain || !h.DrainEnd.Over(now))
 }
+
+// YieldsLingering reports whether a key that lingers on h, and that another balancer claims, is
+// on no host any more: that balancer is about to use it elsewhere. It may have found a host
+// gone that leaves, and that is back before it is found gone here.
+func (h *Host) YieldsLingering(now time.Time) bool { return h.Leaving || !h.KeepsLingering(now) }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tokenring/balancer"
+	"tokenring/mutant"
 )
 
 // Claims are the claims of one balancer. Requests of one key share a claim, and so a host. It
@@ -87,7 +88,7 @@ func (c *Claims) Run(ctx context.Context) error {
 }
 
 // alone reports whether there is nobody to ask.
-func (c *Claims) alone() bool { return c.asker == nil }
+func (c *Claims) alone() bool { return c.asker == nil || mutant.On(mutant.NoClaim) }
 
 // A Wish is what an exchange wants of a claim.
 type Wish struct {
