@@ -23,7 +23,7 @@ const module = "tokenring"
 // packages of lower layers. What isn't here but below outside stands above them
 // all, and nobody imports it.
 var layers = [][]string{
-	{"answers", "clientcert", "http1", "http2", "balancer", "migration", "notify", "netaddr", "mutant", "gossip/inspect/forge", "pool/moment", "lease", "proxy/proxyheader"}, // arithmetic
+	{"answers", "clientcert", "http1", "http2", "balancer", "migration", "notify", "netaddr", "mutant", "gossip/inspect/forge", "pool/moment", "lease", "proxy/proxyheader", "dnswire"}, // arithmetic
 	{"route", "proxy/fields", "proxy/hashkey"},                                                                                  // arithmetic, above balancer and http1
 	{"pool/conflict", "pool/eligibility", "pool/votes", "pool/waits", "ringlog"},                                                // arithmetic, above route
 	{"statefile", "migration/claims", "filewatch", "loglimit", "systemd", "problem", "testlog", "weightfile", "gossip/inspect"}, // files that survive a crash; files that change; failures that are logged rarely; the service manager; how APIs say what is wrong; the log of a test; the weight of a host; gossip's messages before they count
