@@ -23,7 +23,7 @@ const module = "tokenring"
 // packages of lower layers. What isn't here but below outside stands above them
 // all, and nobody imports it.
 var layers = [][]string{
-	{"answers", "clientcert", "http1", "http2", "balancer", "migration", "notify", "netaddr", "mutant", "gossip/inspect/forge", "pool/moment", "lease", "proxy/proxyheader", "dnswire"}, // arithmetic
+	{"answers", "clientcert", "http1", "http2", "balancer", "migration", "notify", "netaddr", "mutant", "gossip/inspect/forge", "pool/moment", "lease", "proxy/proxyheader", "dnswire", "steer", "geo"}, // arithmetic
 	{"route", "proxy/fields", "proxy/hashkey"},                                                                                  // arithmetic, above balancer and http1
 	{"pool/conflict", "pool/eligibility", "pool/votes", "pool/waits", "ringlog"},                                                // arithmetic, above route
 	{"statefile", "migration/claims", "filewatch", "loglimit", "systemd", "problem", "testlog", "weightfile", "gossip/inspect"}, // files that survive a crash; files that change; failures that are logged rarely; the service manager; how APIs say what is wrong; the log of a test; the weight of a host; gossip's messages before they count
@@ -37,7 +37,7 @@ var layers = [][]string{
 	{"proxy/deadline", "proxy/decisions", "proxy/limit", "proxy/quota", "proxy/socket"},                                                                                            // what the parts of proxy share
 	{"proxy/accesslog", "proxy/affinity", "proxy/clienttls", "proxy/idle", "proxy/localreply", "proxy/metrics", "proxy/passed", "proxy/rewrite", "proxy/tunnel", "proxy/upstream"}, // the data path's parts
 	{"proxy/elder", "proxy/h2server", "proxy/routing", "proxy/secondchance"}, {"proxy/pools"},                                                                                      // above tunnel; above clienttls; above localreply and metrics
-	{"proxy", "admin", "demo", "gate"},                           // each serves one kind of visitor
+	{"proxy", "admin", "demo", "gate", "gslb"},                           // each serves one kind of visitor
 	{"config", "haproxycfg", "nginxcfg"},                         // composes the parts' own configuration; read others'
 	{"edge", "ctl", "manpage", "completion", "config/reference", "migration/storytest"}, // one balancer; operators' shell; what describes the command line, and the configuration
 	{"parent"},                        // starts generations of a balancer, and owns their sockets

@@ -21,6 +21,10 @@ import (
 // places in the file.
 func (c *Config) check(d *document) {
 	c.checkName(d)
+	if c.GSLB != nil {
+		c.checkGSLB(d)
+		return
+	}
 	c.checkListen(d)
 	c.checkOverlaps(d)
 	c.checkTLS(d)

@@ -12,6 +12,7 @@ import (
 
 	"tokenring/admin"
 	"tokenring/balancer"
+	"tokenring/gslb"
 	"tokenring/handover"
 	"tokenring/pool"
 	"tokenring/pool/hostlist"
@@ -57,6 +58,8 @@ type Config struct {
 	Generations     handover.Generations   `yaml:"generations"`
 	Log             LogConfig              `yaml:"log"`
 	StateDir        string                 `yaml:"state_dir"` // default /var/lib/lb; need not exist yet
+	// GSLB is the zone of a server of names, which lb dns runs; nil for a balancer.
+	GSLB *gslb.Config `yaml:"gslb"`
 
 	fileHosts []hostlist.Host // those of pool.hosts_file when it was read
 	of        string          // the pool: see OfPool

@@ -17,6 +17,10 @@ func (c *Config) setDefaults(d *document) {
 	if c.Name == "" && !d.has("name") {
 		c.Name = hostName()
 	}
+	if c.GSLB != nil {
+		own := c.GSLB.WithDefaults()
+		c.GSLB = &own
+	}
 	c.setPoolDefaults(d)
 	c.setPoolsDefaults(d)
 	if again := c.Sessions.SecondChance; again != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tokenring/balancer"
+	"tokenring/gslb"
 	"tokenring/proxy/affinity"
 	"tokenring/proxy/fields"
 	"tokenring/proxy/localreply"
@@ -24,10 +25,11 @@ const (
 	FormNumber   Form = "number"
 	FormDuration Form = "duration"
 	FormFlag     Form = "true or false"
-	FormKeyRule  Form = "place of the key" // see balancer.KeyRule
-	FormTexts    Form = "text or list"     // of texts
-	FormFields   Form = "fields by name"   // see fields.Values
-	FormPages    Form = "files by status"  // see localreply.Templates
+	FormKeyRule  Form = "place of the key"   // see balancer.KeyRule
+	FormTexts    Form = "text or list"       // of texts
+	FormFields   Form = "fields by name"     // see fields.Values
+	FormPages    Form = "files by status"    // see localreply.Templates
+	FormNetworks Form = "regions by network" // see gslb.Networks
 )
 
 // AnyName is the part of a key's path that stands for a name: pools.NAME.hosts[].name.
@@ -49,6 +51,7 @@ pool: {hosts: [{name: ide-1, address: "127.0.0.1:1"}]}
 affinity: {cookie: {}}
 sessions: {second_chance: {header: X-Lb-Second-Chance}}
 pools: {NAME: {hosts: [{name: a1, address: "127.0.0.1:1"}], affinity: {cookie: {}}}}
+gslb: {zone: {name: ide.example.com}, regions: {NAME: {addresses: [{address: 192.0.2.10}]}}}
 `
 
 // Keys returns all keys that lb.yaml may have, in the order of their sections' fields, with
@@ -58,7 +61,7 @@ func Keys() []Key {
 	cfg := &Config{}
 	d.decode("", d.parse([]byte(sample)), reflect.ValueOf(cfg).Elem())
 	cfg.setDefaults(d)
-	cfg.Name = "" // the machine's
+	cfg.Name, cfg.GSLB.Zone.Name = "", "" // the machine's, and none
 	return keysUnder("", reflect.ValueOf(cfg).Elem(), nil)
 }
 
@@ -115,6 +118,8 @@ func formOf(t reflect.Type) Form {
 		return FormFields
 	case reflect.TypeFor[localreply.Templates]():
 		return FormPages
+	case reflect.TypeFor[gslb.Networks]():
+		return FormNetworks
 	}
 	switch t.Kind() {
 	case reflect.Struct, reflect.Slice, reflect.Map, reflect.Pointer:

@@ -85,7 +85,7 @@ func TestOneBodyAnswersAllNamesOfAZone(t *testing.T) {
 func TestOptionsAreAnswered(t *testing.T) {
 	subnet := &dns.EDNS0_SUBNET{Code: dns.EDNS0SUBNET, Family: 2, SourceNetmask: 48, Address: netip.MustParseAddr("2001:db8:1::").AsSlice()}
 	query := asks("www.example.com.", dns.TypeA, subnet, &dns.EDNS0_NSID{Code: dns.EDNS0NSID}, &dns.EDNS0_TCP_KEEPALIVE{Code: dns.EDNS0TCPKEEPALIVE})
-	reply := Reply{UDPSize: 1232, Scope: 56, NSID: "ns1", Cookie: []byte("0123456789abcdef"), Keepalive: 100}
+	reply := Reply{UDPSize: 1232, Subnet: true, Scope: 56, NSID: "ns1", Cookie: []byte("0123456789abcdef"), Keepalive: 100}
 	m := answered(t, query, wwwBody(t), reply)
 	opt := m.IsEdns0()
 	if opt == nil || opt.UDPSize() != 1232 || !opt.Do() || opt.Version() != 0 {
@@ -105,7 +105,7 @@ func TestOptionsAreAnswered(t *testing.T) {
 	}
 	plain := asks("www.example.com.", dns.TypeA)
 	plain.SetEdns0(4096, false)
-	if opt = answered(t, plain, wwwBody(t), Reply{UDPSize: 1232, NSID: "ns1", Scope: 24}).IsEdns0(); len(opt.Option) != 0 || opt.Do() {
+	if opt = answered(t, plain, wwwBody(t), Reply{UDPSize: 1232, NSID: "ns1", Subnet: true, Scope: 24}).IsEdns0(); len(opt.Option) != 0 || opt.Do() {
 		t.Errorf("unasked: %v", opt)
 	}
 }

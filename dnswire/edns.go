@@ -128,8 +128,10 @@ func (s *Subnet) read(data []byte) bool {
 // A Reply is what the OPT record of an answer says.
 type Reply struct {
 	UDPSize uint16
-	// Scope is for how long a prefix the answer holds, if the query has a subnet.
-	Scope uint8
+	// Subnet says that the query's subnet, if it has one, counts, and Scope for how long a prefix
+	// the answer holds (RFC 7871 §7.2.1).
+	Subnet bool
+	Scope  uint8
 	// NSID names the server, if the query wants it.
 	NSID string
 	// Cookie is the client's and the server's cookie; nil for none.
@@ -155,7 +157,7 @@ func (q *Query) appendOPT(b []byte, rcode Rcode, r *Reply) []byte {
 		b = appendOption(b, optionNSID, len(r.NSID))
 		b = append(b, r.NSID...)
 	}
-	if q.EDNS.Subnet.Present {
+	if q.EDNS.Subnet.Present && r.Subnet {
 		b = appendOption(b, optionSubnet, len(q.EDNS.Subnet.option))
 		b = append(b, q.EDNS.Subnet.option...)
 		b[len(b)-len(q.EDNS.Subnet.option)+3] = r.Scope

@@ -43,7 +43,7 @@ func FuzzRead(f *testing.F) {
 		if q.Rcode == NoError && q.HasQuestion && Name(q.Name()).IsIn("\x07example\x03com\x00") {
 			answer = body
 		}
-		out := q.AppendAnswer(nil, answer, &Reply{UDPSize: 1232, NSID: "ns1", Scope: 24})
+		out := q.AppendAnswer(nil, answer, &Reply{UDPSize: 1232, NSID: "ns1", Subnet: true, Scope: 24})
 		if err := new(dns.Msg).Unpack(out); err != nil {
 			t.Fatalf("they don't read the answer: %v: % x", err, out)
 		}

@@ -163,7 +163,7 @@ func TestReadingAndAnsweringDoesNotAllocate(t *testing.T) {
 	body := wwwBody(t)
 	var q Query
 	out := make([]byte, 0, 4096)
-	reply := Reply{UDPSize: 1232, NSID: "ns1", Scope: 24}
+	reply := Reply{UDPSize: 1232, NSID: "ns1", Subnet: true, Scope: 24}
 	if n := testing.AllocsPerRun(100, func() {
 		q.Read(message)
 		out = q.AppendAnswer(out[:0], body, &reply)
@@ -177,7 +177,7 @@ func BenchmarkReadAndAnswer(b *testing.B) {
 	body := wwwBody(b)
 	var q Query
 	out := make([]byte, 0, 4096)
-	reply := Reply{UDPSize: 1232, Scope: 24}
+	reply := Reply{UDPSize: 1232, Subnet: true, Scope: 24}
 	for b.Loop() {
 		q.Read(message)
 		out = q.AppendAnswer(out[:0], body, &reply)

@@ -43,6 +43,10 @@ func (c *checkCmd) Run(ctx context.Context, s *streams) error {
 	for _, w := range cfg.Warnings() {
 		fmt.Fprintln(s.err, w)
 	}
+	if cfg.GSLB != nil {
+		fmt.Fprintf(s.out, "%s: ok: server of names %s, zone %s, %d region(s), %d service(s)\n", c.Config, cfg.Name, cfg.GSLB.Zone.Name, len(cfg.GSLB.Regions), len(cfg.GSLB.Services))
+		return nil
+	}
 	fmt.Fprintf(s.out, "%s: ok: balancer %s, %d listener(s), %d host(s) listed, gossip %s, policy %s\n",
 		c.Config, cfg.Name, len(cfg.Listen), len(cfg.ListedHosts()), onOff(cfg.Pool.Bind != ""), cfg.Hash.Policy)
 	for _, name := range cfg.PoolNames() {

@@ -29,6 +29,7 @@ func main() {
 type cli struct {
 	Run         runCmd         `cmd:"" help:"Run the balancer with a configuration file."`
 	Check       checkCmd       `cmd:"" help:"Check a configuration file and show all its mistakes."`
+	DNS         dnsCmd         `cmd:"" name:"dns" help:"Answer queries of the DNS, so that users come to a region that serves."`
 	Agent       agentCmd       `cmd:"" help:"Announce this IDE host to the balancers, until SIGTERM."`
 	Demo        demoCmd        `cmd:"" help:"Run a balancer and three IDE hosts on this machine, to try it out."`
 	Ctl         ctlCmd         `cmd:"" help:"See and steer a running balancer."`

@@ -43,6 +43,9 @@ func (c *runCmd) Run(ctx context.Context, s *streams) error {
 		return err
 	}
 	cfg, err := c.load(left)
+	if err == nil && cfg.GSLB != nil {
+		err = errForDNS
+	}
 	if err != nil {
 		return usageError{err}
 	}

@@ -65,27 +65,29 @@ func TestThePageLeadsToPagesThatAreThere(t *testing.T) {
 	}
 }
 
-// TestTheFullExampleHasEveryKey holds full.yaml to what its first line says.
-func TestTheFullExampleHasEveryKey(t *testing.T) {
-	text, err := os.ReadFile("../../testdata/config/examples/full.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var full any
-	if err := yaml.Unmarshal(text, &full); err != nil {
-		t.Fatal(err)
-	}
+// TestTheFullExamplesHaveEveryKey holds full.yaml and dns.yaml to what their first lines say.
+func TestTheFullExamplesHaveEveryKey(t *testing.T) {
 	there := map[string]bool{}
 	named := map[string]bool{} // the sections that have names for keys
 	for _, e := range entries(t) {
-		if section, ok := strings.CutSuffix(e.Path, "."+config.AnyName); ok {
+		if section, ok := strings.CutSuffix(strings.TrimSuffix(e.Path, "[]"), "."+config.AnyName); ok {
 			named[section] = true
 		}
 	}
-	paths("", full, named, there)
+	for _, name := range []string{"full.yaml", "dns.yaml"} {
+		text, err := os.ReadFile("../../testdata/config/examples/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var full any
+		if err := yaml.Unmarshal(text, &full); err != nil {
+			t.Fatal(err)
+		}
+		paths("", full, named, there)
+	}
 	for _, e := range entries(t) {
 		if !there[e.Path] && e.As == "" {
-			t.Errorf("full.yaml has no %s", e.Path)
+			t.Errorf("neither full.yaml nor dns.yaml has %s", e.Path)
 		}
 	}
 }

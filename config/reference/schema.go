@@ -128,6 +128,8 @@ func (e Entry) schema() *node {
 		n = &node{Type: "object", Named: map[string]*node{"^[!#-'*+.0-9A-Z^-z|~-]+$": {Type: []string{"string", "number", "boolean"}}}, Closed: new(bool)}
 	case config.FormPages:
 		n = &node{Type: "object", Named: map[string]*node{"^([45][0-9][0-9]|default|maintenance)$": {Type: "string"}}, Closed: new(bool)}
+	case config.FormNetworks:
+		n = &node{Type: "object", Named: map[string]*node{"^[0-9a-fA-F.:]+/[0-9]+$": {AnyOf: []*node{{Type: "string"}, {Type: "array", Items: &node{Type: "string"}}}}}, Closed: new(bool)}
 	case config.FormTexts:
 		n = &node{AnyOf: []*node{{Type: "string"}, {Type: "array", Items: &node{Type: "string"}}}}
 	}

@@ -1,0 +1,216 @@
+package gslb
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"tokenring/health"
+	"tokenring/hosttls"
+	"tokenring/notify"
+	"tokenring/statefile"
+	"tokenring/steer"
+)
+
+// A Node probes the regions of a plan, and has a Server answer by what it finds. Its loop owns the
+// state; others see the table that is in force.
+type Node struct {
+	plan    *Plan
+	server  *Server
+	monitor *health.Monitor
+	file    string
+	log     zerolog.Logger
+	dirty   notify.Note
+	first   time.Duration // for how long the first round of probes may take
+	targets []health.Target
+	table   atomic.Pointer[Table]
+	known   known
+}
+
+// Options are what a Node needs besides its configuration.
+type Options struct {
+	Name     string // of the server, as it is told who asks for it
+	StateDir string
+	Logger   zerolog.Logger
+}
+
+// stateFile is the name of the file in the state directory.
+const stateFile = "gslb.json"
+
+// NewNode opens the sockets of a configuration whose defaults are filled in, and reads what was
+// known of the regions. The caller calls Run.
+func NewNode(ctx context.Context, c *Config, o Options) (*Node, error) {
+	var wrong error
+	plan := NewPlan(c, func(key, message, hint string) {
+		wrong = errors.Join(wrong, fmt.Errorf("gslb.%s: %s; %s", key, message, hint))
+	})
+	if plan == nil {
+		return nil, wrong
+	}
+	if err := statefile.MakeDir(o.StateDir); err != nil {
+		return nil, err
+	}
+	n := &Node{plan: plan, file: filepath.Join(o.StateDir, stateFile), log: o.Logger, dirty: notify.NewNote(), first: 2 * c.Probe.Timeout}
+	var err error
+	if n.known, err = loadKnown(n.file); err != nil && !errors.Is(err, statefile.ErrCorrupt) {
+		return nil, err
+	} else if err != nil {
+		n.log.Error().Err(err).Msg("what was known of the regions can't be read: all probes begin anew")
+	}
+	if err := n.openMonitor(c); err != nil {
+		return nil, err
+	}
+	n.server, err = Listen(ctx, c, o.Name)
+	return n, err
+}
+
+// openMonitor makes the monitor, which goes on from what was known.
+func (n *Node) openMonitor(c *Config) error {
+	p := &c.Probe
+	path := p.Path
+	if p.Protocol == ProtocolTCP {
+		path = ""
+	}
+	host := cmp.Or(p.Host, hostOf(n.plan.Services[0].Name.String()))
+	n.monitor = health.New(health.Config{
+		Path: &path, Interval: p.Interval, Timeout: p.Timeout, Rise: p.Rise, Fall: p.Fall, Host: host, Expect: p.Expect,
+	}, n.log, func(string, health.Status) { n.dirty.Leave() })
+	if p.Protocol == ProtocolHTTPS {
+		tls := hosttls.Config{CA: p.CA, ServerName: host}
+		material, err := tls.Read()
+		if err != nil {
+			return fmt.Errorf("gslb.probe.ca: %w", err)
+		}
+		n.monitor.SetTLS(hosttls.New(tls, material))
+	}
+	for i := range n.plan.Regions {
+		r := &n.plan.Regions[i]
+		for j, a := range r.Addresses {
+			n.targets = append(n.targets, health.Target{Name: targetName(r, j), Address: net.JoinHostPort(a.Addr.String(), strconv.Itoa(p.Port)), Host: host})
+		}
+	}
+	n.monitor.Restore(n.known.Checks)
+	return nil
+}
+
+// hostOf returns a name of the DNS as URLs have it.
+func hostOf(name string) string { return name[:len(name)-1] }
+
+// Server returns the server of n.
+func (n *Node) Server() *Server { return n.server }
+
+// Table returns what is in force; nil until the first round of probes is over.
+func (n *Node) Table() *Table { return n.table.Load() }
+
+// Run probes the regions, and answers queries once each address has been probed, until ctx ends. It
+// returns when all that it has started has ended.
+func (n *Node) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	n.monitor.Watch(n.targets)
+	group.Go(func() error { return n.monitor.Run(ctx) })
+	n.firstRound(ctx)
+	group.Go(func() error { return n.server.Serve(ctx) })
+	group.Go(func() error { return n.loop(ctx) })
+	return group.Wait()
+}
+
+// firstRound waits until each address has been probed, so that no answer is made of guesses, and
+// puts the first table in force.
+func (n *Node) firstRound(ctx context.Context) {
+	late := time.NewTimer(n.first)
+	defer late.Stop()
+	for waits := true; waits && !n.probed(n.monitor.State()); {
+		select {
+		case <-ctx.Done():
+			waits = false
+		case <-late.C:
+			n.log.Warn().Msg("not every address could be probed in time: those that weren't count as up")
+			waits = false
+		case <-n.dirty:
+		}
+	}
+	n.update(time.Now())
+}
+
+// probed reports whether there is a verdict about each address, of this process or an earlier one.
+func (n *Node) probed(checks health.State) bool {
+	for _, t := range n.targets {
+		if !checks[t.Name].Known {
+			return false
+		}
+	}
+	return true
+}
+
+// loop puts a new table in force when what is known of the regions changes.
+func (n *Node) loop(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-n.dirty:
+		case <-timer.C:
+		}
+		if again := n.update(time.Now()); !again.IsZero() {
+			timer.Reset(time.Until(again))
+		}
+	}
+}
+
+// update takes the results of probes into account. It returns when it is to be called again if
+// there is none; the zero time for never.
+func (n *Node) update(now time.Time) (again time.Time) {
+	checks := n.monitor.State()
+	changed := n.note(checks, now)
+	state, again := n.plan.stateAt(&n.known, now)
+	before := n.table.Load()
+	if before != nil && reflect.DeepEqual(before.state, state) {
+		return again
+	}
+	if before != nil || n.known.Serial == 0 || changed {
+		n.known.Serial = max(n.known.Serial+1, uint32(now.Unix()))
+	}
+	t := NewTable(n.plan, state, n.known.Serial)
+	n.table.Store(t)
+	n.server.Use(t)
+	if err := n.known.clone().write(n.file); err != nil {
+		n.log.Error().Err(err).Msg("what is known of the regions can't be written: a start would begin anew")
+	}
+	return again
+}
+
+// note keeps the results of probes, and reports whether a verdict has changed.
+func (n *Node) note(checks health.State, now time.Time) (changed bool) {
+	for i := range n.plan.Regions {
+		r := &n.plan.Regions[i]
+		for j := range r.Addresses {
+			name := targetName(r, j)
+			old, was := n.known.Checks[name]
+			is := checks[name]
+			if !is.Known || was && old.Known && old.Up == is.Up {
+				continue
+			}
+			if was && old.Known { // the first verdict changes nothing that was told to anybody
+				n.known.Changed[r.Name], changed = now, true
+			}
+		}
+	}
+	n.known.Checks = maps.Clone(checks)
+	return changed
+}
+
+// State returns the state of the regions in force.
+func (t *Table) State() steer.State { return t.state }
