@@ -37,8 +37,8 @@ var layers = [][]string{
 	{"proxy/deadline", "proxy/decisions", "proxy/limit", "proxy/quota", "proxy/socket"},                                                                                            // what the parts of proxy share
 	{"proxy/accesslog", "proxy/affinity", "proxy/clienttls", "proxy/idle", "proxy/localreply", "proxy/metrics", "proxy/passed", "proxy/rewrite", "proxy/tunnel", "proxy/upstream"}, // the data path's parts
 	{"proxy/elder", "proxy/h2server", "proxy/routing", "proxy/secondchance"}, {"proxy/pools"},                                                                                      // above tunnel; above clienttls; above localreply and metrics
-	{"proxy", "admin", "demo", "gate", "gslb"},                           // each serves one kind of visitor
-	{"config", "haproxycfg", "nginxcfg"},                         // composes the parts' own configuration; read others'
+	{"proxy", "admin", "demo", "gate", "gslb"},                                          // each serves one kind of visitor
+	{"config", "haproxycfg", "nginxcfg"},                                                // composes the parts' own configuration; read others'
 	{"edge", "ctl", "manpage", "completion", "config/reference", "migration/storytest"}, // one balancer; operators' shell; what describes the command line, and the configuration
 	{"parent"},                        // starts generations of a balancer, and owns their sockets
 	{"chaos/record", "chaos/network"}, // what a host of the chaos run has served; namespaces on one machine

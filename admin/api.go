@@ -25,15 +25,7 @@ func init() {
 
 // registerAPI adds the API's operations and their OpenAPI document to mux.
 func (s *Server) registerAPI(mux *http.ServeMux) {
-	cfg := huma.DefaultConfig("Tokenring admin API", s.deps.Version)
-	cfg.Info.Description = apiAbout
-	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
-	cfg.Security = []map[string][]string{{"token": {}}}
-	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "", "", "" // served below, without files from other sites
-	cfg.CreateHooks = nil                                       // no $schema fields
-	cfg.Transformers = []huma.Transformer{redactErrors}
-	api := humago.New(mux, cfg)
-
+	api := s.newAPI(mux, apiAbout)
 	huma.Register(api, operation(http.MethodGet, "/v1/status", "Show the state of the balancer and its region"), s.getStatus)
 	huma.Register(api, operation(http.MethodGet, "/v1/hosts", "List the hosts"), s.listHosts)
 	huma.Register(api, operation(http.MethodGet, "/v1/hosts/{name}", "Show one host", http.StatusNotFound), s.getHost)
@@ -69,6 +61,18 @@ func (s *Server) registerAPI(mux *http.ServeMux) {
 	serveDescription(mux, doc)
 }
 
+// newAPI returns an API without operations.
+func (s *Server) newAPI(mux *http.ServeMux, about string) huma.API {
+	cfg := huma.DefaultConfig("Tokenring admin API", s.deps.Version)
+	cfg.Info.Description = about
+	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
+	cfg.Security = []map[string][]string{{"token": {}}}
+	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "", "", "" // served below, without files from other sites
+	cfg.CreateHooks = nil                                       // no $schema fields
+	cfg.Transformers = []huma.Transformer{redactErrors}
+	return humago.New(mux, cfg)
+}
+
 // operation describes one call of the API. failures are the statuses of its errors,
 // besides those of every call.
 func operation(method, path, summary string, failures ...int) huma.Operation {
@@ -87,23 +91,31 @@ func operation(method, path, summary string, failures ...int) huma.Operation {
 	}
 }
 
-// withPlainPaths adds to doc the paths whose answers aren't JSON.
+// withPlainPaths adds to doc the paths of a balancer whose answers aren't JSON.
 func withPlainPaths(doc *huma.OpenAPI) *huma.OpenAPI {
-	public := []map[string][]string{} // replaces the document's security: no token is needed
-	text := func(id, summary, mediaType string, security []map[string][]string, failures ...string) *huma.PathItem {
-		responses := map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{mediaType: {}}}}
-		for _, status := range failures {
-			responses[status] = &huma.Response{Description: "Not ready, or too many streams; the text says why"}
-		}
-		return &huma.PathItem{Get: &huma.Operation{OperationID: id, Summary: summary, Responses: responses, Security: security}}
-	}
-	doc.Paths["/healthz"] = text("get-healthz", "Answer as long as the process can", "text/plain", public)
-	doc.Paths["/readyz"] = text("get-readyz", "Say whether this balancer takes traffic", "text/plain", public, "503")
-	doc.Paths["/metrics"] = text("get-metrics", "Prometheus metrics", "text/plain", nil)
-	doc.Paths["/events"] = text("get-events", "The data of the dashboard, about once a second, as server-sent events", "text/event-stream", nil, "503")
-	doc.Paths["/v1/openapi.json"] = text("get-openapi-json", "This document", "application/openapi+json", nil)
-	doc.Paths["/v1/openapi.yaml"] = text("get-openapi-yaml", "This document as YAML", "application/openapi+yaml", nil)
+	withHealthPaths(doc)
+	doc.Paths["/events"] = textPath("get-events", "The data of the dashboard, about once a second, as server-sent events", "text/event-stream", nil, "503")
 	return doc
+}
+
+// withHealthPaths adds to doc the paths that every server has whose answers aren't JSON.
+func withHealthPaths(doc *huma.OpenAPI) *huma.OpenAPI {
+	public := []map[string][]string{} // replaces the document's security: no token is needed
+	doc.Paths["/healthz"] = textPath("get-healthz", "Answer as long as the process can", "text/plain", public)
+	doc.Paths["/readyz"] = textPath("get-readyz", "Say whether this server takes traffic", "text/plain", public, "503")
+	doc.Paths["/metrics"] = textPath("get-metrics", "Prometheus metrics", "text/plain", nil)
+	doc.Paths["/v1/openapi.json"] = textPath("get-openapi-json", "This document", "application/openapi+json", nil)
+	doc.Paths["/v1/openapi.yaml"] = textPath("get-openapi-yaml", "This document as YAML", "application/openapi+yaml", nil)
+	return doc
+}
+
+// textPath returns a path whose answer is a text.
+func textPath(id, summary, mediaType string, security []map[string][]string, failures ...string) *huma.PathItem {
+	responses := map[string]*huma.Response{"200": {Description: "OK", Content: map[string]*huma.MediaType{mediaType: {}}}}
+	for _, status := range failures {
+		responses[status] = &huma.Response{Description: "Not ready, or too many streams; the text says why"}
+	}
+	return &huma.PathItem{Get: &huma.Operation{OperationID: id, Summary: summary, Responses: responses, Security: security}}
 }
 
 // serveDescription serves doc as JSON and as YAML. Each is encoded when it is first asked

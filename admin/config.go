@@ -105,6 +105,7 @@ type Region interface {
 // Deps is what a Server needs from the rest of the program. Region, Digester,
 // Metrics and Token are required. A nil func means "none", a nil Ready "always".
 type Deps struct {
+	Zone   *Zone           // of a server of names, which has no Region; nil for a balancer
 	Region Region          // all pools, as one
 	Pools  map[string]Pool // those beside the main one, by name
 	Users
@@ -171,7 +172,7 @@ type Trust struct {
 
 func (d Deps) check() error {
 	switch {
-	case d.Region == nil:
+	case d.Region == nil && d.Zone == nil:
 		return errors.New("admin: no region")
 	case d.Metrics == nil:
 		return errors.New("admin: no metrics")

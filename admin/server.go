@@ -84,15 +84,19 @@ func New(d Deps) (*Server, error) {
 // authenticate only with the rights to them.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	s.registerAPI(mux)
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.deps.Metrics, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /events", s.events)
-	mux.HandleFunc("GET /{$}", s.page)
-	mux.HandleFunc("GET /assets/{file}", asset)
-	mux.HandleFunc("POST /signin", s.signIn)
-	mux.HandleFunc("POST /signout", s.signOut)
+	if s.deps.Zone != nil {
+		s.registerZone(mux)
+	} else {
+		s.registerAPI(mux)
+		mux.HandleFunc("GET /events", s.events)
+		mux.HandleFunc("GET /{$}", s.page)
+		mux.HandleFunc("GET /assets/{file}", asset)
+		mux.HandleFunc("POST /signin", s.signIn)
+		mux.HandleFunc("POST /signout", s.signOut)
+	}
 	mux.HandleFunc("/", noRoute(mux))
 	return secure(http.MaxBytesHandler(s.authenticate(mux), maxBody))
 }

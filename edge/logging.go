@@ -30,8 +30,11 @@ func NewLogger(cfg config.LogConfig, w io.Writer) zerolog.Logger {
 
 // LogStart logs what starts, and the warnings that lb check would print.
 func LogStart(log zerolog.Logger, version, file string, cfg *config.Config) {
-	log.Info().Str("version", version).Str("file", file).Str("name", cfg.Name).Str("policy", cfg.Hash.Policy).
-		Str("state_dir", cfg.StateDir).Msg("starting")
+	start := log.Info().Str("version", version).Str("file", file).Str("name", cfg.Name)
+	if cfg.GSLB == nil {
+		start.Str("policy", cfg.Hash.Policy)
+	}
+	start.Str("state_dir", cfg.StateDir).Msg("starting")
 	for _, w := range cfg.Warnings() {
 		log.Warn().Str("file", w.File).Int("line", w.Line).Str("key", w.Key).Str("warning", w.Message).Str("remedy", w.Hint).Msg("configuration warning")
 	}

@@ -20,13 +20,8 @@ func (e *Edge) register() {
 			ConstLabels: prometheus.Labels{"result": result},
 		}, func() float64 { return float64(count()) })
 	}
-	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "lb_build_info", Help: "Always 1; the labels say which program serves.",
-		ConstLabels: prometheus.Labels{"version": e.opt.Version, "goversion": runtime.Version()},
-	})
-	build.Set(1)
 	e.metrics.MustRegister(
-		build,
+		buildInfo(e.opt.Version),
 		e.tables.changes,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -43,6 +38,16 @@ func (e *Edge) register() {
 	if e.streams != nil {
 		e.metrics.MustRegister(streamCollector{e.streams})
 	}
+}
+
+// buildInfo says which program serves.
+func buildInfo(version string) prometheus.Collector {
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "lb_build_info", Help: "Always 1; the labels say which program serves.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	})
+	build.Set(1)
+	return build
 }
 
 var refused = prometheus.NewDesc("lb_gossip_refused_total",

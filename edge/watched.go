@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/rs/zerolog"
+
 	"tokenring/filewatch"
 )
 
@@ -66,12 +68,14 @@ func affinitySetting(pool string) string {
 
 // logChange logs that the file of a setting was read again. The error never shows what is
 // in the file.
-func (e *Edge) logChange(setting string, err error) {
+func (e *Edge) logChange(setting string, err error) { logFileChange(e.opt.Logger, setting, err) }
+
+func logFileChange(log zerolog.Logger, setting string, err error) {
 	if err != nil {
-		e.opt.Logger.Error().Err(err).Str("setting", setting).Msg("a changed file can't be used: what it held before stays in force")
+		log.Error().Err(err).Str("setting", setting).Msg("a changed file can't be used: what it held before stays in force")
 		return
 	}
-	e.opt.Logger.Info().Str("setting", setting).Msg("a changed file has been read")
+	log.Info().Str("setting", setting).Msg("a changed file has been read")
 }
 
 // watchedFiles returns, by setting, the files that are read again when they change: why what

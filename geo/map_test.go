@@ -48,8 +48,10 @@ func TestTheLongestNetworkCounts(t *testing.T) {
 
 func TestEqualNeighboursAreOneNetwork(t *testing.T) {
 	m := New([]Entry{
-		{netip.MustParsePrefix("10.0.0.0/9"), 1}, {netip.MustParsePrefix("10.128.0.0/9"), 1},
-		{netip.MustParsePrefix("10.5.0.0/16"), 1}, {netip.MustParsePrefix("0.0.0.0/0"), 2},
+		{netip.MustParsePrefix("10.0.0.0/9"), 1},
+		{netip.MustParsePrefix("10.128.0.0/9"), 1},
+		{netip.MustParsePrefix("10.5.0.0/16"), 1},
+		{netip.MustParsePrefix("0.0.0.0/0"), 2},
 	}, 0)
 	if class, network := m.Lookup(netip.MustParseAddr("10.5.1.1")); class != 1 || network.String() != "10.0.0.0/8" {
 		t.Error(class, network)

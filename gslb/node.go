@@ -212,5 +212,19 @@ func (n *Node) note(checks health.State, now time.Time) (changed bool) {
 	return changed
 }
 
-// State returns the state of the regions in force.
+// Plan returns what the answers follow from, besides the state.
+func (t *Table) Plan() *Plan { return t.plan }
+
+// State returns the state of the plan's regions.
 func (t *Table) State() steer.State { return t.state }
+
+// Serial returns the zone's serial.
+func (t *Table) Serial() uint32 { return t.serial }
+
+// Plan returns what n was configured with.
+func (n *Node) Plan() *Plan { return n.plan }
+
+// Check returns the standing of an address of a region.
+func (n *Node) Check(region *steer.Region, address int) health.Standing {
+	return n.monitor.State()[targetName(region, address)]
+}

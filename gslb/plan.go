@@ -321,3 +321,13 @@ func (b *planner) probe() {
 }
 
 func item(key string, i int) string { return fmt.Sprintf("%s[%d]", key, i) }
+
+// NameOf returns the name that an operator means: one in the zone with its whole name, or relative to
+// the zone.
+func (p *Plan) NameOf(text string) (dnswire.Name, bool) {
+	if whole, err := dnswire.ParseName(text); err == nil && whole.IsIn(p.Zone) {
+		return whole, true
+	}
+	name, err := p.Zone.Under(text)
+	return name, err == nil
+}

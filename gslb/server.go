@@ -124,3 +124,11 @@ func (c *counts) add(r dnswire.Rcode) {
 	}
 	c.byRcode[r&0xf].Add(1)
 }
+
+// of returns how many answers had a code.
+func (c *counts) of(r dnswire.Rcode) uint64 {
+	if r == dnswire.BadVers {
+		return c.badVers.Load()
+	}
+	return c.byRcode[r].Load()
+}

@@ -123,7 +123,7 @@ func Decide(regions []Region, s *Service, state State, order []int) Outcome {
 	}
 	last := all[0]
 	for _, c := range all {
-		if effective(regions[c.region].Mode, state[c.region].Mode) != No {
+		if ModeOf(regions[c.region].Mode, state[c.region].Mode) != No {
 			last = c
 			break
 		}
@@ -181,8 +181,14 @@ func candidates(regions []Region, s *Service, order []int) []candidate {
 	return all
 }
 
-// effective returns the mode that counts: an operator's comes first.
-func effective(configured, operators Mode) Mode {
+// Serves reports whether a region serves, and so gets its networks.
+func Serves(r *Region, state *RegionState) bool {
+	_, serves := serving(r, state)
+	return serves
+}
+
+// ModeOf returns the mode that counts: an operator's comes first.
+func ModeOf(configured, operators Mode) Mode {
 	switch {
 	case operators != "":
 		return operators
@@ -196,7 +202,7 @@ func effective(configured, operators Mode) Mode {
 // enough addresses of each family that it has serve: users would otherwise be torn between two
 // regions, since browsers take whichever family is quicker.
 func serving(r *Region, state *RegionState) (Set, bool) {
-	mode := effective(r.Mode, state.Mode)
+	mode := ModeOf(r.Mode, state.Mode)
 	switch {
 	case mode == No:
 		return 0, false
@@ -220,7 +226,7 @@ func serving(r *Region, state *RegionState) (Set, bool) {
 }
 
 func addressServes(configured Mode, state AddressState) bool {
-	switch effective(configured, state.Mode) {
+	switch ModeOf(configured, state.Mode) {
 	case Always:
 		return true
 	case No:
@@ -236,7 +242,7 @@ func addressServes(configured Mode, state AddressState) bool {
 func allOf(r *Region, state *RegionState) Set {
 	var in Set
 	for i, a := range r.Addresses {
-		if effective(a.Mode, state.Addresses[i].Mode) != No {
+		if ModeOf(a.Mode, state.Addresses[i].Mode) != No {
 			in |= 1 << i
 		}
 	}

@@ -102,8 +102,10 @@ func TestAServiceHasItsOwnRegions(t *testing.T) {
 // families is a region with two addresses of IPv4 and two of IPv6.
 func families() Region {
 	return Region{Name: "eu", Addresses: []Address{
-		{Addr: netip.MustParseAddr("192.0.2.1"), Weight: 1}, {Addr: netip.MustParseAddr("192.0.2.2"), Weight: 1},
-		{Addr: netip.MustParseAddr("2001:db8::1"), Weight: 1}, {Addr: netip.MustParseAddr("2001:db8::2"), Weight: 1},
+		{Addr: netip.MustParseAddr("192.0.2.1"), Weight: 1},
+		{Addr: netip.MustParseAddr("192.0.2.2"), Weight: 1},
+		{Addr: netip.MustParseAddr("2001:db8::1"), Weight: 1},
+		{Addr: netip.MustParseAddr("2001:db8::2"), Weight: 1},
 	}}
 }
 

@@ -38,6 +38,8 @@ type ctlCmd struct {
 
 	Sessions ctlSessionsCmd `cmd:"" help:"List the open terminals, find those of a token, or end some."`
 
+	DNS ctlDNSCmd `cmd:"" name:"dns" help:"Watch a server of names."`
+
 	Reload      ctlReloadCmd      `cmd:"" help:"Have the changed configuration take effect; no terminal is cut."`
 	Upgrade     ctlUpgradeCmd     `cmd:"" help:"Have another binary take effect; no terminal is cut."`
 	Generations ctlGenerationsCmd `cmd:"" help:"List the processes of the balancer, and what they carry."`

@@ -7,7 +7,6 @@ import (
 
 	"tokenring/config"
 	"tokenring/edge"
-	"tokenring/gslb"
 )
 
 // dnsCmd runs a server of names.
@@ -21,7 +20,8 @@ func (dnsCmd) Help() string {
 region whose balancers serve. It probes the regions first, and answers once each
 address has been probed. Runs until SIGTERM or SIGINT.
 
-Check a file first with "lb check -c FILE".`
+"lb ctl dns" shows what it has found, and "lb ctl dns explain" why a network gets its
+answer. Check a file first with "lb check -c FILE".`
 }
 
 // Run serves until ctx ends.
@@ -42,14 +42,11 @@ func (c *dnsCmd) Run(ctx context.Context, s *streams) error {
 	ctx, done := untilStopped(ctx, log)
 	defer done()
 	edge.LogStart(log, version(), c.Config, cfg)
-	node, err := gslb.NewNode(ctx, cfg.GSLB, gslb.Options{Name: cfg.Name, StateDir: cfg.StateDir, Logger: log})
+	names, err := edge.NewNames(ctx, cfg, version(), log)
 	if err != nil {
 		return err
 	}
-	for _, at := range node.Server().Addrs() {
-		log.Info().Stringer("address", at).Str("zone", cfg.GSLB.Zone.Name).Msg("answers queries once the regions have been probed")
-	}
-	return node.Run(ctx)
+	return names.Run(ctx)
 }
 
 // errForDNS says that a file isn't a balancer's.
