@@ -14,7 +14,9 @@ import (
 func TestAServerOfNamesHasAnAPIOfItsOwn(t *testing.T) {
 	s, err := New(Deps{
 		Zone: &Zone{
-			Status: func() ZoneStatus { return ZoneStatus{Zone: "gslb.test.", Services: []ZoneService{}, Regions: []RegionStatus{}} },
+			Status: func() ZoneStatus {
+				return ZoneStatus{Zone: "gslb.test.", Services: []ZoneService{}, Regions: []RegionStatus{}}
+			},
 			Explain: func(name string, from netip.Addr) (ZoneExplanation, bool) {
 				return ZoneExplanation{Name: name, Region: "eu", Network: from.String() + "/32"}, name == "www"
 			},
