@@ -174,15 +174,13 @@ func (n *Node) loop(ctx context.Context) error {
 // there is none; the zero time for never.
 func (n *Node) update(now time.Time) (again time.Time) {
 	checks := n.monitor.State()
-	changed := n.note(checks, now)
+	n.note(checks, now)
 	state, again := n.plan.stateAt(&n.known, now)
 	before := n.table.Load()
 	if before != nil && reflect.DeepEqual(before.state, state) {
 		return again
 	}
-	if before != nil || n.known.Serial == 0 || changed {
-		n.known.Serial = max(n.known.Serial+1, uint32(now.Unix()))
-	}
+	n.known.Serial = max(n.known.Serial+1, uint32(now.Unix()))
 	t := NewTable(n.plan, state, n.known.Serial)
 	n.table.Store(t)
 	n.server.Use(t)
@@ -192,24 +190,19 @@ func (n *Node) update(now time.Time) (again time.Time) {
 	return again
 }
 
-// note keeps the results of probes, and reports whether a verdict has changed.
-func (n *Node) note(checks health.State, now time.Time) (changed bool) {
+// note keeps the results of probes, and when verdicts have changed.
+func (n *Node) note(checks health.State, now time.Time) {
 	for i := range n.plan.Regions {
 		r := &n.plan.Regions[i]
 		for j := range r.Addresses {
 			name := targetName(r, j)
-			old, was := n.known.Checks[name]
-			is := checks[name]
-			if !is.Known || was && old.Known && old.Up == is.Up {
-				continue
-			}
-			if was && old.Known { // the first verdict changes nothing that was told to anybody
-				n.known.Changed[r.Name], changed = now, true
+			// A first verdict changes nothing that was told to anybody.
+			if old, is := n.known.Checks[name], checks[name]; old.Known && is.Known && old.Up != is.Up {
+				n.known.Changed[r.Name] = now
 			}
 		}
 	}
 	n.known.Checks = maps.Clone(checks)
-	return changed
 }
 
 // Plan returns what the answers follow from, besides the state.

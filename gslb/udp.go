@@ -92,19 +92,15 @@ func (u *udp) receive() (n int, err error) {
 	waitErr := u.raw.Read(func(fd uintptr) bool {
 		var errno syscall.Errno
 		n, errno = mmsg(unix.SYS_RECVMMSG, fd, u.in[:])
-		err = nil
-		if errno != 0 && errno != unix.EINTR {
+		switch errno {
+		case 0, unix.EINTR, unix.ENOMEM, unix.ENOBUFS: // memory comes back, and clients ask again
+			err = nil
+		default:
 			err = errno
 		}
 		return errno != unix.EAGAIN
 	})
-	if waitErr != nil {
-		return 0, waitErr
-	}
-	if err == unix.ECONNREFUSED { // an answer to somebody wasn't wanted; it is told to nobody
-		err = nil
-	}
-	return max(0, n), err
+	return n, errors.Join(waitErr, err)
 }
 
 // mmsg calls recvmmsg or sendmmsg.
