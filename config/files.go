@@ -40,7 +40,11 @@ func (d *document) checkFile(path string, file *string) bool {
 		d.mask(d.values[d.path(path)])
 		d.fail(path, "there is no such file, and this looks like the secret itself", "put it in a file and name the file here")
 	case errors.Is(err, fs.ErrNotExist):
-		d.fail(path, "there is no file "+*file, "paths are relative to the directory of "+d.name)
+		hint := "paths are relative to the directory of " + d.name
+		if filepath.IsAbs(written) {
+			hint = "put it there, or name another file"
+		}
+		d.fail(path, "there is no file "+*file, hint)
 	default:
 		d.fail(path, fmt.Sprintf("the file %s %s", *file, err), "it must be a plain file that this user may read")
 	}
