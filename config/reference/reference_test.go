@@ -173,7 +173,12 @@ func TestTheSchemaKnowsTheExamples(t *testing.T) {
 			t.Errorf("%s: %s", file, problem)
 		}
 	}
-	for _, text := range []string{"listn: []", "listen: {address: a}", "hash: {policy: best}", "health: {interval: 2}", "health: {interval: 2 s}", "pool: {freeze: never}", "limits: {fields: many}", "log: {access: 3}", "pools: {api: {hots: []}}", "pools: {api: {health: {rise: x}}}", "pools: {API: {}}", "pages: {html: {302: a.html}}", "pages: {html: {503: 5}}"} {
+	for _, text := range []string{"unmatched: 421", `unmatched: "404"`, "tls: {min_version: 1.2}", `tls: {min_version: "1.3"}`} {
+		if problem := check(schema, parse(t, text)); problem != "" {
+			t.Errorf("%s: %s", text, problem)
+		}
+	}
+	for _, text := range []string{"unmatched: 500", "listn: []", "listen: {address: a}", "hash: {policy: best}", "health: {interval: 2}", "health: {interval: 2 s}", "pool: {freeze: never}", "limits: {fields: many}", "log: {access: 3}", "pools: {api: {hots: []}}", "pools: {api: {health: {rise: x}}}", "pools: {API: {}}", "pages: {html: {302: a.html}}", "pages: {html: {503: 5}}"} {
 		if check(schema, parse(t, text)) == "" {
 			t.Errorf("the schema accepts %s", text)
 		}
@@ -200,7 +205,7 @@ func check(schema map[string]any, v any) string {
 		}
 		return problem
 	}
-	if enum, ok := schema["enum"].([]any); ok && !slices.ContainsFunc(enum, func(e any) bool { return e == v }) {
+	if enum, ok := schema["enum"].([]any); ok && !slices.ContainsFunc(enum, func(e any) bool { return e == v || e == number(v) }) {
 		return fmt.Sprintf("%v isn't one of %v", v, enum)
 	}
 	if types := schema["type"]; types != nil && !hasType(types, v) {
@@ -235,6 +240,17 @@ func check(schema map[string]any, v any) string {
 		}
 	}
 	return ""
+}
+
+// number returns a whole number as JSON has it.
+func number(v any) any {
+	switch n := v.(type) {
+	case uint64:
+		return float64(n)
+	case int64:
+		return float64(n)
+	}
+	return nil
 }
 
 // hasType reports whether a value has one of the types of a schema.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"tokenring/balancer"
@@ -137,6 +138,9 @@ func (e Entry) schema() *node {
 		n = &node{}
 		for _, v := range e.Values {
 			n.Enum = append(n.Enum, v)
+			if number, err := strconv.ParseFloat(v, 64); err == nil && e.Form == config.FormText {
+				n.Enum = append(n.Enum, number) // so YAML reads it without quotes
+			}
 		}
 	}
 	if e.Off {
