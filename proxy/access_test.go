@@ -128,8 +128,12 @@ func TestStreamsOfATrustedProxyAreJudgedByTheirOwnClients(t *testing.T) {
 		path, client string
 		want         int
 	}{
-		{"/page", "198.51.100.1", 200}, {"/page", "192.0.2.7", 403}, {"/page", "198.51.100.1, 192.0.2.7", 403},
-		{"/office", "10.1.2.3", 200}, {"/office", "10.1.2.3, 198.51.100.1", 403}, {"/office", "192.0.2.7, 10.1.2.3", 200},
+		{"/page", "198.51.100.1", 200},
+		{"/page", "192.0.2.7", 403},
+		{"/page", "198.51.100.1, 192.0.2.7", 403},
+		{"/office", "10.1.2.3", 200},
+		{"/office", "10.1.2.3, 198.51.100.1", 403},
+		{"/office", "192.0.2.7, 10.1.2.3", 200},
 	} {
 		if got := l.statusOf(c, row.path, row.client); got != row.want {
 			t.Errorf("%s of %s: got %d, want %d", row.path, row.client, got, row.want)
