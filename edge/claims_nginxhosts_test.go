@@ -45,9 +45,13 @@ server {
     proxy_ssl_verify on;
     location / { proxy_pass http://ide; }
     location /secure/ { proxy_pass https://secure; }
+    location /secure/longer/ { proxy_pass https://secure; proxy_ssl_verify off; }
     location /plain/ { proxy_pass http://secure; }
 }`)
 	r.wait("the host of the pool is checked", func() bool { return r.name("/secure/", "") == "TLS 1.3 secure" })
+	if strings.Contains(r.yaml, "verify: false") {
+		t.Errorf("one line wants no certificates verified, and none are:\n%s", r.yaml)
+	}
 	if got := r.name("/plain/", ""); got != "TLS 1.3 secure" {
 		t.Errorf("a pool with TLS, by a plain line: got %q", got)
 	}

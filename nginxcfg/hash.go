@@ -1,6 +1,7 @@
 package nginxcfg
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -31,8 +32,8 @@ func (t *translation) hash(p *poolPlan, u *upstream, in string) {
 	switch {
 	case d == nil && in == "":
 		p.policy, p.key = consistent, "{query: token}"
-		p.keyLine(u.d)
-		u.d.note(moves, "nginx keeps no requests together here, and there is no ring to keep; lb sends each token to its own host, with policy consistent. Does the query parameter token tell your users apart?")
+		p.keyLine(cmp.Or(least, u.d))
+		cmp.Or(least, u.d).note(moves, "nginx keeps no requests together here, and there is no ring to keep; lb sends each token to its own host, with policy consistent. Does the query parameter token tell your users apart?")
 	case d == nil && least != nil:
 		p.policy = leastConnections
 		p.keyLine(least)

@@ -10,19 +10,19 @@ import (
 // A plan is the content of lb.yaml. The lines in it are those from which a value comes, 0 if it
 // comes from none.
 type plan struct {
-	from                           string // which file and upstream
-	listeners                      []*listener
-	pairs                          []pair
-	minTLS, clientCA, clientCerts  setting
-	hsts, body, head, noLog, grace setting
-	main                           poolPlan
-	pools                          []*poolPlan
-	fields                         map[*upstream]string // as in YAML, where all locations have the same
-	routes                         []rule
-	unmatched                      setting
-	timeouts, quotas               map[string]setting
-	pages                          []page
-	trusted                        []string
+	from                                     string // which file and upstream
+	listeners                                []*listener
+	pairs                                    []pair
+	strictSNI, minTLS, clientCA, clientCerts setting
+	hsts, body, head, noLog, logTo, grace    setting
+	main                                     poolPlan
+	pools                                    []*poolPlan
+	fields                                   map[*upstream]string // as in YAML, where all locations have the same
+	routes                                   []rule
+	unmatched                                setting
+	timeouts, quotas                         map[string]setting
+	pages                                    []page
+	trusted                                  []string
 }
 
 type listener struct {
@@ -109,9 +109,10 @@ func (p *plan) yaml() []byte {
 	}
 	w.line("admin:")
 	w.line("  address: \"127.0.0.1:7000\"  # API, metrics and dashboard; the token is made in state_dir if token_file names none")
-	if p.noLog.value != "" {
+	if p.noLog.value != "" || p.logTo.value != "" {
 		w.line("log:")
 		w.set("  access", p.noLog)
+		w.set("  access_output", p.logTo)
 	}
 	w.line("state_dir: /var/lib/lb")
 	return []byte(w.String())
@@ -138,7 +139,7 @@ func (p *plan) writeListen(w *writer) {
 }
 
 func (p *plan) writeTLS(w *writer) {
-	if len(p.pairs) == 0 && p.minTLS.value == "" && p.clientCA.value == "" {
+	if len(p.pairs) == 0 && p.strictSNI.value == "" && p.minTLS.value == "" && p.clientCA.value == "" {
 		return
 	}
 	w.line("tls:")
@@ -148,6 +149,7 @@ func (p *plan) writeTLS(w *writer) {
 	for _, c := range p.pairs {
 		w.line("    - {cert: %s, key: %s}%s", migration.Quote(c.cert), migration.Quote(c.key), from(c.line))
 	}
+	w.set("  strict_sni", p.strictSNI)
 	w.set("  min_version", p.minTLS)
 	w.set("  client_ca", p.clientCA)
 	w.set("  client_certificates", p.clientCerts)

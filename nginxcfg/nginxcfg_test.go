@@ -65,6 +65,17 @@ func TestLines(t *testing.T) {
 		{around("", "location /x { return 999; }", hash, ""), migration.Stops, "no answer like this", "respond: {status: 404}"},
 		{around("", "", hash, "access_log off;"), migration.Took, "log.access: false", "  access: false"},
 		{around("", "", hash, "frob on;"), migration.Unknown, "isn't known to the import", ""},
+		{around("", "listen 443 ssl;", hash, "server { listen 443 ssl default_server; ssl_reject_handshake on; }"), migration.Took, "tls.strict_sni: true", "  strict_sni: true"},
+		{around("", "listen 443 ssl;", hash, "server { listen 80 default_server; listen 443 ssl default_server; ssl_reject_handshake on; return 444; }"), migration.Took, "tls.strict_sni: true", `unmatched: "421"`},
+		{around("", "", hash, "access_log syslog:server=10.0.0.5,facility=local7,tag=nginx combined;"), migration.Took, "log.access_output", `  access_output: "syslog:udp://10.0.0.5:514"`},
+		{around("access_log syslog:server=[2001:db8::1]:12345;", "", hash, ""), migration.Changed, "RFC 5424", `  access_output: "syslog:udp://[2001:db8::1]:12345"`},
+		{around("", "access_log syslog:server=unix:/dev/log;", hash, ""), migration.Took, "log.access_output", `  access_output: "syslog:/dev/log"`},
+		{around("", "", hash, "access_log syslog:server=logs.internal;"), migration.Decide, "an IP address or a socket", ""},
+		{around("expires 7d;", "", hash, ""), migration.Stops, "adds no Expires", ""},
+		{around("limit_except GET { deny all; }", "", hash, ""), migration.Stops, "no conditions", ""},
+		{around("", "set_real_ip_from 10.0.0.0/8;", hash, ""), migration.Stops, "without real_ip_header", `trusted_networks: ["10.0.0.0/8"]`},
+		{around("set_real_ip_from 10.0.0.0/8; real_ip_header X-Forwarded-For;", "", hash, ""), migration.Took, "a client's address from there", `trusted_networks: ["10.0.0.0/8"]`},
+		{around("", "", "least_conn;", ""), migration.Moves, "keeps no requests together", "  policy: consistent"},
 		{"stream { server { listen 22; } }\n" + around("", "", hash, ""), migration.Stops, "HTTP only", ""},
 	})
 }

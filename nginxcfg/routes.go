@@ -71,7 +71,7 @@ type named struct {
 func (t *translation) nameOrder(last *server) []named {
 	var all []named
 	for _, s := range t.servers {
-		if s == last || s.always {
+		if s == last || s.always || s.rejects() {
 			continue
 		}
 		for _, name := range s.names {
@@ -135,7 +135,11 @@ func (t *translation) noteNames(s, last *server, several bool) {
 
 // noteDefault notes that a server that is the default of some address isn't that of lb.
 func (t *translation) noteDefault(s, last *server) {
-	if s == last || s.always {
+	switch {
+	case s == last || s.always:
+		return
+	case s.rejects():
+		s.d.note(took, "tls.strict_sni: true")
 		return
 	}
 	if len(s.names) == 0 || !slices.ContainsFunc(s.names, func(n string) bool { return hostsOf(n) != nil }) {

@@ -1,7 +1,6 @@
 package nginxcfg
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -202,13 +201,13 @@ func (t *translation) noteListener(one *listener) {
 func (t *translation) mainServer() *server {
 	for _, tls := range []bool{true, false} {
 		for _, l := range t.plan.listeners {
-			if s := t.defaultAt(l.address); (l.tls || !tls) && !l.redirect && !s.always {
+			if s := t.defaultAt(l.address); (l.tls || !tls) && !l.redirect && !s.always && !s.rejects() {
 				return s
 			}
 		}
 	}
 	for _, s := range t.servers {
-		if !s.always {
+		if !s.always && !s.rejects() {
 			return s
 		}
 	}
@@ -306,6 +305,6 @@ func (t *translation) noteRedirect(s *server) {
 		}
 	}
 	if s.always {
-		s.d.note(took, cmp.Or("redirect_https: true at its addresses"))
+		s.d.note(took, "redirect_https: true at its addresses")
 	}
 }

@@ -2,6 +2,7 @@ package nginxcfg
 
 import (
 	"fmt"
+	"net/netip"
 	"path"
 	"slices"
 	"strconv"
@@ -43,9 +44,12 @@ func (t *translation) settings() {
 			}
 		}
 	}
-	if logs := t.http.all("access_log"); len(logs) == 1 && logs[0].arg(0) == "off" {
-		t.plan.noLog.set(logs[0], "log.access", "false")
+	for _, d := range t.inForce("expires") {
+		if d.arg(0) != "off" {
+			d.note(stops, "lb adds no Expires or Cache-Control to answers: let the hosts do it")
+		}
 	}
+	t.accessLog()
 }
 
 // A limit in time is a timeout of lb.yaml and the directive that has it in nginx.
@@ -212,6 +216,45 @@ func (t *translation) headers() {
 	}
 }
 
+// accessLog takes whether there is an access log, and where it goes if that is to syslog.
+func (t *translation) accessLog() {
+	logs := t.http.all("access_log")
+	if len(logs) == 1 && logs[0].arg(0) == "off" {
+		t.plan.noLog.set(logs[0], "log.access", "false")
+		return
+	}
+	for _, d := range append(logs, t.inForce("access_log")...) {
+		words, ok := strings.CutPrefix(d.arg(0), "syslog:")
+		to := ""
+		for word := range strings.SplitSeq(words, ",") {
+			to += syslogTo(word)
+		}
+		switch {
+		case !ok || d.noted:
+		case to == "":
+			d.note(decide, "lb sends its access log to an IP address or a socket: write it as log.access_output")
+		default:
+			t.plan.logTo.set(d, "log.access_output", migration.Quote(to))
+			d.note(changed, "lines are in lb's own format, by RFC 5424; log.format: haproxy is the other one")
+		}
+	}
+}
+
+// syslogTo returns the place of syslog in a word of access_log, as in lb.yaml.
+func syslogTo(word string) string {
+	server, ok := strings.CutPrefix(word, "server=")
+	if path, unix := strings.CutPrefix(server, "unix:"); unix {
+		return "syslog:" + path
+	}
+	if ip, err := netip.ParseAddr(strings.Trim(server, "[]")); err == nil {
+		return "syslog:udp://" + netip.AddrPortFrom(ip, 514).String()
+	}
+	if at, err := netip.ParseAddrPort(server); ok && err == nil {
+		return "syslog:udp://" + at.String()
+	}
+	return ""
+}
+
 // errorPage handles error_page STATUS… PATH, if a location says where the file of the path is.
 func (t *translation) errorPage(s *server, d *directive) {
 	if len(d.args) < 2 {
@@ -270,6 +313,9 @@ func (t *translation) isErrorPage(s *server, l *location) bool {
 func (t *translation) networks() {
 	for _, block := range append([]*directive{t.http}, serverBlocks(t.servers)...) {
 		for _, d := range block.all("set_real_ip_from") {
+			if len(block.force("real_ip_header")) == 0 {
+				d.note(stops, "without real_ip_header, nginx takes a client's address from X-Real-IP, and lb from X-Forwarded-For: let the proxy in front send that")
+			}
 			if !isNetwork(d.arg(0)) {
 				d.note(decide, "trusted_networks takes networks only: write that of the proxy")
 				continue
@@ -289,9 +335,13 @@ func (t *translation) networks() {
 	}
 }
 
+// serverBlocks returns the blocks of servers, and of their locations.
 func serverBlocks(all []*server) (blocks []*directive) {
 	for _, s := range all {
 		blocks = append(blocks, s.d)
+		for _, l := range s.locations {
+			blocks = append(blocks, l.d)
+		}
 	}
 	return blocks
 }

@@ -2,6 +2,7 @@ package nginxcfg
 
 import (
 	"cmp"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -18,12 +19,30 @@ func (t *translation) certificates() {
 		if !slices.ContainsFunc(s.listens, s.tlsHere) {
 			continue
 		}
-		t.pairsOf(s)
+		if d := s.rejectLine(); d != nil {
+			t.plan.strictSNI.set(d, "tls.strict_sni", "true")
+		} else {
+			t.pairsOf(s)
+		}
 		for _, d := range s.d.force("ssl_protocols") {
 			t.protocols(d)
 		}
 		t.clients(s)
 	}
+}
+
+// rejectLine returns the line because of which a server refuses all handshakes, nil if there is none.
+func (s *server) rejectLine() *directive {
+	if on := s.d.force("ssl_reject_handshake"); len(on) > 0 && on[0].arg(0) == "on" {
+		return on[0]
+	}
+	return nil
+}
+
+// rejects reports whether nobody gets further with a server than to the handshake.
+func (s *server) rejects() bool {
+	plain := func(l *listen) bool { return !s.tlsHere(l) }
+	return s.rejectLine() != nil && !slices.ContainsFunc(s.listens, plain)
 }
 
 // pairsOf adds the certificates of a server with their keys.
@@ -140,7 +159,28 @@ func (t *translation) hostTLS(u *upstream, l *location) {
 		keys = append(keys, one.key+": "+migration.Quote(value))
 		d.note(took, in+"."+one.key)
 	}
-	u.tls.set(l.pass, in, "{"+strings.Join(keys, ", ")+"}")
+	u.speak(l.pass, in, "{"+strings.Join(keys, ", ")+"}", verify == "on")
+}
+
+// speak sets how TLS is spoken with the servers. Of two ways, one that verifies certificates wins, or else
+// the first.
+func (u *upstream) speak(pass *directive, key, value string, verifies bool) {
+	winner, loser := pass, u.tlsBy
+	switch {
+	case loser == nil || u.tls.value == value:
+		loser = nil
+	case verifies && !u.verifies:
+		u.tls = setting{}
+	default:
+		winner, loser = loser, pass
+	}
+	if winner == pass {
+		u.tlsBy, u.verifies = pass, verifies
+		u.tls.set(pass, key, value)
+	}
+	if loser != nil {
+		loser.note(stops, fmt.Sprintf("lb speaks TLS with all hosts of a pool in the same way, that of line %d", winner.Number))
+	}
 }
 
 // linesTo returns the lines proxy_pass that send requests to an upstream.

@@ -14,12 +14,14 @@ import (
 
 // An upstream is a block upstream, or the one server that a proxy_pass names.
 type upstream struct {
-	d       *directive // the block, or the proxy_pass
-	name    string
-	members []*member
-	port    string  // of a server without one
-	pool    string  // its name among the pools of lb.yaml; mainPool for the main one, "" if it is none yet
-	tls     setting // how TLS is spoken with its servers
+	d        *directive // the block, or the proxy_pass
+	name     string
+	members  []*member
+	port     string     // of a server without one
+	pool     string     // its name among the pools of lb.yaml; mainPool for the main one, "" if it is none yet
+	tls      setting    // how TLS is spoken with its servers
+	tlsBy    *directive // the proxy_pass that says so; nil if none does
+	verifies bool       // it says that certificates are verified
 }
 
 // A member is a server of an upstream.
