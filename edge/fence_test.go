@@ -171,7 +171,7 @@ func startStrict(t *testing.T, name string, paths map[string]*path, others ...*m
 	text := fmt.Sprintf(`
 name: %s
 listen: [{address: "127.0.0.1:0"}]
-health: {interval: 1s, timeout: 1s, damping: off}
+health: {interval: 1s, timeout: 1s, rise: 1, damping: off}
 timeouts: {response: 3s}
 admin: {address: "127.0.0.1:0", token_file: given.token}
 state_dir: state
