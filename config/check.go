@@ -247,6 +247,8 @@ func (d *document) checkOutput(path string, to *string) {
 		d.resolve(to)
 		if info, err := os.Stat(filepath.Dir(*to)); err != nil || !info.IsDir() {
 			d.fail(path, "there is no directory "+filepath.Dir(*to), "make it, or write one of: "+logsink.Forms)
+		} else if info, err := os.Stat(*to); err == nil && info.IsDir() {
+			d.fail(path, *to+" is a directory", "name a file in it")
 		}
 	}
 }
