@@ -124,6 +124,9 @@ type ProbeConfig struct {
 type LimitsConfig struct {
 	TCP     int           `yaml:"tcp"`      // connections at a time; default 1000
 	TCPIdle time.Duration `yaml:"tcp_idle"` // after which a quiet connection is closed; default 10s
+	// Cookies says that clients get cookies if they have one (RFC 7873), by which they know our
+	// answers from forged ones; default true.
+	Cookies *bool `yaml:"cookies"`
 }
 
 // The protocols of probes.
@@ -148,6 +151,10 @@ func (c Config) WithDefaults() Config {
 	p.Path = cmp.Or(p.Path, "/.well-known/lb-region")
 	p.Interval, p.Timeout = cmp.Or(p.Interval, 3*time.Second), cmp.Or(p.Timeout, 2*time.Second)
 	p.Rise, p.Fall = cmp.Or(p.Rise, 4), cmp.Or(p.Fall, 3)
+	if c.Limits.Cookies == nil {
+		yes := true
+		c.Limits.Cookies = &yes
+	}
 	c.Limits.TCP, c.Limits.TCPIdle = cmp.Or(c.Limits.TCP, 1000), cmp.Or(c.Limits.TCPIdle, 10*time.Second)
 	return c
 }

@@ -3,6 +3,7 @@ package gslb
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"tokenring/dnswire"
 	"tokenring/health"
 	"tokenring/hosttls"
 	"tokenring/notify"
@@ -45,8 +47,11 @@ type Options struct {
 	Logger   zerolog.Logger
 }
 
-// stateFile is the name of the file in the state directory.
-const stateFile = "gslb.json"
+// The names of the files in the state directory.
+const (
+	stateFile  = "gslb.json"
+	cookieFile = "dns-cookie.key"
+)
 
 // NewNode opens the sockets of a configuration whose defaults are filled in, and reads what was
 // known of the regions. The caller calls Run.
@@ -71,8 +76,27 @@ func NewNode(ctx context.Context, c *Config, o Options) (*Node, error) {
 	if err := n.openMonitor(c); err != nil {
 		return nil, err
 	}
-	n.server, err = Listen(ctx, c, o.Name)
-	return n, err
+	var cookies *dnswire.CookieSecret
+	if *c.Limits.Cookies {
+		if cookies, err = cookieSecret(filepath.Join(o.StateDir, cookieFile)); err != nil {
+			return nil, err
+		}
+	}
+	if n.server, err = Listen(ctx, c, o.Name); err != nil {
+		return nil, err
+	}
+	n.server.cookies = cookies
+	return n, nil
+}
+
+// cookieSecret returns the secret of cookies, which the first start makes.
+func cookieSecret(path string) (*dnswire.CookieSecret, error) {
+	text, err := statefile.KeepSecret(path)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte("tokenring cookies of the DNS\x00" + text))
+	return (*dnswire.CookieSecret)(sum[:16]), nil
 }
 
 // openMonitor makes the monitor, which goes on from what was known.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"runtime"
 	"sync/atomic"
 	"syscall"
@@ -19,6 +20,7 @@ import (
 // A Server answers queries at its sockets from the table that is in force.
 type Server struct {
 	nsid        string
+	cookies     *dnswire.CookieSecret // nil for no cookies
 	idle        time.Duration
 	table       atomic.Pointer[Table]
 	connections chan struct{} // a place for each
@@ -93,6 +95,15 @@ func (s *Server) Close() {
 	for _, ln := range s.listeners {
 		ln.Close()
 	}
+}
+
+// reply returns what is in the OPT record of an answer besides its body. cookie is a buffer for it.
+func (s *Server) reply(q *dnswire.Query, t *Table, scope int, from netip.Addr, now time.Time, cookie []byte) dnswire.Reply {
+	r := dnswire.Reply{UDPSize: udpSize, NSID: s.nsid, Subnet: t.plan.clientSubnet, Scope: uint8(scope)}
+	if s.cookies != nil && len(q.EDNS.Cookie) > 0 {
+		r.Cookie, _ = s.cookies.AppendCookie(cookie, q.EDNS.Cookie, from, now)
+	}
+	return r
 }
 
 // Serve answers queries until ctx ends, and closes the sockets. Use must have been called.

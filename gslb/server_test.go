@@ -364,15 +364,42 @@ func TestAStateFileThatCannotBeReadIsPutAside(t *testing.T) {
 	}
 }
 
+// TestAClientGetsACookie that counts after a start, too.
+func TestAClientGetsACookie(t *testing.T) {
+	dir, last := t.TempDir(), ""
+	for range 2 {
+		n, stop := startNode(t, startRegions(t, 111, 112), dir)
+		for _, network := range []string{"udp", "tcp"} {
+			m := asked(t, "www.gslb.test. A")
+			m.SetEdns0(1232, false)
+			cookie := "0011223344556677" + last
+			m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: cookie}}
+			client := dns.Client{Net: network, Timeout: 30 * time.Second}
+			answer, _, err := client.Exchange(m, n.Server().Addrs()[0].String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := answer.IsEdns0().Option[0].(*dns.EDNS0_COOKIE).Cookie
+			if !strings.HasPrefix(got, "0011223344556677") || len(got) != 48 || last != "" && got != cookie {
+				t.Errorf("%s: %s, after %s", network, got, cookie)
+			}
+			last = got[16:]
+		}
+		stop()
+	}
+}
+
 // TestAnsweringDoesNotAllocate by UDP.
 func TestAnsweringDoesNotAllocate(t *testing.T) {
 	c := three()
 	p := planned(t, c)
 	table := NewTable(p, allUp(p), 7)
-	s := &Server{nsid: "ns-1"}
+	s := &Server{nsid: "ns-1", cookies: new(dnswire.CookieSecret)}
 	s.Use(table)
 	u := &udp{s: s}
-	wire, _ := asked(t, "www.gslb.test. A 198.51.100.0/24").Pack()
+	m := asked(t, "www.gslb.test. A 198.51.100.0/24")
+	m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0011223344556677"})
+	wire, _ := m.Pack()
 	u.in[0].size = uint32(copy(u.queries[0][:], wire))
 	u.from[0].Family, u.from[0].Port = 2, 53
 	if n := testing.AllocsPerRun(100, func() {

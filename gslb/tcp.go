@@ -80,6 +80,7 @@ func (s *Server) serveConn(ctx context.Context, conn *net.TCPConn) {
 	in := bufio.NewReaderSize(conn, maxQuery)
 	var query dnswire.Query
 	var message, out []byte
+	var cookie [64]byte
 	for {
 		_ = conn.SetDeadline(time.Now().Add(s.idle)) // the whole query must come within it, and the answer go
 		if ctx.Err() != nil {
@@ -91,10 +92,8 @@ func (s *Server) serveConn(ctx context.Context, conn *net.TCPConn) {
 		}
 		table := s.table.Load()
 		body, scope := table.Find(&query, from.Unmap())
-		reply := dnswire.Reply{
-			UDPSize: udpSize, NSID: s.nsid, Subnet: table.plan.clientSubnet, Scope: uint8(scope),
-			TCP: true, Keepalive: uint16(s.idle / (100 * time.Millisecond)),
-		}
+		reply := s.reply(&query, table, scope, from.Unmap(), time.Now(), cookie[:0])
+		reply.TCP, reply.Keepalive = true, uint16(s.idle/(100*time.Millisecond))
 		out = query.AppendAnswer(append(out[:0], 0, 0), body, &reply)
 		binary.BigEndian.PutUint16(out, uint16(len(out)-2))
 		s.tcp.add(body.Rcode)

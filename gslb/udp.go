@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -42,6 +43,7 @@ type udp struct {
 	queries [batch][maxQuery]byte
 	answers [batch][udpSize]byte
 	query   dnswire.Query
+	cookie  [64]byte
 	counts  counts
 }
 
@@ -114,7 +116,7 @@ func mmsg(call, fd uintptr, all []message) (int, syscall.Errno) {
 
 // answer answers the first n messages that were received, and returns how many answers there are.
 func (u *udp) answer(n int) (answers int) {
-	table := u.s.table.Load()
+	table, now := u.s.table.Load(), time.Now()
 	for i := range n {
 		from := addrPort(&u.from[i])
 		truncated := u.in[i].hdr.Flags&unix.MSG_TRUNC != 0
@@ -123,7 +125,7 @@ func (u *udp) answer(n int) (answers int) {
 			continue
 		}
 		body, scope := table.Find(&u.query, from.Addr())
-		reply := dnswire.Reply{UDPSize: udpSize, NSID: u.s.nsid, Subnet: table.plan.clientSubnet, Scope: uint8(scope)}
+		reply := u.s.reply(&u.query, table, scope, from.Addr(), now, u.cookie[:0])
 		out := u.query.AppendAnswer(u.answers[answers][:0], body, &reply)
 		if len(out) > udpSize { // its options alone are larger
 			u.counts.dropped.Add(1)
