@@ -29,12 +29,16 @@ func someRegisters(t testing.TB, r *rand.Rand) []Register {
 func TestMergeIsCommutativeAssociativeIdempotent(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
+	rounds := 2000
+	if racing {
+		rounds /= 10 // one goroutine computes
+	}
 	for kinds, some := range map[string]func(testing.TB, *rand.Rand) []Register{
 		"overrides":   someOverrides,
 		"slow starts": someSlowStarts,
 		"all kinds":   someRegisters,
 	} {
-		for range 2000 {
+		for range rounds {
 			a, b, c := some(t, r), some(t, r), some(t, r)
 			want := merged(a, b, c)
 			for law, got := range map[string]*Set{
