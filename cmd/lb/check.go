@@ -51,7 +51,11 @@ func (c *checkCmd) Run(ctx context.Context, s *streams) error {
 		c.Config, cfg.Name, len(cfg.Listen), len(cfg.ListedHosts()), onOff(cfg.Pool.Bind != ""), cfg.Hash.Policy)
 	for _, name := range cfg.PoolNames() {
 		own := cfg.OfPool(name)
-		fmt.Fprintf(s.out, "pool %s: %d host(s) listed, gossip %s, policy %s\n", name, len(own.ListedHosts()), onOff(own.Pool.Bind != ""), own.Hash.Policy)
+		found := ""
+		if dns := own.Pool.DNS; dns != nil {
+			found = ", those of " + dns.Name
+		}
+		fmt.Fprintf(s.out, "pool %s: %d host(s) listed%s, gossip %s, policy %s\n", name, len(own.ListedHosts()), found, onOff(own.Pool.Bind != ""), own.Hash.Policy)
 	}
 	warned := slices.ContainsFunc(cfg.Warnings(), func(w config.Warning) bool { return w.Key == "state_dir" })
 	if _, err := os.Stat(cfg.StateDir); errors.Is(err, fs.ErrNotExist) && !warned {
