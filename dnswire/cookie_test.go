@@ -47,8 +47,13 @@ func TestCookiesGetOld(t *testing.T) {
 		after        time.Duration
 		valid, renew bool
 	}{
-		{0, true, false}, {30 * time.Minute, true, false}, {31 * time.Minute, true, true}, {time.Hour, true, true},
-		{time.Hour + time.Second, false, true}, {-5 * time.Minute, true, false}, {-6 * time.Minute, false, true},
+		{0, true, false},
+		{30 * time.Minute, true, false},
+		{31 * time.Minute, true, true},
+		{time.Hour, true, true},
+		{time.Hour + time.Second, false, true},
+		{-5 * time.Minute, true, false},
+		{-6 * time.Minute, false, true},
 	} {
 		got, valid := s.AppendCookie(nil, first, from, began.Add(c.after))
 		if valid != c.valid || (string(got) != string(first)) != c.renew {
