@@ -90,7 +90,7 @@ func TestAHostThatOnlyThePeerKnowsIsAwaitedInVain(t *testing.T) {
 	t.Parallel()
 	g := newGate()
 	a, fresh := newHost(t, "a"), newHost(t, "gone").on("/slow", g.script("gone"))
-	both := startNeighbours(t, 2, all(lingering, func(l *lab) { l.cfg.Timeouts.Connect = 300 * time.Millisecond }), a)
+	both := startNeighbours(t, 2, all(lingering, func(l *lab) { l.cfg.Timeouts.Connect = 2 * time.Second }), a)
 	both[0].hosts = append(both[0].hosts, fresh.entry())
 	both[0].use()
 	token := both[0].token("gone")

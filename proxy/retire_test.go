@@ -379,7 +379,7 @@ func TestARetiredProcessCanBeStopped(t *testing.T) {
 	t.Parallel()
 	plainAndTLS(t, func(t *testing.T, kind func(*lab), dial func(*lab) *wire) {
 		a := newHost(t, "a").on("/ws", accept(echo))
-		l := start(t, all(kind, fronts, func(l *lab) { l.cfg.ShutdownGrace = 300 * time.Millisecond }), a)
+		l := start(t, all(kind, fronts, func(l *lab) { l.cfg.ShutdownGrace = 2 * time.Second }), a)
 		terminal, idle, passed := dial(l).open("/ws", mark), dial(l), dial(l)
 		idle.send(get("/x?token=" + mark)).want(200)
 		passed.send(get("/x?token=" + mark)).want(200)
