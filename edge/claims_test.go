@@ -53,6 +53,7 @@ var importClaims = map[string]func(*testing.T){
 	"lets clients in by their networks":                claimAccess,
 	"looks names up":                                   claimNames,
 	"asks clients for certificates and names":          claimClients,
+	"knows clients by their certificates":              claimCertificates,
 	"answers errors with pages":                        claimPages,
 	"bounds heads and connections":                     claimLimits,
 	"slow start":                                       claimSlowStart,

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"tokenring/balancer"
 )
 
 // keyless are the algorithms that use no key.
@@ -55,7 +57,7 @@ func takeParameter(t *translation, d *directive) {
 
 // takeHash handles hash <expression>.
 func takeHash(t *translation, d *directive) {
-	p := placeOf(d.word(2))
+	p := t.placeOf(d.word(2))
 	switch {
 	case p.source == "source":
 		t.takeSource(d)
@@ -64,7 +66,9 @@ func takeHash(t *translation, d *directive) {
 		d.note(Moves, "this expression can't be a key in lb: a key is the raw value of a query parameter, a cookie or a header, or the client's address. lb sends each token to its own host: users whom the expression keeps together stay together only if they have the same token; without a token they go to another host with each request")
 	default:
 		t.key(d, p.source, p.name, "the raw value; an empty one counts as missing")
-		d.note(Moves, fetched[p.source])
+		if d.word(2) != subjectFetch {
+			d.note(Moves, fetched[p.source])
+		}
 	}
 	if p.source == "header" {
 		t.list(d, p.name)
@@ -73,9 +77,35 @@ func takeHash(t *translation, d *directive) {
 
 // fetched says how the values that balance hash fetches differ from lb's keys.
 var fetched = map[string]string{
-	"query":  "in lb the value ends at &, in HAProxy also at ;. Users whose query has a ; in the token or before it move once, when lb takes over",
-	"cookie": "of two cookies with that name, HAProxy takes the last and lb the first; and lb keeps blanks at the end of a value. Users who send such cookies move once, when lb takes over",
-	"header": "HAProxy hashes the part behind the last comma, in the last field of that name; lb hashes the whole value of the first field. Users whose value has a comma move once, when lb takes over",
+	"query":     "in lb the value ends at &, in HAProxy also at ;. Users whose query has a ; in the token or before it move once, when lb takes over",
+	"cookie":    "of two cookies with that name, HAProxy takes the last and lb the first; and lb keeps blanks at the end of a value. Users who send such cookies move once, when lb takes over",
+	"header":    "HAProxy hashes the part behind the last comma, in the last field of that name; lb hashes the whole value of the first field. Users whose value has a comma move once, when lb takes over",
+	certificate: "HAProxy hashes the subject as /C=DE/CN=eva, and lb as CN=eva,C=DE: all users move once, when lb takes over; the requests of one subject stay together. With ssl_c_s_dn(,0,rfc2253) both hash the same",
+}
+
+// certificate is the source of keys from clients' certificates.
+const certificate = string(balancer.KeyCertificate)
+
+// placeOf is placeOf for requests that this backend gets: only where clients are asked for certificates,
+// there can be a key in these.
+func (t *translation) placeOf(expression string) place {
+	p := placeOf(expression)
+	if p.source == certificate && !t.asksClients() {
+		return place{}
+	}
+	return p
+}
+
+// asksClients reports whether an address asks clients for certificates of roots that lb can read.
+func (t *translation) asksClients() bool {
+	return slices.ContainsFunc(t.concerned(), func(s *section) bool {
+		return slices.ContainsFunc(s.directives, func(d *directive) bool {
+			args := d.args(2)
+			mode, file := slices.Index(args, "verify")+1, slices.Index(args, "ca-file")+1
+			return d.word(0) == "bind" && !d.no && slices.Contains(args, "ssl") && mode > 0 && mode < len(args) && args[mode] != "none" &&
+				file > 0 && file < len(args) && !strings.HasPrefix(args[file], "@")
+		})
+	})
 }
 
 // takeSource handles balance source: the key is the client's address.

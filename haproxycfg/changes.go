@@ -30,11 +30,12 @@ var fieldVariables = strings.NewReplacer(
 	"%[src]", "{client}", "%ci", "{client}", "%[src_port]", "{client_port}", "%cp", "{client_port}",
 	"%[req.hdr(host)]", "{host}", "%[req.hdr(Host)]", "{host}", "%[hdr(host)]", "{host}", "%[hdr(Host)]", "{host}",
 	"%[ssl_fc_protocol]", "{tls_version}", "%sslv", "{tls_version}", "%[dst_port]", "{listener_port}", "%fp", "{listener_port}",
+	"%["+subjectFetch+"]", "{client_certificate_subject}",
 	"%%", "%", "{", "{{", "}", "}}",
 )
 
 // knownVariable finds what fieldVariables replaces.
-var knownVariable = regexp.MustCompile(`%\[(src|src_port|(req\.)?hdr\([hH]ost\)|ssl_fc_protocol|dst_port)\]|%(ci|cp|sslv|fp|%)`)
+var knownVariable = regexp.MustCompile(`%\[(src|src_port|(req\.)?hdr\([hH]ost\)|ssl_fc_protocol|dst_port|ssl_c_s_dn\(,0,rfc2253\))\]|%(ci|cp|sslv|fp|%)`)
 
 // unknownVariable reports whether HAProxy would put more into a value than fieldVariables.
 func unknownVariable(value string) bool {

@@ -3,6 +3,8 @@ package haproxycfg
 import (
 	"fmt"
 	"slices"
+
+	"tokenring/balancer"
 )
 
 // A place is where a key is in requests. The zero place is one that lb.yaml has no name
@@ -22,8 +24,15 @@ var fetchSources = map[string]string{
 	"src": "source",
 }
 
+// subjectFetch fetches the subject of the client's certificate in the form that lb has. ssl_c_s_dn alone
+// fetches it in another one.
+const subjectFetch = "ssl_c_s_dn(,0,rfc2253)"
+
 // placeOf returns the place that an expression fetches from.
 func placeOf(expression string) place {
+	if expression == subjectFetch || expression == "ssl_c_s_dn" {
+		return place{string(balancer.KeyCertificate), balancer.CertificateSubject}
+	}
 	found := requestFetch().FindStringSubmatch(expression)
 	if found == nil || (found[1] == "src") != (found[2] == "") {
 		return place{}
@@ -46,7 +55,7 @@ func (t *translation) stickPlace() (place, *directive) {
 		if d.word(0) != "stick" || d.no || d.word(1) == "store-response" {
 			continue
 		}
-		if p := placeOf(d.word(2)); p.source != "" {
+		if p := t.placeOf(d.word(2)); p.source != "" {
 			return p, d
 		}
 	}
@@ -57,7 +66,7 @@ func (t *translation) stickPlace() (place, *directive) {
 // table takes precedence over the hash. So the notes say whether the users that the table
 // keeps together stay together with lb.
 func takeStick(t *translation, d *directive) {
-	p := placeOf(d.word(2))
+	p := t.placeOf(d.word(2))
 	switch balance := t.backend.last("balance"); {
 	case d.word(1) == "store-response":
 		d.note(Moves, "lb has no stick tables, and can't remember which host set a value. Users whom the table keeps on that host go to their token's host, and without a token to another host with each request. To keep each browser on its host from the switch on, write affinity: {cookie: {}}")

@@ -26,8 +26,9 @@ var ourFields = map[string][]string{
 // variables are what nginx puts into a value, and lb's variables for the same.
 var variables = strings.NewReplacer(
 	"{", "{{", "}", "}}",
-	"$remote_addr", "{client}", "$remote_port", "{client_port}", "$http_host", "{host}", "$host", "{host}",
+	"$remote_addr", "{client}", "$remote_port", "{client_port}", "$http_host", "{host}", "$hostname", "$hostname", "$host", "{host}",
 	"$request_id", "{request_id}", "$ssl_protocol", "{tls_version}", "$server_port", "{listener_port}",
+	"$ssl_client_s_dn_legacy", "$ssl_client_s_dn_legacy", "$ssl_client_s_dn", "{client_certificate_subject}",
 )
 
 // collectFields finds the changes of fields in force in each location. Where those of all locations
