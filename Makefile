@@ -12,7 +12,7 @@ RELEASE := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -bui
 # A program under the race detector sleeps a second at its end, unless it is told otherwise.
 RACE := GORACE=atexit_sleep_ms=50
 
-.PHONY: help build test race lint fuzz acme h2spec hashing answers browser alerts hostile generations chaos mutants schedules cuts integration ci demo bench image release deb package
+.PHONY: help build test race lint fuzz acme h2spec hashing answers browser alerts hostile generations chaos mutants schedules proof cuts integration ci demo bench image release deb package
 
 help: ## Say what there is to do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -87,6 +87,10 @@ mutants: ## Break five promises of the balancer on purpose, one after the other:
 schedules: ## Run random schedules over the machines of several balancers, and find five mutants with them (SCHEDULES=5000)
 	SCHEDULES=$(or $(SCHEDULES),600) go test -count=1 -timeout 60m ./pool -run 'TestSchedules$$'
 	go test -count=1 -tags mutants ./pool -run TestSchedulesFindMutants
+
+proof: ## Look for broken promises as CI does: a hundred schedules, their mutants, and a minute of chaos (SEED=7)
+	$(MAKE) --no-print-directory schedules SCHEDULES=100
+	.ci/chaos $(SEED)
 
 cuts: ## Cut the network between a balancer and a host, and look that nothing typed arrives later
 	$(RUN) go test -tags integration -count=1 -v ./proxy -run 'NothingTyped|Cut(Host|Balancer)$$'

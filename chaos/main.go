@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -56,10 +57,16 @@ func run(ctx context.Context, args []string) int {
 	return exit(chaos(ctx, o))
 }
 
+// exitUncounted is the exit code of a run without violations that doesn't count.
+const exitUncounted = 3
+
 func exit(err error) int {
 	if err == nil {
 		return 0
 	}
 	fmt.Fprintln(os.Stderr, "chaos:", err)
+	if errors.Is(err, errUncounted) {
+		return exitUncounted
+	}
 	return 1
 }

@@ -87,6 +87,9 @@ func counts(m map[string]int) string {
 	return string(bytes.TrimSuffix(b.Bytes(), []byte(", ")))
 }
 
+// errUncounted is that too little has happened in a run, or that the machine was too busy.
+var errUncounted = errors.New("this run doesn't count")
+
 // enough says whether so much has happened that the run counts.
 func (r *result) enough(moves int) error {
 	minutes := r.duration.Minutes()
@@ -105,7 +108,7 @@ func (r *result) enough(moves int) error {
 	var all []error
 	least := func(what string, got, want int) {
 		if least := int(float64(want) * minutes); got < least {
-			all = append(all, fmt.Errorf("this run doesn't count: %d %s, want %d", got, what, least))
+			all = append(all, fmt.Errorf("%w: %d %s, want %d", errUncounted, got, what, least))
 		}
 	}
 	least("faults", len(r.faults)-stalls, minFaults)
@@ -113,7 +116,7 @@ func (r *result) enough(moves int) error {
 	least("moves", moves, minMoves)
 	least("second tabs", seconds, minSeconds)
 	if stalls > maxStalls {
-		all = append(all, fmt.Errorf("this run doesn't count: %d times this machine ran nothing for a while", stalls))
+		all = append(all, fmt.Errorf("%w: %d times this machine ran nothing for a while", errUncounted, stalls))
 	}
 	return errors.Join(all...)
 }

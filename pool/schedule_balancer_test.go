@@ -2,7 +2,6 @@ package pool
 
 import (
 	"context"
-	"math/rand/v2"
 	"net"
 	"slices"
 	"strings"
@@ -104,22 +103,15 @@ func (b *simBalancer) newProcess(offset time.Duration) *simProcess {
 		Sink:    simSink{p.region},
 		Answer:  p.answer,
 		Clock:   p.now,
-		Dial:    p.dialer(b.w.rng.Uint64()),
+		Dial:    p.dial,
 		Log:     zerolog.Nop(),
 	})
 	return p
 }
 
-// dialer returns the Dial of the streams.
-func (p *simProcess) dialer(seed uint64) func(context.Context, string) (net.Conn, error) {
-	var mu sync.Mutex
-	rng := rand.New(rand.NewPCG(seed, 1))
-	return func(ctx context.Context, address string) (net.Conn, error) {
-		mu.Lock()
-		of := rand.New(rand.NewPCG(rng.Uint64(), 2))
-		mu.Unlock()
-		return p.w.net.dial(ctx, of, p.name, "lb-"+address[len("10.0.1."):len("10.0.1.")+1])
-	}
+// dial is the Dial of the streams.
+func (p *simProcess) dial(ctx context.Context, address string) (net.Conn, error) {
+	return p.w.net.dial(ctx, p.name, "lb-"+address[len("10.0.1."):len("10.0.1.")+1])
 }
 
 // A simSink has a region take what peers tell.

@@ -20,7 +20,7 @@ func (p *simProcess) check(host string) {
 	const interval, timeout = 2 * time.Second, time.Second
 	c, h := p.checks[host], p.w.host(host)
 	result := p.w.reach(p.name, h)
-	took, why := p.w.net.delay(p.w.rng, p.name, host)+p.w.net.delay(p.w.rng, host, p.name), ""
+	took, why := p.w.net.delay(p.name, host)+p.w.net.delay(host, p.name), ""
 	switch {
 	case result == simRefused:
 		why = "connection refused"

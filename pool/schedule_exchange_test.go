@@ -186,11 +186,11 @@ func (x *simExchange) reach() *simHost {
 			return nil
 		}
 		host := t.w.host(h.Name)
-		time.Sleep(t.w.net.delay(t.rng, p.name, host.name))
+		time.Sleep(t.w.net.delayOf(t.rng.Uint64(), p.name, host.name))
 		came := t.w.reach(p.name, host)
 		switch came {
 		case simConnected:
-			time.Sleep(t.w.net.delay(t.rng, host.name, p.name))
+			time.Sleep(t.w.net.delayOf(t.rng.Uint64(), host.name, p.name))
 			if x.mayUse(host) {
 				return host
 			}

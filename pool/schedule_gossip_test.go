@@ -32,7 +32,7 @@ func (p *simProcess) tell(message []byte) {
 
 // deliver has a balancer receive a message after its delay.
 func (w *simWorld) deliver(from string, to *simBalancer, message []byte) {
-	w.after(w.net.delay(w.rng, from, to.name)+time.Duration(w.rng.Int64N(int64(200*time.Millisecond))), func() {
+	w.after(w.net.delay(from, to.name)+time.Duration(w.rng.Int64N(int64(200*time.Millisecond))), func() {
 		if p := to.process.Load(); p != nil {
 			p.exchange.Receive(message)
 			p.taken()
@@ -69,7 +69,7 @@ func (w *simWorld) pushPull(a, b *simBalancer) {
 			}
 		}
 		if len(all) > 0 {
-			w.after(w.net.delay(w.rng, pair[0].name, pair[1].name), func() { pair[1].step(all) })
+			w.after(w.net.delay(pair[0].name, pair[1].name), func() { pair[1].step(all) })
 		}
 	}
 }

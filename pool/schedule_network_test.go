@@ -3,6 +3,8 @@ package pool
 import (
 	"context"
 	"errors"
+	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -12,6 +14,7 @@ import (
 // A simNetwork joins the balancers and the hosts of a schedule, by their names. Each direction
 // between two of them can be cut, or slow. It is safe for concurrent use.
 type simNetwork struct {
+	seed      uint64
 	mu        sync.Mutex
 	ways      map[way]*wayState
 	changed   chan struct{} // closed and replaced when a way is mended
@@ -28,8 +31,8 @@ type wayState struct {
 	slow time.Duration // how much longer it takes at most
 }
 
-func newSimNetwork() *simNetwork {
-	return &simNetwork{ways: map[way]*wayState{}, changed: make(chan struct{}), listeners: map[string]*simListener{}}
+func newSimNetwork(seed uint64) *simNetwork {
+	return &simNetwork{seed: seed, ways: map[way]*wayState{}, changed: make(chan struct{}), listeners: map[string]*simListener{}}
 }
 
 func (n *simNetwork) stateLocked(w way) *wayState {
@@ -65,8 +68,17 @@ func (n *simNetwork) open(from, to string) bool {
 // joined reports whether two machines reach each other.
 func (n *simNetwork) joined(a, b string) bool { return n.open(a, b) && n.open(b, a) }
 
-// delay returns how long a packet takes.
-func (n *simNetwork) delay(rng *rand.Rand, from, to string) time.Duration {
+// delay returns how long a packet takes that is sent now. It depends on nothing else that happens
+// at this moment: goroutines that go on at one moment do so in any order, and a schedule should
+// be the same each time.
+func (n *simNetwork) delay(from, to string) time.Duration { return n.delayOf(0, from, to) }
+
+// delayOf is delay for one of several packets of a moment: those with different numbers take
+// different times, so that what follows has an order.
+func (n *simNetwork) delayOf(number uint64, from, to string) time.Duration {
+	h := fnv.New64a()
+	fmt.Fprint(h, from, " ", to, " ", n.seed, number)
+	rng := rand.New(rand.NewPCG(h.Sum64(), uint64(time.Now().UnixNano())))
 	n.mu.Lock()
 	slow := n.stateLocked(way{from, to}).slow
 	n.mu.Unlock()
@@ -106,9 +118,9 @@ func (n *simNetwork) listen(name string) *simListener {
 }
 
 // dial opens a connection as TCP does: it waits while the ways are cut.
-func (n *simNetwork) dial(ctx context.Context, rng *rand.Rand, from, to string) (net.Conn, error) {
+func (n *simNetwork) dial(ctx context.Context, from, to string) (net.Conn, error) {
 	for _, w := range []way{{from, to}, {to, from}} {
-		if !n.awaitOpen(ctx, w) || !sleepFor(ctx, n.delay(rng, w.from, w.to)) {
+		if !n.awaitOpen(ctx, w) || !sleepFor(ctx, n.delay(w.from, w.to)) {
 			return nil, ctx.Err()
 		}
 	}
@@ -127,14 +139,14 @@ func (n *simNetwork) dial(ctx context.Context, rng *rand.Rand, from, to string) 
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	n.carry(rng.Uint64(), way{from, to}, nearEnd, farEnd)
-	n.carry(rng.Uint64(), way{to, from}, farEnd, nearEnd)
+	n.carry(way{from, to}, nearEnd, farEnd)
+	n.carry(way{to, from}, farEnd, nearEnd)
 	return simConn{near, to}, nil
 }
 
 // carry carries what one end of a connection writes to the other one: in its order, late, and
 // not while the way is cut.
-func (n *simNetwork) carry(seed uint64, w way, from, to net.Conn) {
+func (n *simNetwork) carry(w way, from, to net.Conn) {
 	type piece struct {
 		at    time.Time
 		bytes []byte // nil for the end
@@ -144,12 +156,11 @@ func (n *simNetwork) carry(seed uint64, w way, from, to net.Conn) {
 	ctx, gone := context.WithCancel(context.Background())
 	n.carrying.Go(func() {
 		defer close(queue)
-		rng := rand.New(rand.NewPCG(seed, 0))
 		var last time.Time
 		for {
 			buf := make([]byte, 16<<10)
 			k, err := from.Read(buf)
-			at := time.Now().Add(n.delay(rng, w.from, w.to))
+			at := time.Now().Add(n.delay(w.from, w.to))
 			if at.Before(last) {
 				at = last
 			}

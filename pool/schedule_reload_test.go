@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -43,7 +44,8 @@ func (w *simWorld) reloadBalancer() bool {
 	p.step(beginEvent{registers: values(b.registers), gossip: true, joined: true, alone: true})
 	p.step(membersEvent{p.members, true})
 	p.step(peersEvent{p.peers, true})
-	for host, c := range old.checks {
+	for _, host := range slices.Sorted(maps.Keys(old.checks)) { // in the same order each time
+		c := old.checks[host]
 		p.checks[host] = new(*c)
 		p.check(host)
 	}

@@ -77,7 +77,7 @@ var identities = sync.OnceValue(func() []stream.Identity {
 
 // newWorld returns a schedule in which nothing has happened yet.
 func newWorld(t *testing.T, seed uint64) *simWorld {
-	w := &simWorld{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 7)), began: time.Now(), net: newSimNetwork(), linger: 3 * time.Minute, told: map[string]time.Time{}}
+	w := &simWorld{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 7)), began: time.Now(), net: newSimNetwork(seed), linger: 3 * time.Minute, told: map[string]time.Time{}}
 	w.oracle = newOracle(w)
 	w.loss = 0.2 * w.rng.Float64()
 	w.buildTime = time.Duration(1 + w.rng.Int64N(int64(3*time.Second)))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -76,6 +77,7 @@ func (p *peer) run() {
 	if p.Fingerprint.IsZero() || p.Address == "" {
 		return
 	}
+	rng := rand.New(rand.NewPCG(p.hub.options.Boot, p.pauses()))
 	for pause := p.hub.times.minPause; p.ctx.Err() == nil; pause = min(2*pause, p.hub.times.maxPause) {
 		began, wake := time.Now(), p.wake
 		err := p.tell()
@@ -89,9 +91,16 @@ func (p *peer) run() {
 		select {
 		case <-p.ctx.Done():
 		case <-wake:
-		case <-time.After(pause/2 + rand.N(pause/2)): // balancers that lose each other don't come back as one
+		case <-time.After(pause/2 + time.Duration(rng.Int64N(int64(pause/2)))): // balancers that lose each other don't come back as one
 		}
 	}
+}
+
+// pauses tells the peer's random pauses from those of others.
+func (p *peer) pauses() uint64 {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, p.Name)
+	return h.Sum64()
 }
 
 // tell opens a stream, and tells on it until it ends.
