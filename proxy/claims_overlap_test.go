@@ -12,6 +12,9 @@ import (
 	"tokenring/route"
 )
 
+// patience is how long a connection of these tests may be needed.
+const patience = 4 * time.Minute
+
 // An overlap watches which host serves which token.
 type overlap struct {
 	mu     sync.Mutex
@@ -82,7 +85,12 @@ func TestNoTokenIsOnTwoHostsAtOnce(t *testing.T) {
 			if name == "second chances" {
 				hosts[3].on("/page", givesAway)
 			}
-			all := startNeighbours(t, 3, change, hosts...)
+			all := startNeighbours(t, 3, func(l *lab) {
+				l.cfg.Timeouts.Head, l.cfg.Timeouts.Idle = patience, patience // a slow machine may let a connection wait
+				if change != nil {
+					change(l)
+				}
+			}, hosts...)
 			useWhileRingsChange(all, func() bool { return o.moved() >= enough })
 			if len(o.wrong) > 0 {
 				t.Errorf("%d times, such as: %s", len(o.wrong), o.wrong[0])
@@ -117,7 +125,7 @@ func useWhileRingsChange(all []*lab, enough func() bool) {
 			wires := make([]*wire, len(all))
 			for i, l := range all {
 				wires[i] = l.dial()
-				_ = wires[i].SetDeadline(time.Now().Add(4 * time.Minute))
+				_ = wires[i].SetDeadline(time.Now().Add(patience))
 			}
 			for end := time.Now().Add(3 * time.Minute); !enough() && time.Now().Before(end); {
 				i := rand.IntN(len(all))
