@@ -90,7 +90,7 @@ func (c *child) meet(group []greed, user *neighbour, idle levels) {
 		}
 		took = append(took, user.asks(20)...)
 		peak = peak.max(c.levels())
-		<-time.After(20 * time.Millisecond) // else this loop uses more of the processor than what it measures
+		<-time.After(50 * time.Millisecond) // else this loop uses more of the processor than what it measures
 	}
 	c.compare(levels{held: idle.held + float64(many*most+slack), files: idle.files + 2*many + 20}, peak)
 	notSlower(c.t, median(took), quiet)
