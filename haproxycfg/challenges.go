@@ -39,6 +39,7 @@ func (t *translation) useForChallenges(d *directive, backend string) {
 		return
 	}
 	t.addRoutes(&t.plan.uses, d, []match{{prefix: routing.Challenges}}, "pool: "+quoteName(pool))
+	t.plan.uses[len(t.plan.uses)-1].free = true
 	d.note(Changed, "lb sends challenges to hosts that pass their checks: a program that listens only while it orders certificates must begin some seconds earlier, or a web server must answer for it")
 }
 
@@ -58,8 +59,12 @@ func (t *translation) answerChallenge(d *directive, action string) {
 	above := !slices.ContainsFunc(t.proxy.chain(), func(other *directive) bool {
 		return other.Number < d.Number && t.proxy.toHTTPS(other)
 	})
+	before := len(t.plan.answers)
 	if !above && !t.exempts() || !t.answer(d, action) {
 		d.note(Stops, whyChallenges)
+	}
+	for i := range t.plan.answers[before:] {
+		t.plan.answers[before+i].free = true
 	}
 }
 

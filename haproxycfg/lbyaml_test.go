@@ -138,6 +138,8 @@ func (w *written) holdListening(name string, head *haproxycfg.Line, n haproxycfg
 
 var section = regexp.MustCompile(`^(frontend|backend|listen|defaults|global)\b`)
 
+var offersHTTP2 = regexp.MustCompile(`tls: true(?:}|, (?:access|own_tls|proxy_protocol))`)
+
 var (
 	stays   = regexp.MustCompile(`: lb has one value for all, and line \d+'s (.*) stays$`)
 	hostRow = regexp.MustCompile(`^(.*), id (\d+|"\$.*")(.*)$`)
@@ -184,7 +186,7 @@ func (w *written) wrongListener(text string) string {
 	case text == "http2: false":
 		return w.unless(strings.Contains(w.yaml, "tls: true, http2: false}"), "no listener is so")
 	case strings.HasPrefix(text, "clients are offered HTTP/2"):
-		return w.unless(strings.Contains(w.yaml, "tls: true}"), "no listener is so")
+		return w.unless(offersHTTP2.MatchString(w.yaml), "no listener is so")
 	case strings.Contains(text, "is line"):
 		address, _, _ = strings.Cut(text, " is line")
 	}

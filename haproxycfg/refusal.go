@@ -93,7 +93,8 @@ func (p *plan) exclude(e exclusion, pool string, after, line int) bool {
 		var all []rule
 		for _, r := range *list {
 			sum, possible := r.match.and(e.match)
-			concerned := !covered && possible && (list != &p.answers || r.line > after) && (pool == "" || r.does == "pool: "+quoteName(pool))
+			apart := r.free && pool == ""
+			concerned := !covered && possible && !apart && (list != &p.answers || r.line > after) && (pool == "" || r.does == "pool: "+quoteName(pool))
 			narrow := r
 			if concerned && (!narrow.access.join(e.accessPlan) || !join(&narrow.auth, e.auth)) {
 				return false
@@ -102,16 +103,16 @@ func (p *plan) exclude(e exclusion, pool string, after, line int) bool {
 			switch {
 			case concerned && sum == r.match:
 				r = narrow
-			case concerned:
+			case concerned && !slices.ContainsFunc(all, func(above rule) bool { return above.match == sum }):
 				all = append(all, narrow)
 			}
 			all = append(all, r)
-			covered = covered || possible && sum == e.match
+			covered = covered || possible && !apart && sum == e.match
 		}
 		*list = all
 	}
 	if !covered && p.unmatched == 0 && (pool == "" || pool == mainPool) {
-		p.rest = append(p.rest[:len(p.rest):len(p.rest)], rule{e.match, "pool: " + mainPool, line, e.accessPlan, e.auth})
+		p.rest = append(p.rest[:len(p.rest):len(p.rest)], rule{match: e.match, does: "pool: " + mainPool, line: line, access: e.accessPlan, auth: e.auth})
 	}
 	return true
 }

@@ -15,6 +15,7 @@ type rule struct {
 	line   int
 	access accessPlan
 	auth   string // basic_auth, as in YAML; "" for none
+	free   bool   // no rule of a frontend refuses its requests
 }
 
 // A poolPlan is one of pools, and the plan that has its hosts and settings.
@@ -134,10 +135,13 @@ func (t *translation) unmatched() {
 	}
 }
 
-// takeMonitor handles monitor-uri <path>.
+// takeMonitor handles monitor-uri <path>. HAProxy answers it before all other rules.
 func takeMonitor(t *translation, d *directive) {
 	if all := matchesOf("path", "str", d.word(1)); len(all) > 0 {
-		t.addRoutes(&t.plan.answers, d, all, "respond: {status: 200}")
+		var monitor []rule
+		t.addRoutes(&monitor, d, all, "respond: {status: 200}")
+		monitor[0].free = true
+		t.plan.answers = append(monitor, t.plan.answers...)
 		return
 	}
 	d.note(Stops, "no route of lb can have this path: a monitor that asks this may take lb for dead; let it ask /readyz at admin.address")
