@@ -133,6 +133,8 @@ var lines = []lineRow{
 	{"frontend", "redirect scheme https if !{ path_beg /.well-known/acme-challenge/ /up }", haproxycfg.Decide, "only under a condition", `  - {address: "127.0.0.1:8080"}`},
 	{"frontend", "redirect scheme https if !{ ssl_fc } or { path / }", haproxycfg.Decide, "only under a condition", `  - {address: "127.0.0.1:8080"}`},
 	{"backend", "balance leastconn", haproxycfg.Moves, "no ring to keep", "  policy: consistent"},
+	{"backend", "balance hash ssl_c_s_dn", haproxycfg.Moves, "this expression can't", ""}, // no address asks for certificates
+	{"backend", "stick on ssl_c_s_dn(,0,rfc2253)", haproxycfg.Moves, "this can't be a key", ""},
 	{"backend", "balance hash urlp(id),lower", haproxycfg.Moves, "this expression can't", ""},
 	{"backend", "balance hash req.hdr(X-User)", haproxycfg.Moves, "behind the last comma", "  key: [{header: X-User}]"},
 	{"backend", "balance hash req.hdr(User-Agent)", haproxycfg.Moves, "is a list for many", "  key: [{header: User-Agent}]"},
