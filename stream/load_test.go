@@ -102,6 +102,32 @@ func BenchmarkLoadAMillion(b *testing.B) {
 	})
 }
 
+// An arrival is a Sink that says when something is told.
+type arrival struct{ told chan struct{} }
+
+func (a arrival) Begin(string, uint64) Told { return a }
+func (a arrival) Reports([]session.Report)  { a.told <- struct{}{} }
+func (a arrival) SnapshotEnd()              {}
+func (a arrival) End()                      {}
+
+// BenchmarkOneChange is how long it takes until a peer knows that a session has begun or ended, over
+// TLS on loopback; the longest time, too.
+func BenchmarkOneChange(b *testing.B) {
+	told := arrival{make(chan struct{}, 1)}
+	from, to := newNode(b, "lb-a"), newNode(b, "lb-b", func(o *Options) { o.Sink = told })
+	from.start(to)
+	to.start(from)
+	eventually(b, "the peer is told", func() bool { return from.status(to).Up })
+	var longest time.Duration
+	for i := 0; b.Loop(); i++ {
+		began := time.Now()
+		from.src.report(on(1, "ide-1", int32(1-i%2)))
+		<-told.told
+		longest = max(longest, time.Since(began))
+	}
+	b.ReportMetric(float64(longest.Microseconds())/1000, "ms-longest")
+}
+
 // spread returns a digest as a balancer makes it.
 func spread(n int) balancer.Digest {
 	return balancer.NewDigester([]byte("a secret of a test")).Digest(strconv.AppendInt(nil, int64(n), 10))
