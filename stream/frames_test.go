@@ -284,12 +284,13 @@ func FuzzFrames(f *testing.F) {
 	f.Add(bytesOf(reportFrames(newReportEncoder(), someReports...)...))
 	f.Add(bytesOf(frame{kindHello, hello{version: 1, name: "lb-1"}.append(nil)}, frame{kindPing, []byte{2}}, frame{kindSnapshotEnd, nil},
 		frame{kindQuestion, question{1, "kind", []byte("body")}.append(nil)}))
-	f.Add(bytesOf(frame{kindAck, []byte{200, 1}}, frame{kindAnswer, part{1, answerLast, []byte("body")}.append(nil)}, frame{kindRefusal, appendText(nil, "no")}))
+	f.Add(bytesOf(frame{kindAck, []byte{200, 1}}, frame{kindAck, appendTaken(nil, 7, noon)}, frame{kindAnswer, part{1, answerLast, []byte("body")}.append(nil)}, frame{kindRefusal, appendText(nil, "no")}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		frames, _ := framesOf(b)
 		for _, fr := range frames {
 			_, _ = readHello(fr.payload)
 			_, _ = readNumber(fr.payload)
+			_, _, _ = readTaken(fr.payload)
 			_, _ = readQuestion(fr.payload)
 			_, _ = readPart(fr.payload)
 			_ = readRefusal(fr.payload)
