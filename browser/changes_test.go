@@ -106,6 +106,20 @@ func TestChangeThatMovesMuchAsksTwice(t *testing.T) {
 	p.refusals("409")
 }
 
+// TestAChangeIsComparedWithTheRingOfItsPool: what moves is asked of the pool that the host is in.
+func TestAChangeIsComparedWithTheRingOfItsPool(t *testing.T) {
+	region, browser := startPretence(t, 3), startChromium(t)
+	region.change(func() { region.status["confirm_share"], region.host(3)["name"] = 0.2, "api/a1" })
+	p := openPretence(t, browser, region)
+	p.press("drain", `button[aria-label="drain: api/a1"]`)
+	p.press("Set", "#override .primary")
+	p.until("#override .impact .warning", `^This would move 33\.3 % of the tokens`)
+	if got, want := fmt.Sprint(region.asked()), "[map[leave:[api/a1] pool:api]]"; got != want {
+		t.Errorf("the dashboard asked %s, want %s", got, want)
+	}
+	p.refusals("409")
+}
+
 // focused waits until what selector finds has the focus.
 func (p *tab) focused(selector string) {
 	p.t.Helper()

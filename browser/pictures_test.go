@@ -308,3 +308,23 @@ func TestRingOfADemo(t *testing.T) {
 	p.until("#table", `^[\d,]+ slots · version \d+ · built \d+ s ago, .*\d+:\d+:\d+$`)
 	p.clean()
 }
+
+// TestOneRingIsOfOnePool: the hosts of other pools are in the table of hosts, and neither in the
+// picture of the main pool's ring nor among those that a what-if about it may be about.
+func TestOneRingIsOfOnePool(t *testing.T) {
+	region, browser := startPretence(t, 3), startChromium(t)
+	p := openPretence(t, browser, region)
+	p.until("#ring-title", "^Ring$")
+	region.change(func() { region.host(3)["name"] = "api/a1" })
+	p.until("#ring-title", "^Ring of the main pool$")
+	p.untilTrue("count the hosts of the ring", `document.querySelector("#ring .count").textContent === "2/2"`)
+	p.until(row("api/a1")+` td[data-label="State"] .badge`, "^ready$")
+	for _, places := range []string{`#ring .shares circle`, `#legend tr`, `#whatif-hosts > *`} {
+		if n := evaluate[int](p, `document.querySelectorAll("`+places+`").length`); n != 2 {
+			t.Errorf("%s: there are %d, want one for each host of the main pool", places, n)
+		}
+	}
+	p.phone(800)
+	p.fits()
+	p.clean()
+}

@@ -27,6 +27,16 @@ export function without(name, end) {
   return end === "" || !name.endsWith(end) ? name : `${name.slice(0, -end.length)}…`;
 }
 
+// poolOf returns the pool of a host, with which its name begins; undefined for the main one.
+export function poolOf(host) {
+  return host.name.match(/^(.*?)\//)?.[1];
+}
+
+// inMainPool reports whether a host is of the main pool.
+export function inMainPool(host) {
+  return poolOf(host) === undefined;
+}
+
 // nameTag makes the element of a name. Its method update takes the ending to leave out.
 export function nameTag(name) {
   const [head, tail] = [el("span"), el("span")];

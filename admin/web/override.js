@@ -6,6 +6,7 @@ import { call } from "./api.js";
 import { weightOrigin } from "./hoststate.js";
 import { count, el, percent, text } from "./dom.js";
 import { movement } from "./movement.js";
+import { poolOf } from "./names.js";
 
 const dialog = document.getElementById("override");
 const form = dialog.querySelector("form");
@@ -158,14 +159,15 @@ function refusal({ message, problem: { moved, max_moved: allowed } }) {
   return moved === undefined ? message : `This would move ${percent(moved)} of the tokens; up to ${percent(allowed)} may move without confirmation. Nothing has been changed yet.`;
 }
 
-// question returns the what-if question of a change of host.
+// question returns the what-if question of a change of host, about the ring of its pool.
 function question(host, { state, weight }) {
+  const pool = poolOf(host);
   const next = weight === undefined ? host.weight : weight ?? host.announced_weight;
   if (!host.in_ring) {
-    return { join: [{ name: host.name, weight: next, id: host.id }] };
+    return { pool, join: [{ name: host.name, weight: next, id: host.id }] };
   }
   const leaves = state ? state !== "ready" : next === 0;
-  return leaves ? { leave: [host.name] } : { weights: { [host.name]: next } };
+  return leaves ? { pool, leave: [host.name] } : { pool, weights: { [host.name]: next } };
 }
 
 field.weight.addEventListener("input", () => {

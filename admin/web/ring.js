@@ -1,9 +1,9 @@
-// Draws the ring. The outer ring has an arc for each host as long as its share of the
+// Draws the ring of the main pool: the shares of each pool are of its own ring. The outer ring has an arc for each host as long as its share of the
 // slots. The inner ring has a thinner arc for its share of the open sessions. Beside it
 // are the shares and the fair shares; below it is how keys are placed.
 import { ago, clock, colour, count, el, keyed, mark, number, percent, svg, swatch, text } from "./dom.js";
 import { condition, progress, weightOrigin } from "./hoststate.js";
-import { ending, nameTag } from "./names.js";
+import { ending, inMainPool, nameTag } from "./names.js";
 
 const OUTER = 92;
 const INNER = 68;
@@ -12,11 +12,13 @@ const GAP = 1.2; // between arcs, in units of the drawing
 const picture = document.getElementById("ring");
 const legend = document.getElementById("legend");
 
-export function showRing({ status, hosts, ring }) {
+export function showRing({ status, hosts: all, ring }) {
+  const hosts = all.filter(inMainPool);
   const sessions = hosts.reduce((sum, h) => sum + h.sessions, 0);
   keyed(picture.querySelector(".shares"), arcs(hosts, (h) => h.share, (h) => h.slow_start?.taken ?? 1), (a) => a.key, (a) => arc(a, OUTER));
   keyed(picture.querySelector(".sessions"), arcs(hosts, (h) => h.sessions / (sessions || 1), () => 1), (a) => a.key, (a) => arc(a, INNER));
-  text(picture.querySelector(".count"), `${status.hosts.serving}/${status.hosts.total}`);
+  text(document.getElementById("ring-title"), hosts.length < all.length ? "Ring of the main pool" : "Ring");
+  text(picture.querySelector(".count"), `${hosts.filter((h) => h.serving).length}/${hosts.length}`);
   text(picture.querySelector(".label"), status.frozen ? "serving · frozen" : "hosts serving");
   mark(picture, "data-frozen", status.frozen || null);
   text(picture.querySelector("desc"), hosts.map((h) => `${h.name}: ${percent(h.share)}, ${condition(h)}`).join("; "));

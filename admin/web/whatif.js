@@ -4,6 +4,7 @@ import { call } from "./api.js";
 import { condition } from "./hoststate.js";
 import { el, keyed, mark, swatch, text } from "./dom.js";
 import { movement, summary } from "./movement.js";
+import { inMainPool } from "./names.js";
 
 const POLICIES = ["consistent", "rendezvous", "maglev", "ketama", "haproxy"];
 const SIZE = { most: 60, height: 240 }; // of the picture
@@ -20,7 +21,7 @@ let hosts = [];
 let asked = null; // the digest of the ring that the answer on the page is about
 
 export function showWhatif(overview) {
-  ({ hosts } = overview);
+  hosts = overview.hosts.filter(inMainPool);
   const policy = overview.ring.policy;
   const choices = POLICIES.includes(policy) ? POLICIES : [policy, ...POLICIES];
   keyed(form.elements.policy, choices.map((name) => ({ name, now: name === policy })), (c) => c.name, choice);
