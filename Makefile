@@ -45,7 +45,7 @@ acme: ## Test ACME against a real server, pebble
 h2spec: ## Test HTTP/2 against h2spec
 	cd proxy/h2spec && go test -count=1 ./...
 
-hashing: ## Compare the policies haproxy and ketama with the haproxy and the nginx that are installed
+hashing: ## Compare policies and imported files with the haproxy and the nginx that are installed
 	$(RUN) go test -tags integration -count=1 -v ./integration/hashing
 
 answers: ## Compare what becomes of malformed answers with the haproxy that is installed

@@ -62,7 +62,7 @@ func (t *translation) routeByMap(d *directive) bool {
 	}
 	text, readable := t.read(m.file)
 	all := m.lines(string(text))
-	if !readable || len(all) > mostMapped {
+	if !readable || len(all)*len(under) > mostMapped {
 		d.note(Decide, m.file+" can't be read here, or has too many lines: write a route for each of its lines, or import where it is")
 		return true
 	}
