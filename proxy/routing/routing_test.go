@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"tokenring/proxy/basicauth"
 )
 
 // TestMatchIsTheFirstThatMatches: the index of hosts and paths finds what a walk through the
@@ -144,4 +146,22 @@ func FuzzReadings(f *testing.F) {
 			return true
 		})
 	})
+}
+
+func TestWhoTakesChallenges(t *testing.T) {
+	all := New([]Config{
+		{PathPrefix: Challenges},
+		{Path: Challenges + "x"},
+		{PathPrefix: Challenges, Users: &basicauth.Users{}}, // nobody shows a password without TLS
+		{PathPrefix: "/.well-known/"},
+		{Host: "ide.example.com"},
+	}).Routes()
+	for i, want := range []bool{true, true, false, false, false} {
+		if got := all[i].TakesChallenges(); got != want {
+			t.Errorf("%s: got %t", all[i].Matches(), got)
+		}
+	}
+	if (*Route)(nil).TakesChallenges() {
+		t.Error("no route takes them")
+	}
 }
