@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -98,6 +100,7 @@ func (s *Server) forecast(p Pool, snap *route.Snapshot, change balancer.Change, 
 	if err != nil {
 		return forecast{}, huma.Error422UnprocessableEntity(err.Error())
 	}
+	hosts = withBackups(snap, hosts)
 	after, err := s.forecaster.build(p.Hash, policy, hosts)
 	if err != nil {
 		return forecast{}, huma.Error422UnprocessableEntity("there can't be such a ring: " + err.Error())
@@ -112,6 +115,30 @@ func (s *Server) forecast(p Pool, snap *route.Snapshot, change balancer.Change, 
 		after:    after,
 		impact:   impactOf(s.liveIn(p.Name), hashed, snap.Table, after),
 	}, nil
+}
+
+// withBackups returns hosts of a ring that is to be, with the backups that it will have: all of
+// them, or none while another host serves. Hosts that come are taken to serve.
+func withBackups(snap *route.Snapshot, hosts []balancer.Host) []balancer.Host {
+	if snap.Frozen {
+		return hosts
+	}
+	backup := func(b balancer.Host) bool { h := snap.Host(b.Name); return h != nil && h.Backup }
+	serves := slices.ContainsFunc(hosts, func(b balancer.Host) bool {
+		h := snap.Host(b.Name)
+		return h == nil || !h.Backup && (!h.InRing || h.Verdict != route.Down || h.Held)
+	})
+	if serves {
+		return slices.DeleteFunc(slices.Clone(hosts), backup)
+	}
+	all := slices.Clone(hosts)
+	for _, h := range snap.Hosts {
+		if h.WhyNot == route.WhyBackup && route.IndexOf(all, h.Name) < 0 {
+			all = append(all, h.TableHost())
+		}
+	}
+	slices.SortFunc(all, func(a, b balancer.Host) int { return strings.Compare(a.Name, b.Name) })
+	return all
 }
 
 // ringOf returns the hosts that are in the ring.

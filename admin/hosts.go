@@ -47,6 +47,7 @@ type hostBody struct {
 
 	InRing  bool    `json:"in_ring"`
 	WhyNot  string  `json:"why_not,omitempty" doc:"Why it isn't in the ring"`
+	Backup  bool    `json:"backup,omitempty" doc:"Whether it is a backup: it is in the ring only while no other host of its pool serves"`
 	Waits   string  `json:"waits,omitempty" doc:"What waits of it because balancers are missing, in words: see /v1/insist"`
 	Serving bool    `json:"serving" doc:"Whether it may get new requests now"`
 	Share   float64 `json:"share" doc:"Of the ring, 0 to 1"`
@@ -95,7 +96,7 @@ func (s *Server) hostOf(h *route.Host, load route.Load, elsewhere hostTotals) ho
 		ReturnsAt: when(h.Return.At), SteadySince: when(h.Return.Since),
 		Votes:     votesOf(h),
 		SlowStart: slowStartOf(h.SlowStart),
-		InRing:    h.InRing, WhyNot: h.WhyNot, Serving: h.Serving(), Share: h.Share, Full: load.Full(),
+		InRing:    h.InRing, WhyNot: h.WhyNot, Backup: h.Backup, Serving: h.Serving(), Share: h.Share, Full: load.Full(),
 		Sessions: h.Gauges.Sessions.Load(), AtPeers: s.deps.AtPeers(h.Name), InFlight: h.Gauges.InFlight.Load() + elsewhere.inFlight, Requests: h.Gauges.Requests.Load() + elsewhere.requests,
 		Queued: h.Gauges.Queued.Load(), MaxConnections: h.MaxConnections,
 		ConnectErrors: h.Gauges.ConnectErrors.Load() + elsewhere.connectErrors, Resets: h.Gauges.Resets.Load() + elsewhere.resets,

@@ -32,6 +32,7 @@ func (c *Config) checkPool(d *document) {
 	c.checkConnections(d)
 	c.checkHosts(hostList{document: d, path: "pool.hosts", hosts: p.Hosts})
 	c.checkHostsFile(d)
+	c.checkBackups(d, p.Bind != "")
 }
 
 // checkSignatures checks by which keys hosts are known.

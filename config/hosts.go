@@ -127,6 +127,20 @@ func (c *Config) checkHosts(l hostList) {
 	c.checkRoom(l)
 }
 
+// checkBackups reports a pool whose hosts are all backups. others says whether hosts may come that
+// aren't listed.
+func (c *Config) checkBackups(d *document, others bool) {
+	all := c.ListedHosts()
+	if others || len(all) == 0 || slices.ContainsFunc(all, func(h hostlist.Host) bool { return !h.Backup }) {
+		return
+	}
+	path := "pool.hosts_file"
+	if len(c.Pool.Hosts) > 0 {
+		path = "pool.hosts[0].backup"
+	}
+	d.fail(path, "every host of this pool is a backup, so there is none that they could stand in for", "remove backup from the hosts that are to serve first")
+}
+
 // checkHostName checks the full name of a host of a pool. What is written must have no pool.
 func checkHostName(pool, name string) error {
 	if err := route.CheckName(strings.TrimPrefix(name, pool+"/")); err != nil {

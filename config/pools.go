@@ -121,6 +121,7 @@ func (c *Config) checkPools(d *document) {
 		}
 		own := c.OfPool(name)
 		own.checkSections(d)
+		own.checkBackups(d, p.Gossip || p.DNS != nil)
 		c.checkCookiesDiffer(d, name)
 		p.fileHosts = own.fileHosts
 		d.pool = ""

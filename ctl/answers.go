@@ -128,6 +128,7 @@ type hostWeight struct {
 // hostStanding is the place of a host in the ring.
 type hostStanding struct {
 	WhyNot        string `json:"why_not"`
+	Backup        bool
 	Waits         string // what waits of it because balancers are missing
 	Serving, Full bool
 	Share         float64

@@ -62,7 +62,7 @@ func (r hostReturn) text(now time.Time) string {
 
 // note describes the state of a host in words.
 func (h host) note() string {
-	listed, override, weight, slow, full, votes := "", "", "", "", "", ""
+	listed, override, weight, slow, full, votes, backup := "", "", "", "", "", "", ""
 	if h.Votes.differ() {
 		votes = h.Votes.Text
 	}
@@ -81,6 +81,9 @@ func (h host) note() string {
 	if h.SlowStart != nil {
 		slow = fmt.Sprintf("in slow start: %s of its keys, all by %s", percent(h.SlowStart.Taken), instant(h.SlowStart.Until))
 	}
+	if h.Backup && h.Serving {
+		backup = "a backup, in use because no other host serves"
+	}
 	if h.Full {
 		full = "full"
 	}
@@ -88,5 +91,5 @@ func (h host) note() string {
 	if h.Drain != nil {
 		drain = h.prospect(h.terminals())
 	}
-	return join("; ", h.WhyNot, h.Waits, h.CheckError, h.hostReturn.text(time.Now()), votes, listed, override, drain, weight, slow, full, h.hostRequests.text())
+	return join("; ", h.WhyNot, backup, h.Waits, h.CheckError, h.hostReturn.text(time.Now()), votes, listed, override, drain, weight, slow, full, h.hostRequests.text())
 }

@@ -63,14 +63,15 @@ func (e *Edge) plan(next *config.Config, yes bool) handover.Plan {
 }
 
 // nextTable returns the table of the ring as it is in s, but with the hash and the listed
-// hosts of another configuration. Hosts that come are taken to serve.
+// hosts of another configuration. Hosts that come are taken to serve, and backups that come not to
+// be needed.
 func nextTable(s *route.Snapshot, before, after *config.Config) (*balancer.Table, error) {
 	was, is := listed(before.Pool.Hosts), listed(after.Pool.Hosts)
 	var hosts []balancer.Host
 	for _, h := range s.Hosts {
 		old, wasListed := was[h.Name]
 		next, isListed := is[h.Name]
-		if !h.InRing || wasListed && !isListed {
+		if !h.InRing || wasListed && !isListed || next.Backup && !old.Backup {
 			continue
 		}
 		host := h.TableHost()
@@ -83,7 +84,7 @@ func nextTable(s *route.Snapshot, before, after *config.Config) (*balancer.Table
 		hosts = append(hosts, host)
 	}
 	for name, next := range is {
-		if _, known := was[name]; !known && next.Weight > 0 && s.Host(name) == nil {
+		if _, known := was[name]; !known && next.Weight > 0 && !next.Backup && s.Host(name) == nil {
 			hosts = append(hosts, balancer.Host{Name: name, ID: next.ID, Weight: next.Weight})
 		}
 	}
@@ -96,10 +97,10 @@ func nextTable(s *route.Snapshot, before, after *config.Config) (*balancer.Table
 }
 
 // listed returns the hosts of a configuration by name.
-func listed(hosts []hostlist.Host) map[string]route.Spec {
-	all := make(map[string]route.Spec, len(hosts))
+func listed(hosts []hostlist.Host) map[string]hostlist.Host {
+	all := make(map[string]hostlist.Host, len(hosts))
 	for _, h := range hosts {
-		all[h.Name] = h.Spec
+		all[h.Name] = h
 	}
 	return all
 }

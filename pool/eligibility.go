@@ -79,6 +79,7 @@ func (m *machine) observations() []eligibility.Observation {
 			Foreign:  m.isForeign(h),
 			Listed:   h.listed(),
 			Removed:  h.isRemoved(),
+			Backup:   m.isBackup(h),
 			Weight:   m.placed(h).Weight,
 			Barred:   m.whyBarred(h),
 			Machine:  h.machine(),

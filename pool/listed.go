@@ -67,6 +67,13 @@ func (h *host) configured() bool { return h.origin >= route.OriginDNS }
 // isRemoved reports whether the host was listed and isn't any more.
 func (h *host) isRemoved() bool { return h.listed() && h.Leaving }
 
+// isBackup reports whether the list that has h says that it is a backup. Operators and agents have
+// none.
+func (m *machine) isBackup(h *host) bool {
+	listed, _ := m.lists.Find(h.Name)
+	return h.listed() && listed.Backup
+}
+
 // list takes in what a list says of a host. Whatever the host itself announces doesn't count
 // from now on.
 func (m *machine) list(l hostlist.Host, origin route.Origin, now time.Time) {

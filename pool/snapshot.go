@@ -106,6 +106,7 @@ func (m *machine) host(h *host) *route.Host {
 		AddressChanges: h.changes.counts,
 		Gauges:         h.gauges,
 		MaxConnections: m.maxConnectionsOf(h),
+		Backup:         m.isBackup(h),
 	}
 }
 

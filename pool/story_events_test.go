@@ -149,7 +149,7 @@ func (s *story) log() zerolog.Logger {
 // staticHosts returns the hosts that the lines list.
 func (s *story) staticHosts() (all []hostlist.Host) {
 	for _, l := range s.lines() {
-		all = append(all, hostlist.Host{Spec: s.spec(l, route.Spec{Name: l.name, Address: addressOf(l.name), Weight: 1})})
+		all = append(all, hostlist.Host{Spec: s.spec(l, route.Spec{Name: l.name, Address: addressOf(l.name), Weight: 1}), Backup: l.has("backup")})
 	}
 	return all
 }

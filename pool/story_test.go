@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "write the output of stories")
 // and what it logs, answers and publishes as output. With -update it writes the output.
 //
 //	start           a balancer starts, which knows nothing; a line for each host of the config file: name,
-//	                address=A weight=N id=N. Its arguments are
+//	                address=A weight=N id=N backup. Its arguments are
 //	                gossip, peers: it waits for its first attempt to join these;
 //	                again: it has on disk what the balancer before it has written;
 //	                slow-start=D damping=D freeze=SHARE freeze-for=D min-hosts=N max-weight=N max-hosts-per-address=N

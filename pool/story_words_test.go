@@ -23,12 +23,12 @@ type grammar struct {
 var grammars = map[string]grammar{
 	"start": {
 		args:  wordList("gossip peers again damping= slow-start= freeze= freeze-for= min-hosts= max-weight= max-hosts-per-address= loss-window= policy= slots= bounded-load= expect= agree-within= strict="),
-		words: wordList("address= weight= id="),
+		words: wordList("address= weight= id= backup"),
 	},
-	"hosts": {args: wordList("file operator bad"), words: wordList("address= weight= id=")},
+	"hosts": {args: wordList("file operator bad"), words: wordList("address= weight= id= backup")},
 	"handover": {
 		args:  wordList("damping= slow-start= freeze= freeze-for= min-hosts= max-weight= max-hosts-per-address= loss-window= policy= slots= bounded-load= expect= agree-within= strict="),
-		words: wordList("address= weight= id="),
+		words: wordList("address= weight= id= backup"),
 	},
 	"again":     {},
 	"begin":     {},

@@ -290,7 +290,7 @@ func (m *machine) becomes(h *host, e eligibility.Eligibility) waits.Host {
 	}
 	out, can := e.WhyNot, e.InRing && !h.ballot.Held
 	switch e.WhyNot {
-	case route.WhyDrain, route.WhyWeight, route.WhyNoRoom:
+	case route.WhyDrain, route.WhyWeight, route.WhyNoRoom, route.WhyBackup: // a backup goes no earlier than the host comes that it makes room for
 		can = e.Admitted
 	case route.WhyLeaving:
 		out, can = "removed from its list", h.isRemoved() && up

@@ -185,6 +185,7 @@ type Host struct {
 	// MaxConnections is how many requests may be in progress on it through a balancer; 0: any
 	// number.
 	MaxConnections int
+	Backup         bool // it is in the ring only while no other host of its pool serves
 }
 
 // AdminState is what operators have set of a host, and the drain that it has begun itself.
@@ -278,6 +279,7 @@ const (
 	WhyFrozen    = "the ring is frozen"
 	WhyWaits     = "waits for a missing balancer" // see Waiting
 	WhyWeight    = "weight 0"
+	WhyBackup    = "a backup, not in use because another host serves"
 	WhyAddress   = "another host has its address"
 	WhyID        = "another host has its id"
 	WhyBalancer  = "at the address of a balancer"

@@ -75,7 +75,7 @@ function update(node, part, h) {
   text(part.verdict, h.verdict);
   mark(part.verdict, "data-is", h.verdict);
   const votes = h.votes && (h.votes.held || h.votes.here === "down" || h.votes.down_at.length > 0) ? h.votes.text : "";
-  text(part.error, [h.check_error || (h.state === "ready" && !h.leaving && h.why_not), h.waits, returning(h), votes].filter(Boolean).join("; "));
+  text(part.error, [h.check_error || (h.state === "ready" && !h.leaving && h.why_not), h.backup && h.serving && "a backup, in use because no other host serves", h.waits, returning(h), votes].filter(Boolean).join("; "));
   updateWeight(part, h);
   updateNumbers(part, h);
 }

@@ -18,6 +18,7 @@ type Observation struct {
 	Foreign  bool // its announcement has another key than the one that is known
 	Listed   bool
 	Removed  bool // it was listed, and isn't any more
+	Backup   bool // it serves only while no other host does
 	Weight   int
 	Barred   string // why it may not be in the ring beside other hosts; "" if it may
 	Unproven bool   // no check of it has ever passed
@@ -93,6 +94,7 @@ func Assess(now time.Time, seen []Observation, before Freeze, p Delays) (all []E
 			}
 		}
 	}
+	restBackups(all, seen, after)
 	return all, after, next
 }
 

@@ -168,7 +168,7 @@ func (f Freeze) thaw(now time.Time) Freeze {
 // counts reports whether the host of o counts as a host of the ring.
 func (f Freeze) counts(o Observation) bool {
 	switch {
-	case whyNot(o, true) != "":
+	case whyNot(o, true) != "", o.isIdle():
 		return false
 	case f.Frozen && !o.Last.InRing:
 		return !o.Last.Admitted && o.Verdict == route.Up

@@ -23,6 +23,8 @@ type Host struct {
 	// MaxConnections is how many requests may be in progress on the host through a balancer; 0: as
 	// many as the pool says.
 	MaxConnections int `yaml:"max_connections"`
+	// Backup has the host in the ring only while no other host of its pool serves.
+	Backup bool `yaml:"backup"`
 
 	// Of a host that an operator has added; zero in other lists.
 	By      route.Attribution `yaml:"-"` // which one
