@@ -243,12 +243,43 @@ func claimSlowStart(t *testing.T) {
 	}
 }
 
-// claimTakenIn: servers that are off, of weight 0, backups, and those of other
+// claimBackups: all backups serve while no other host does, and none while one does or the ring is
+// frozen.
+func claimBackups(t *testing.T) {
+	named := func(name string) *recorder {
+		return newRecorder(t, "HTTP/1.1 200 OK\r\nX-Name: "+name+"\r\nContent-Length: 2\r\n\r\nok")
+	}
+	backup := func(name string) string { return strings.TrimSuffix(named(name).one(name), "\n") + " backup\n" }
+	gone, one := named("gone"), named("one")
+	gone.ln.Close()
+	r := runLines(t, cfgLines{defaults: "  option allbackups", servers: gone.one("gone") + backup("spare") + backup("other")})
+	seen := map[string]bool{}
+	token := 0
+	r.wait("both backups serve", func() bool {
+		token++
+		seen[r.get(fmt.Sprintf("/?token=t%d", token), "").Header.Get("X-Name")] = true
+		return seen["spare"] && seen["other"]
+	})
+	r = runLines(t, cfgLines{servers: one.one("one") + backup("spare")})
+	for i := range 40 {
+		if name := r.name(fmt.Sprintf("/?token=t%d", i), ""); name != "one" {
+			t.Errorf("got host %q while another one serves", name)
+		}
+	}
+	one.ln.Close()
+	one.set("")
+	r.wait("the ring is frozen", func() bool { return r.edge.pool.Snapshot().Frozen })
+	if resp := r.get("/?token=t1", ""); resp.StatusCode != 503 {
+		t.Errorf("a frozen ring: got %s from %q, want 503", resp.Status, resp.Header.Get("X-Name"))
+	}
+}
+
+// claimTakenIn: servers that are off, of weight 0, and those of other
 // backends get no requests.
 func claimTakenIn(t *testing.T) {
 	off := newRecorder(t, plainAnswer)
 	line := strings.TrimSuffix(off.one("off"), "\n")
-	r := runLines(t, cfgLines{servers: hostsNamed(t, "one", "two") + line + " disabled\n" + strings.Replace(line, "off", "spare", 1) + " backup\n" + strings.Replace(line, "off", "light", 1) + " weight 0\nbackend other\n" + line})
+	r := runLines(t, cfgLines{servers: hostsNamed(t, "one", "two") + line + " disabled\n" + strings.Replace(line, "off", "light", 1) + " weight 0\nbackend other\n" + line})
 	for i := range 40 {
 		if name := r.name(fmt.Sprintf("/?token=t%d", i), ""); name != "one" && name != "two" {
 			t.Errorf("got host %q", name)

@@ -58,6 +58,7 @@ var importClaims = map[string]func(*testing.T){
 	"bounds heads and connections":                     claimLimits,
 	"slow start":                                       claimSlowStart,
 	"serves the hosts that are taken in":               claimTakenIn,
+	"brings backups in":                                claimBackups,
 	"redirects":                                        claimRedirects,
 	"speaks TLS":                                       claimTLS,
 	"listens on TCP addresses":                         claimListens,

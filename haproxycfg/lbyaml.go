@@ -3,6 +3,7 @@ package haproxycfg
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -104,6 +105,7 @@ type host struct {
 	address string
 	weight  string // as in YAML, like idText
 	idText  string // used instead of id if the id can't be read
+	backup  bool
 	most    string // max_connections, likewise; "" for any number
 	out     string
 	ask     string // where to look the address up, if it isn't known
@@ -294,6 +296,9 @@ func (p *plan) hostLines(indent string) string {
 		if h.most != "" {
 			text += ", max_connections: " + h.most
 		}
+		if h.backup && p.hasOthers() {
+			text += ", backup: true"
+		}
 		text += "}"
 		switch {
 		case h.out != "":
@@ -305,6 +310,12 @@ func (p *plan) hostLines(indent string) string {
 		}
 	}
 	return w.String()
+}
+
+// hasOthers reports whether the pool may have hosts that are no backups. Without any, HAProxy's
+// backups serve all the time.
+func (p *plan) hasOthers() bool {
+	return p.dns.value != "" || slices.ContainsFunc(p.hosts, func(h host) bool { return !h.backup && (h.out == "" || h.address == "") })
 }
 
 // number returns the host's id as it is written in YAML.

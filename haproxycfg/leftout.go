@@ -72,7 +72,7 @@ var reasons = []reason{
 	{LeftOut, "the socket is HAProxy's", "stats_timeout stats_maxconn stats_bind-process"},
 	{LeftOut, "lb doesn't set how often the system looks whether a silent peer is still there", "option_tcpka option_clitcpka option_srvtcpka clitcpka-* srvtcpka-*"},
 	{LeftOut, "after a failed connect, lb tries the next host: the one that will have the token when the first is out. HAProxy tries the same host again, and then redispatches to another host than lb", "option_redispatch"},
-	{LeftOut, "it says which backups serve when all hosts are down: lb answers 503 then", "option_allbackups"},
+	{LeftOut, "all backups serve together in lb, with or without it", "option_allbackups"},
 	{LeftOut, "lb keeps no token on a host that is down: the next host gets it", "option_persist"},
 	{LeftOut, "lb keeps connections to clients and hosts open, and lets WebSockets through", "option_http-server-close option_httpclose option_forceclose option_http-keep-alive option_http-tunnel option_http-pretend-keepalive option_prefer-last-server option_idle-close-on-response"},
 	{LeftOut, "lb's access log is on, with a line for each request or terminal (log.access)", "option_httplog option_tcplog option_httpslog option_dontlognull option_dontlog-normal option_logasap option_log-separate-errors option_log-health-checks option_clf option_error-log-format"},

@@ -210,6 +210,7 @@ var lines = []lineRow{
 	{"server", "check disabled enabled", haproxycfg.Took, "pool.hosts: two", "    - {name: two"},
 	{"server", "check disabled", haproxycfg.LeftOut, "as a comment", "    # - {name: two"},
 	{"server", "check backup no-backup", haproxycfg.Took, "pool.hosts: two", "    - {name: two"},
+	{"server", "check backup", haproxycfg.Changed, "backup: all backups serve together", ", backup: true}"},
 	{"server", "check source 10.0.0.9 usesrc clientip", haproxycfg.Decide, "accept lb's", ""},
 	{"frontend", "mode tcp", haproxycfg.Stops, "handles all traffic as HTTP", ""},
 	{"frontend", "option forwardfor header X-Client", haproxycfg.Stops, "another field have to change", ""},

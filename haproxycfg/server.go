@@ -319,12 +319,10 @@ func (t *translation) host(s *server) {
 	} else if d.unread(2) != "" {
 		h.address, h.ask, d.asked = s.address, s.address, true
 	}
-	switch {
-	case s.disabled:
+	if s.disabled {
 		h.out = "disabled in HAProxy; tokens would move if it served in lb. Uncomment it when it is to serve"
-	case s.backup:
-		h.out = "in HAProxy a backup, which serves only when all others are down; in lb it would serve like the others"
 	}
+	h.backup = s.backup
 	t.plan.hosts = append(t.plan.hosts, h)
 	what := fmt.Sprintf("%s: %s, id %s", d.in("pool.hosts"), h.name, h.number())
 	if !s.explicit {
@@ -340,6 +338,9 @@ func (t *translation) host(s *server) {
 	}
 	if h.most != "" {
 		d.note(Changed, fmt.Sprintf("max_connections of %s: %s: a terminal counts until its host agrees to it, and in HAProxy as long as it is open", h.name, h.most))
+	}
+	if s.backup {
+		d.note(Changed, "backup: all backups serve together, when no other host does and the ring isn't frozen (pool.freeze); HAProxy has the first alone unless it has option allbackups")
 	}
 	if s.id >= idDivisor {
 		t.wrapped(s)

@@ -2,6 +2,7 @@ package nginxcfg
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"tokenring/migration"
@@ -62,6 +63,7 @@ type host struct {
 	name, address string
 	weight, line  int
 	most          int // requests at a time; 0 is any number
+	backup        bool
 	out           string
 	elsewhere     bool // its place on the ring isn't that of nginx
 }
@@ -179,10 +181,14 @@ func (p *poolPlan) writeHosts(w *writer, indent string) {
 		why = "  # keep names and weights for as long as the policy is ketama: they decide where tokens go"
 	}
 	w.line("%shosts:%s", indent, why)
+	others := slices.ContainsFunc(p.hosts, func(h *host) bool { return h.out == "" && !h.backup }) // a pool of backups only is a mistake
 	for _, h := range p.hosts {
 		text := fmt.Sprintf("- {name: %s, address: %s, weight: %d", migration.Quote(h.name), migration.Quote(h.address), h.weight)
 		if h.most > 0 {
 			text += fmt.Sprintf(", max_connections: %d", h.most)
+		}
+		if h.backup && others {
+			text += ", backup: true"
 		}
 		text += "}"
 		if h.out != "" {

@@ -219,12 +219,12 @@ func (p *poolPlan) noteHost(m *member, h *host, in string) {
 		h.out = "nginx uses no backup beside hash"
 		m.d.note(leftOut, "nginx uses no backup in an upstream with hash: the host is a comment in lb.yaml")
 		return
-	case m.backup:
-		h.out = "lb has no backups"
-		m.d.note(stops, "lb has no backups: the host is a comment in lb.yaml, and when the other hosts are down, clients get 503")
-		return
 	}
+	h.backup = m.backup
 	m.d.note(took, fmt.Sprintf("%s: %s", hosts, h.name))
+	if m.backup {
+		m.d.note(changed, "backup: it serves when no other host does and the ring isn't frozen (pool.freeze); nginx also asks it when a single request has failed at the others")
+	}
 	switch {
 	case m.most > 0 && p.turns():
 		p.skips = true
