@@ -84,7 +84,10 @@ func nextTable(s *route.Snapshot, before, after *config.Config) (*balancer.Table
 		hosts = append(hosts, host)
 	}
 	for name, next := range is {
-		if _, known := was[name]; !known && next.Weight > 0 && !next.Backup && s.Host(name) == nil {
+		old, known := was[name]
+		h := s.Host(name)
+		comes := !known && h == nil || known && old.Backup && h != nil && h.WhyNot == route.WhyBackup
+		if comes && next.Weight > 0 && !next.Backup {
 			hosts = append(hosts, balancer.Host{Name: name, ID: next.ID, Weight: next.Weight})
 		}
 	}
