@@ -3,6 +3,7 @@
 package hashing
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -91,7 +92,7 @@ func askFrom(t *testing.T, local, at, path string) (client, answer string) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	transport := &http.Transport{Dial: func(string, string) (net.Conn, error) { return conn, nil }, DisableKeepAlives: true}
+	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }, DisableKeepAlives: true}
 	resp, err := (&http.Client{Transport: transport, Timeout: 20 * time.Second}).Get("http://" + at + path)
 	if err != nil {
 		t.Fatal(err)
