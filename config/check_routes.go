@@ -205,6 +205,9 @@ func (c *Config) warnOfRoutes(d *document) {
 		if !reached[name] {
 			d.warn(under("pools", name), "no request reaches the hosts of this pool", "add a route with pool: "+name)
 		}
+		if d.has("health.path") && !d.has(under("pools", name)+".health") {
+			d.warn(under("pools", name), "checks of this pool's hosts are TCP connects: health at the top is that of pool alone", "write health here, too, such as {path: /up}, or {} if a connect is enough")
+		}
 	}
 	if !main {
 		d.warn("unmatched", "no request reaches the hosts of pool", "add a route with pool: pool, or write unmatched: pool")
