@@ -84,10 +84,8 @@ func (s *Server) explain(_ context.Context, in *explainInput) (*explainOutput, e
 	switch {
 	case p.Hash.Keyless():
 		return nil, keylessPool(p)
-	case in.Body.At != "" && p.Name != "":
-		return nil, errNoPastOfPools
 	case in.Body.At != "":
-		return s.explainPast(in.Body.At, key, digest)
+		return s.explainPast(p, in.Body.At, key, digest)
 	}
 	host, tunnels := s.deps.Sessions(digest)
 	snap := p.Region.Snapshot()

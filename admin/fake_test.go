@@ -208,7 +208,7 @@ func newServer(t *testing.T, r Region, log io.Writer) *Server {
 		return []tlsterm.Expiry{{Names: []string{"ide.example.com"}, NotAfter: aDay.AddDate(0, 3, 0), File: "ide.crt"}}
 	}
 	reg := prometheus.NewPedanticRegistry()
-	reg.MustRegister(NewCollector(r, certificates))
+	reg.MustRegister(NewCollector(r, nil, certificates))
 	s, err := New(Deps{
 		Region:  r,
 		Users:   Users{Digester: balancer.NewDigester([]byte("0123456789abcdef"))},

@@ -12,6 +12,8 @@ type Impact struct {
 	Sessions      int     `json:"sessions" doc:"Terminals that are open here"`
 	SessionsMoved int     `json:"sessions_moved" doc:"Terminals that move when they reconnect"`
 	SessionsExact bool    `json:"sessions_exact" doc:"Whether that number is exact, not an expectation"`
+	// Pools are those of the other pools whose tokens move, by name.
+	Pools map[string]Impact `json:"pools,omitempty" doc:"The same for the pools beside the main one whose tokens move, by name"`
 }
 
 // ImpactOf returns what it means for users if the table of s is replaced by after. live are the

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,41 +38,62 @@ var (
 
 	hostsKnown   = metric("hosts", "Hosts known.")
 	hostsServing = metric("hosts_serving", "Hosts that may get new requests now.")
-	ringFrozen   = metric("ring_frozen", "1 if the ring is frozen because many hosts vanished at once, else 0.")
-	ringFreezes  = metric("ring_freezes_expired_total", "Freezes of the ring that ended by themselves after pool.freeze.for: other hosts then served the tokens of hosts that vanished.")
-	ringVersion  = metric("ring_version", "How many rings have been in force since this balancer started.")
-	ringBuilt    = metric("ring_built_timestamp_seconds", "When the ring in force was built, as Unix time; changes() of it counts the rings.")
-	ringInfo     = metric("ring_info", "Always 1; the digest is the same on all balancers that place every token alike.", "policy", "digest")
-	ringDiverged = metric("ring_disagreement_seconds", "For how long another balancer that is alive has had another ring; 0 when all agree.")
-	waitChanges  = metric("waiting_changes", "Changes of the ring that wait because a balancer is missing: hosts that join or return, weights, drains; see lb ctl insist.")
 	peersMissing = metric("peers_missing", "Balancers that are known or expected, and to which this one hasn't been connected for three seconds.")
 	peersKnown   = metric("peers", "Other balancers: alive with this ring (agree), alive with another ring (disagree), or not alive (lost).", "status")
 	certExpiry   = metric("certificate_not_after_seconds", "End of the certificate's validity, as Unix time, the earliest for each name; 0 if the name has no certificate yet.", "name")
 )
 
+// ringMetrics are the metrics of a ring. Those of pools beside the main one have a name of their own
+// and the label pool, so that a balancer with one pool has the series that it always had.
+type ringMetrics struct{ frozen, freezes, version, built, info, diverged, waiting *prometheus.Desc }
+
+// mainRing is the ring of the main pool, and poolRing that of another one.
+var (
+	mainRing = newRingMetrics("ring_", "waiting_changes")
+	poolRing = newRingMetrics("pool_ring_", "pool_ring_waiting_changes", "pool")
+)
+
+func newRingMetrics(prefix, waiting string, labels ...string) ringMetrics {
+	return ringMetrics{
+		frozen:   metric(prefix+"frozen", "1 if the ring is frozen because many hosts vanished at once, else 0.", labels...),
+		freezes:  metric(prefix+"freezes_expired_total", "Freezes of the ring that ended by themselves after pool.freeze.for: other hosts then served the tokens of hosts that vanished.", labels...),
+		version:  metric(prefix+"version", "How many rings have been in force since this balancer started.", labels...),
+		built:    metric(prefix+"built_timestamp_seconds", "When the ring in force was built, as Unix time; changes() of it counts the rings.", labels...),
+		info:     metric(prefix+"info", "Always 1; the digest is the same on all balancers that place every token alike.", append(labels, "policy", "digest")...),
+		diverged: metric(prefix+"disagreement_seconds", "For how long another balancer that is alive has had another ring; 0 when all agree.", labels...),
+		waiting:  metric(waiting, "Changes of the ring that wait because a balancer is missing: hosts that join or return, weights, drains; see lb ctl insist.", labels...),
+	}
+}
+
+func (r ringMetrics) all() []*prometheus.Desc {
+	return []*prometheus.Desc{r.frozen, r.freezes, r.version, r.built, r.info, r.diverged, r.waiting}
+}
+
 // A collector reads the snapshot of a Region at each scrape, so that the series of a
 // host end with the host.
 type collector struct {
 	region       Region
+	pools        map[string]Region // those beside the main one, by name
 	certificates func() []tlsterm.Expiry
 }
 
 // NewCollector returns a collector of the hosts, the ring and the other balancers that
-// r has at each scrape, and of the certificates. certificates may be nil.
-func NewCollector(r Region, certificates func() []tlsterm.Expiry) prometheus.Collector {
+// r has at each scrape, of the rings of the pools beside the main one, and of the certificates.
+// certificates may be nil.
+func NewCollector(r Region, pools map[string]Region, certificates func() []tlsterm.Expiry) prometheus.Collector {
 	if certificates == nil {
 		certificates = func() []tlsterm.Expiry { return nil }
 	}
-	return &collector{region: r, certificates: certificates}
+	return &collector{region: r, pools: pools, certificates: certificates}
 }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{
+	for _, d := range slices.Concat(mainRing.all(), poolRing.all(), []*prometheus.Desc{
 		hostUp, hostState, hostInRing, hostServing, hostWeight, hostSlowStart, hostShare, hostFull,
 		hostSessions, hostInFlight, hostQueue, hostRequests, hostConnects, hostResets, hostGivenAway, hostAnswers, hostSeconds, hostMoves,
-		hostsKnown, hostsServing, ringFrozen, ringFreezes, ringVersion, ringBuilt, ringInfo, ringDiverged, waitChanges, peersMissing, peersKnown, certExpiry,
-	} {
+		hostsKnown, hostsServing, peersMissing, peersKnown, certExpiry,
+	}) {
 		ch <- d
 	}
 }
@@ -84,7 +106,11 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for _, h := range snap.Hosts {
 		out.host(h, loads[h.Name])
 	}
-	out.ring(snap)
+	out.counts(snap)
+	out.ring(mainRing, snap)
+	for name, pool := range c.pools {
+		out.ring(poolRing, pool.Snapshot(), name)
+	}
 	out.peers(snap.Peers)
 	out.certificates(c.certificates())
 }
@@ -150,19 +176,23 @@ func (m metrics) host(h *route.Host, load route.Load) {
 	}
 }
 
-func (m metrics) ring(snap *route.Snapshot) {
+func (m metrics) counts(snap *route.Snapshot) {
 	counts := countHosts(snap.Hosts)
 	m.gauge(hostsKnown, float64(counts.Total))
 	m.gauge(hostsServing, float64(counts.Serving))
-	m.gauge(ringFrozen, indicator(snap.Frozen))
-	m.counter(ringFreezes, snap.FreezesExpired)
-	m.gauge(ringVersion, float64(snap.TableNumber))
-	m.gauge(ringInfo, 1, snap.Table.Policy(), snap.Table.Digest())
-	m.gauge(ringDiverged, secondsSince(snap.DisagreeSince()))
-	m.gauge(waitChanges, float64(len(snap.Waiting.Changes)))
 	m.gauge(peersMissing, float64(snap.Waiting.Missing))
+}
+
+// ring sends the metrics of a ring; labels are its pool, if the metrics have one.
+func (m metrics) ring(r ringMetrics, snap *route.Snapshot, labels ...string) {
+	m.gauge(r.frozen, indicator(snap.Frozen), labels...)
+	m.counter(r.freezes, snap.FreezesExpired, labels...)
+	m.gauge(r.version, float64(snap.TableNumber), labels...)
+	m.gauge(r.info, 1, slices.Concat(labels, []string{snap.Table.Policy(), snap.Table.Digest()})...)
+	m.gauge(r.diverged, secondsSince(snap.DisagreeSince()), labels...)
+	m.gauge(r.waiting, float64(len(snap.Waiting.Changes)), labels...)
 	if !snap.TableAt.IsZero() {
-		m.gauge(ringBuilt, unixSeconds(snap.TableAt))
+		m.gauge(r.built, unixSeconds(snap.TableAt), labels...)
 	}
 }
 

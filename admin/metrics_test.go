@@ -83,7 +83,7 @@ func TestSeriesVanishWithTheHost(t *testing.T) {
 func TestTheFirstCertificateToEndCounts(t *testing.T) {
 	early, late := time.Unix(1000, 0), time.Unix(2000, 0)
 	reg := prometheus.NewPedanticRegistry()
-	reg.MustRegister(NewCollector(newRegion(), func() []tlsterm.Expiry {
+	reg.MustRegister(NewCollector(newRegion(), nil, func() []tlsterm.Expiry {
 		return []tlsterm.Expiry{{Names: []string{"a", "b"}, NotAfter: late}, {Names: []string{"a"}, NotAfter: early}, {Names: []string{"c"}}}
 	}))
 	families, err := reg.Gather()

@@ -51,6 +51,7 @@ type changeBody struct {
 
 // A historyBody has the rings, the newest first.
 type historyBody struct {
+	Pool  string        `json:"pool,omitempty" doc:"The pool whose rings they are; missing for the main one"`
 	Rings []oldRingBody `json:"rings"`
 }
 
@@ -69,9 +70,17 @@ type oldRingBody struct {
 
 type historyOutput struct{ Body historyBody }
 
-func (s *Server) getRingHistory(context.Context, *struct{}) (*historyOutput, error) {
-	out := &historyOutput{Body: historyBody{Rings: []oldRingBody{}}}
-	for _, r := range s.deps.Region.RingLog().Rings() {
+type historyInput struct {
+	Pool string `query:"pool" maxLength:"40" doc:"The rings of this pool; missing for the main one"`
+}
+
+func (s *Server) getRingHistory(_ context.Context, in *historyInput) (*historyOutput, error) {
+	p, err := s.poolAsked(in.Pool)
+	if err != nil {
+		return nil, err
+	}
+	out := &historyOutput{Body: historyBody{Pool: p.Name, Rings: []oldRingBody{}}}
+	for _, r := range p.Region.RingLog().Rings() {
 		b := oldRingBody{
 			Number: r.Number, At: r.At, Until: when(r.Until), Digest: r.Digest, Cause: r.Cause, Hosts: r.Hosts, Joined: r.Joined, Left: r.Left, Moved: r.Moved,
 			Changes: make([]changeBody, 0, len(r.Changes)),
@@ -85,20 +94,17 @@ func (s *Server) getRingHistory(context.Context, *struct{}) (*historyOutput, err
 }
 
 // pastRings makes the snapshots of earlier moments again. It keeps the last one, because
-// operators ask for many tokens. A value with seed set is ready for use. Safe for concurrent
-// use.
+// operators ask for many tokens. The zero value is ready for use. Safe for concurrent use.
 type pastRings struct {
-	seed string // of hash
-
 	mu   sync.Mutex
 	log  *ringlog.Log // that view is of
 	view *ringlog.View
 	snap *route.Snapshot
 }
 
-// at returns the ring as it was at a moment. With 1,000 hosts that takes a tenth of a second,
+// at returns the ring of a pool as it was at a moment. seed is that of the pool's hash. With 1,000 hosts that takes a tenth of a second,
 // with maglev some seconds; other callers wait for it.
-func (p *pastRings) at(log *ringlog.Log, at time.Time) (*ringlog.View, *route.Snapshot, error) {
+func (p *pastRings) at(log *ringlog.Log, seed string, at time.Time) (*ringlog.View, *route.Snapshot, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.log == log && p.view.At.Equal(at) {
@@ -108,7 +114,7 @@ func (p *pastRings) at(log *ringlog.Log, at time.Time) (*ringlog.View, *route.Sn
 	if err != nil {
 		return nil, nil, err
 	}
-	snap, err := view.Snapshot(p.seed)
+	snap, err := view.Snapshot(seed)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -116,14 +122,14 @@ func (p *pastRings) at(log *ringlog.Log, at time.Time) (*ringlog.View, *route.Sn
 	return view, snap, nil
 }
 
-// past returns the ring as it was at a time that an operator has written. Its errors are
-// those of the API.
-func (s *Server) past(text string) (*ringlog.View, *route.Snapshot, error) {
+// past returns the ring of a pool as it was at a time that an operator has written. Its errors
+// are those of the API.
+func (s *Server) past(p Pool, text string) (*ringlog.View, *route.Snapshot, error) {
 	at, err := ringlog.ParseTime(text, time.Now())
 	if err != nil {
 		return nil, nil, huma.Error422UnprocessableEntity(err.Error())
 	}
-	view, snap, err := s.pastRings.at(s.deps.Region.RingLog(), at)
+	view, snap, err := s.pastRings.at(p.Region.RingLog(), p.Hash.Seed, at)
 	switch {
 	case errors.Is(err, ringlog.ErrNotRebuilt):
 		return nil, nil, huma.Error409Conflict(err.Error())
@@ -162,21 +168,21 @@ func momentOf(v *ringlog.View) momentBody {
 	return b
 }
 
-// explainPast says where a new request with a key went at a time that an operator has
+// explainPast says where a new request with a key of a pool went at a time that an operator has
 // written. digest is the key's.
-func (s *Server) explainPast(text string, key []byte, digest balancer.Digest) (*explainOutput, error) {
-	v, snap, err := s.past(text)
+func (s *Server) explainPast(p Pool, text string, key []byte, digest balancer.Digest) (*explainOutput, error) {
+	v, snap, err := s.past(p, text)
 	if err != nil {
 		return nil, err
 	}
 	b := explainKey(snap, key, sessionBody{}, nil, route.Placement{})
-	b.TokenDigest, b.Past = digest.String(), new(momentOf(v))
+	b.TokenDigest, b.Pool, b.Past = digest.String(), p.Name, new(momentOf(v))
 	b.Past.Unknown = append(b.Past.Unknown, ringlog.NoSessions)
 	if v.Hash.BoundedLoad > 0 {
 		b.Past.Unknown = append(b.Past.Unknown, ringlog.NoLoads)
 	}
-	if s.deps.Cookie != "" {
-		b.Past.Unknown = append(b.Past.Unknown, fmt.Sprintf("A client whose cookie %s named another host went there instead, if that one could serve.", s.deps.Cookie))
+	if p.Cookie != "" {
+		b.Past.Unknown = append(b.Past.Unknown, fmt.Sprintf("A client whose cookie %s named another host went there instead, if that one could serve.", p.Cookie))
 	}
 	return &explainOutput{Body: b}, nil
 }

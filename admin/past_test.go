@@ -136,7 +136,7 @@ func TestATimeThatIsNotKnownIsAnError(t *testing.T) {
 		t.Errorf("without a ring: got %q", got.Detail)
 	}
 	s = newServer(t, r, io.Discard)
-	s.pastRings.seed = "0123456789abcdef"
+	s.deps.Hash.Seed = "0123456789abcdef"
 	if got := decode[fault](t, ask(s, "GET", "/v1/ring?at="+url.QueryEscape(ago(time.Minute)), ""), http.StatusConflict); !strings.Contains(got.Detail, "hash.seed") {
 		t.Errorf("with another seed: got %q", got.Detail)
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"tokenring/balancer"
 	"tokenring/route"
 )
@@ -57,18 +55,15 @@ func (s *Server) getRing(_ context.Context, in *ringInput) (*ringOutput, error) 
 		return nil, err
 	case in.At == "":
 		return &ringOutput{Body: s.ring(p, p.Region.Snapshot())}, nil
-	case in.Pool != "":
-		return nil, errNoPastOfPools
 	}
-	v, snap, err := s.past(in.At)
+	v, snap, err := s.past(p, in.At)
 	if err != nil {
 		return nil, err
 	}
-	return &ringOutput{Body: pastRing(v, snap)}, nil
+	b := pastRing(v, snap)
+	b.Pool = p.Name
+	return &ringOutput{Body: b}, nil
 }
-
-// errNoPastOfPools refuses a question about an earlier ring of a pool beside the main one.
-var errNoPastOfPools = huma.Error422UnprocessableEntity("only the rings that the main pool had are kept: leave out at, or pool")
 
 // ring returns the ring of a pool as snap has it.
 func (s *Server) ring(p Pool, snap *route.Snapshot) ringBody {

@@ -63,7 +63,6 @@ func New(d Deps) (*Server, error) {
 		forecaster:  newForecaster(),
 		elsewhere:   &elsewhere{ask: d.Elsewhere},
 		full:        d.fullTables(),
-		pastRings:   pastRings{seed: d.Hash.Seed},
 		streams:     make(chan struct{}, maxStreams),
 		grace:       graceTimeout,
 	}

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -29,10 +31,24 @@ type changed struct {
 	Version    string
 	Took       float64 `json:"took_seconds"`
 	Changes    []string
-	Impact     *struct {
-		Moved         float64
-		Sessions      int
-		SessionsMoved int `json:"sessions_moved"`
+	Impact     *reloadImpact
+}
+
+// A reloadImpact is what a change means for users: of the main pool, and of others by name.
+type reloadImpact struct {
+	Moved         float64
+	Sessions      int
+	SessionsMoved int `json:"sessions_moved"`
+	Pools         map[string]reloadImpact
+}
+
+// write writes what moves. of names the pool.
+func (i reloadImpact) write(w io.Writer, of string) {
+	if i.Moved > 0 {
+		fmt.Fprintf(w, "%s of the tokens%s move; %d of %d terminals move when they reconnect\n", percent(i.Moved), of, i.SessionsMoved, i.Sessions)
+	}
+	for _, name := range slices.Sorted(maps.Keys(i.Pools)) {
+		i.Pools[name].write(w, " of the pool "+name)
 	}
 }
 
@@ -70,8 +86,8 @@ func writeChanged(out io.Writer, c changed) error {
 	if len(c.Changes) == 0 {
 		fmt.Fprintln(&text, "the configuration is the same")
 	}
-	if c.Impact != nil && c.Impact.Moved > 0 {
-		fmt.Fprintf(&text, "%s of the tokens move; %d of %d terminals move when they reconnect\n", percent(c.Impact.Moved), c.Impact.SessionsMoved, c.Impact.Sessions)
+	if c.Impact != nil {
+		c.Impact.write(&text, "")
 	}
 	fmt.Fprintf(&text, "generation %d (%s) serves after %.1f s; no terminal was cut\n", c.Generation, c.Version, c.Took)
 	_, err := text.WriteTo(out)

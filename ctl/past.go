@@ -56,9 +56,10 @@ func (h history) sound() bool { return h.Rings != nil }
 // errNoPast is the error if a balancer doesn't know at.
 var errNoPast = errors.New("this balancer has a version that doesn't keep earlier rings")
 
-// RingAt writes the ring as it was at a moment, as an operator has written it.
-func (c *Client) RingAt(ctx context.Context, at string, out Output) error {
-	answer, err := c.get(ctx, "/v1/ring?at="+url.QueryEscape(at))
+// RingAt writes the ring of a pool, "" for the main one, as it was at a moment, as an operator has
+// written it.
+func (c *Client) RingAt(ctx context.Context, pool, at string, out Output) error {
+	answer, err := c.get(ctx, "/v1/ring?"+query("pool", pool, "at", at))
 	if err != nil {
 		return err
 	}
@@ -68,9 +69,20 @@ func (c *Client) RingAt(ctx context.Context, at string, out Output) error {
 	return show(out, answer, showPastRing)
 }
 
-// RingHistory writes the rings that were in force, the newest first.
-func (c *Client) RingHistory(ctx context.Context, out Output) error {
-	return printAt(ctx, c, "/v1/ring/history", out, showHistory)
+// RingHistory writes the rings of a pool, "" for the main one, that were in force, the newest first.
+func (c *Client) RingHistory(ctx context.Context, pool string, out Output) error {
+	return printAt(ctx, c, strings.TrimSuffix("/v1/ring/history?"+query("pool", pool), "?"), out, showHistory)
+}
+
+// query returns pairs of names and values as a URL has them, without those whose value is empty.
+func query(pairs ...string) string {
+	values := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			values.Set(pairs[i], pairs[i+1])
+		}
+	}
+	return values.Encode()
 }
 
 func showPastRing(out io.Writer, r ring) error {

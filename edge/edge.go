@@ -120,7 +120,7 @@ func (e *Edge) gatherer() prometheus.Gatherer {
 // be wrong with a configuration on this machine before any part runs. The balancer owns
 // the sockets from now on: New closes them if it fails, else Run or Close does.
 func New(cfg *config.Config, sockets Sockets, opt Options) (*Edge, error) {
-	e := &Edge{cfg: cfg, opt: opt, sockets: sockets, components: components{metrics: prometheus.NewRegistry()}, tables: newTableChanges(), flush: func() {}, life: life{accepts: make(chan struct{})}}
+	e := &Edge{cfg: cfg, opt: opt, sockets: sockets, components: components{metrics: prometheus.NewRegistry()}, tables: newTableChanges("lb_ring_changes_total", nil), flush: func() {}, life: life{accepts: make(chan struct{})}}
 	e.deciding, e.stopDeciding = context.WithCancelCause(context.Background())
 	for _, build := range []func() error{
 		func() error { return sockets.check(cfg) },

@@ -31,7 +31,7 @@ type Explainer struct {
 	Down       []string // names of hosts that can't serve
 	At         string   // a moment of the past, as ringlog.ParseTime reads it; "" for none. Down is empty then
 	ShowTokens bool     // explanations have the tokens, which are secrets
-	Pool       string   // whose hosts; "" is the main pool. At is "" for others
+	Pool       string   // whose hosts; "" is the main pool
 	JSON       bool     // explanations are written as one JSON object in each line, not as a table
 
 	table    *balancer.Table
@@ -90,7 +90,7 @@ func (x *Explainer) restore(cfg *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("--at: %w", err)
 	}
-	rings, err := ringfile.Read(cfg.StateDir)
+	rings, err := ringfile.Read(poolDir(cfg, x.Pool))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("--at: the balancer of %s has kept no ring in state_dir (%s) yet; a running one may know: ask lb ctl explain --at", x.File, cfg.StateDir)
@@ -100,7 +100,7 @@ func (x *Explainer) restore(cfg *config.Config) error {
 	if x.view, err = rings.View(at); err != nil {
 		return fmt.Errorf("--at: %w", err)
 	}
-	if x.past, err = x.view.Snapshot(cfg.Hash.Seed); err != nil {
+	if x.past, err = x.view.Snapshot(cfg.OfPool(x.Pool).Hash.Seed); err != nil {
 		return fmt.Errorf("--at: %w", err)
 	}
 	x.view.Notes = append(x.view.Notes, ringlog.NoSessions)

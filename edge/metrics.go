@@ -25,7 +25,7 @@ func (e *Edge) register() {
 		e.tables.changes,
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		admin.NewCollector(allPools{e}, e.certificates.expiries),
+		admin.NewCollector(allPools{e}, e.poolRegions(), e.certificates.expiries),
 		refusedCollector(e.pool.RefusedTotals),
 		filesCollector(e.watchedFiles),
 		regionCollector{e.proxy.Region()},
@@ -35,6 +35,9 @@ func (e *Edge) register() {
 		checks("ok", func() uint64 { ok, _ := e.monitor.Counts(); return ok }),
 		checks("failed", func() uint64 { _, failed := e.monitor.Counts(); return failed }),
 	)
+	for _, p := range e.parts {
+		e.metrics.MustRegister(p.tables.changes)
+	}
 	if e.streams != nil {
 		e.metrics.MustRegister(streamCollector{e.streams})
 	}
@@ -125,9 +128,9 @@ type tableChanges struct {
 	digest  string // of the last table; only observe touches it
 }
 
-func newTableChanges() tableChanges {
+func newTableChanges(name string, labels prometheus.Labels) tableChanges {
 	return tableChanges{changes: prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "lb_ring_changes_total", Help: "Tables put in force that place some key elsewhere than the table before.",
+		Name: name, Help: "Tables put in force that place some key elsewhere than the table before.", ConstLabels: labels,
 	})}
 }
 

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"tokenring/admin"
 	"tokenring/balancer"
@@ -12,6 +14,7 @@ import (
 	"tokenring/handover"
 	"tokenring/pool/hostlist"
 	"tokenring/route"
+	"tokenring/session"
 )
 
 // plan returns what it would do if the configuration became what is in the file now.
@@ -47,19 +50,66 @@ func (e *Edge) plan(next *config.Config, yes bool) handover.Plan {
 		p.Failure = &handover.Failure{Code: handover.FailedConfig, Detail: "another state_dir wants a restart: what is in " + e.cfg.StateDir + " would be missing there, and the parent's control socket is there"}
 		return p
 	}
-	after, err := nextTable(e.pool.Snapshot(), e.cfg, next)
+	impact, err := e.impact(next)
 	if err != nil {
 		p.Failure = &handover.Failure{Code: handover.FailedConfig, Detail: "there can't be such a ring: " + err.Error()}
 		return p
 	}
-	i := admin.ImpactOf(e.pool.Snapshot(), e.proxy.Live(), after)
-	p.Impact, _ = json.Marshal(i) // numbers alone
-	if limit := *e.cfg.Admin.ConfirmShare; !yes && limit < 1 && i.Moved > limit {
-		p.Failure = &handover.Failure{Code: handover.FailedConfirm, Detail: fmt.Sprintf(
-			"it moves %.1f %% of the tokens, more than admin.confirm_share (%.1f %%); %d of the %d terminals that are open here move when they reconnect. Confirm it with --yes",
-			100*i.Moved, 100*limit, i.SessionsMoved, i.Sessions)}
+	p.Impact, _ = json.Marshal(impact) // numbers and names of pools
+	if limit := *e.cfg.Admin.ConfirmShare; !yes && limit < 1 {
+		if detail := tooMuch(impact, limit); detail != "" {
+			p.Failure = &handover.Failure{Code: handover.FailedConfirm, Detail: detail + ". Confirm it with --yes"}
+		}
 	}
 	return p
+}
+
+// impact returns what it means for users if next came into force. Pools that it doesn't have, and
+// those whose requests have no tokens, aren't in it.
+func (e *Edge) impact(next *config.Config) (admin.Impact, error) {
+	live := map[string][]session.Session{}
+	for _, l := range e.proxy.Live() {
+		pool := route.PoolOf(l.Host)
+		live[pool] = append(live[pool], l)
+	}
+	after, err := nextTable(e.pool.Snapshot(), e.cfg, next)
+	if err != nil {
+		return admin.Impact{}, err
+	}
+	impact := admin.ImpactOf(e.pool.Snapshot(), live[""], after)
+	for _, p := range e.parts {
+		own := next.Pools[p.name]
+		if own == nil || own.Hash.Keyless() || p.cfg.Hash.Keyless() {
+			continue
+		}
+		after, err := nextTable(p.pool.Snapshot(), p.cfg, next.OfPool(p.name))
+		if err != nil {
+			return admin.Impact{}, fmt.Errorf("pools.%s: %w", p.name, err)
+		}
+		if i := admin.ImpactOf(p.pool.Snapshot(), live[p.name], after); i.Moved > 0 {
+			if impact.Pools == nil {
+				impact.Pools = map[string]admin.Impact{}
+			}
+			impact.Pools[p.name] = i
+		}
+	}
+	return impact, nil
+}
+
+// tooMuch says which pools' tokens move beyond the limit, "" if none do.
+func tooMuch(i admin.Impact, limit float64) string {
+	var all []string
+	say := func(i admin.Impact, of string) {
+		if i.Moved > limit {
+			all = append(all, fmt.Sprintf("it moves %.1f %% of the tokens%s, more than admin.confirm_share (%.1f %%); %d of the %d terminals that are open here move when they reconnect",
+				100*i.Moved, of, 100*limit, i.SessionsMoved, i.Sessions))
+		}
+	}
+	say(i, "")
+	for _, name := range slices.Sorted(maps.Keys(i.Pools)) {
+		say(i.Pools[name], " of the pool "+name)
+	}
+	return strings.Join(all, ". And ")
 }
 
 // nextTable returns the table of the ring as it is in s, but with the hash and the listed

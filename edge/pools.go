@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"tokenring/admin"
 	"tokenring/config"
 	"tokenring/gossip"
@@ -25,12 +27,13 @@ type part struct {
 	cfg     *config.Config // as it is for the pool
 	pool    *pool.Pool
 	monitor *health.Monitor
+	tables  tableChanges
 }
 
 // newParts returns the pools beside the main one, without their pools and monitors.
 func newParts(cfg *config.Config) (all []*part) {
 	for _, name := range cfg.PoolNames() {
-		all = append(all, &part{name: name, cfg: cfg.OfPool(name)})
+		all = append(all, &part{name: name, cfg: cfg.OfPool(name), tables: newTableChanges("lb_pool_ring_changes_total", prometheus.Labels{"pool": name})})
 	}
 	return all
 }
@@ -71,7 +74,7 @@ func (e *Edge) poolNames() (all []gossips.PoolName) {
 // buildParts builds the pools beside the main one. Their monitors are there already.
 func (e *Edge) buildParts() error {
 	for _, p := range e.parts {
-		dir := filepath.Join(e.cfg.StateDir, "pools", p.name)
+		dir := poolDir(e.cfg, p.name)
 		if err := statefile.MakeDir(dir); err != nil {
 			return fmt.Errorf("state_dir: %w", err)
 		}
@@ -90,6 +93,14 @@ func (e *Edge) buildParts() error {
 	return nil
 }
 
+// poolDir returns the directory of what a pool keeps; "" is the main pool.
+func poolDir(cfg *config.Config, pool string) string {
+	if pool == "" {
+		return cfg.StateDir
+	}
+	return filepath.Join(cfg.StateDir, "pools", pool)
+}
+
 // ofPool returns what a pool beside the main one gets of it; nil if there is nothing.
 func (h *Handed) ofPool(name string) *handed.State {
 	if h == nil {
@@ -104,6 +115,7 @@ func (h *Handed) ofPool(name string) *handed.State {
 // usePart passes a new snapshot of a pool's hosts to the parts of the balancer.
 func (e *Edge) usePart(p *part, s *route.Snapshot) {
 	e.proxy.UsePool(p.name, s)
+	p.tables.observe(s.Table.Digest())
 	p.monitor.Watch(targets(s))
 }
 
@@ -226,6 +238,15 @@ func (e *Edge) strays() []string {
 			". Add pools.NAME with gossip: true, or start their agents with another --pool"}
 	}
 	return nil
+}
+
+// poolRegions returns the pools beside the main one, as operators see them.
+func (e *Edge) poolRegions() map[string]admin.Region {
+	all := make(map[string]admin.Region, len(e.parts))
+	for _, p := range e.parts {
+		all[p.name] = p.pool
+	}
+	return all
 }
 
 // allPools are all pools of a balancer, as operators see them.

@@ -90,7 +90,7 @@ func (c *ctlCmd) output(s *streams) ctl.Output {
 type ctlStatusCmd struct{}
 
 type ctlRingCmd struct {
-	Pool    string `placeholder:"NAME" xor:"when" help:"Show the ring of this pool, instead of the main one's."`
+	Pool    string `placeholder:"NAME" help:"Show the ring of this pool, instead of the main one's."`
 	At      string `placeholder:"TIME" xor:"when" help:"Show the ring as it was at this time: 02:30 for the last time the clock showed that, or 2026-03-01T02:30:00Z."`
 	History bool   `xor:"when" help:"List the rings that were in force, the newest first, and why each came."`
 }
@@ -119,9 +119,9 @@ func (x *ctlRingCmd) Run(ctx context.Context, c *ctlCmd, s *streams) error {
 	case err != nil:
 		return err
 	case x.History:
-		return client.RingHistory(ctx, c.output(s))
+		return client.RingHistory(ctx, x.Pool, c.output(s))
 	case x.At != "":
-		return client.RingAt(ctx, x.At, c.output(s))
+		return client.RingAt(ctx, x.Pool, x.At, c.output(s))
 	}
 	return client.Ring(ctx, x.Pool, c.output(s))
 }
@@ -165,7 +165,7 @@ func (x *ctlPoolKeyCmd) Run(ctx context.Context, c *ctlCmd, s *streams) error {
 }
 
 type ctlExplainCmd struct {
-	Pool       string   `placeholder:"NAME" xor:"when" help:"Say where they go in this pool, instead of the main one."`
+	Pool       string   `placeholder:"NAME" help:"Say where they go in this pool, instead of the main one."`
 	At         string   `placeholder:"TIME" xor:"when" help:"Say where they went at this time: see lb ctl ring --at."`
 	ShowTokens bool     `help:"Show the tokens, which are secrets, beside their digests."`
 	Tokens     []string `arg:"" optional:"" placeholder:"TOKEN" help:"Tokens; without any, lb reads them from standard input, one per line."`

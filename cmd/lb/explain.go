@@ -59,8 +59,6 @@ func (c *explainCmd) Run(s *streams) error {
 		switch {
 		case route.Pool == "":
 			return usageError{errors.New("no host serves this request, so no token decides where it goes")}
-		case route.Pool != routing.MainPool && c.At != "":
-			return usageError{errors.New("--at is for the hosts of the section pool alone")}
 		case route.Pool != routing.MainPool:
 			explainer.Pool = route.Pool
 		}
