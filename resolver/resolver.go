@@ -1,4 +1,6 @@
-// Package resolver looks up the DNS names of the hosts that are listed every few seconds. So a balancer notices when the name of a host gets another address.
+// Package resolver looks up the DNS names of the hosts that are listed every few seconds, and the
+// names of pools when their records have reached their TTL. So a balancer notices when a name leads
+// elsewhere.
 package resolver
 
 import (
