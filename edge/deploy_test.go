@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // queries returns the queries of deploy/: of the rules, and of the dashboard's panels.
@@ -59,7 +60,7 @@ var (
 )
 
 // TestRulesAndDashboardsAskForMetricsThatAreThere compares the queries in deploy/ with the
-// metrics of a balancer that has a peer.
+// metrics of a balancer that has a peer, and of one that has a second pool.
 func TestRulesAndDashboardsAskForMetricsThatAreThere(t *testing.T) {
 	t.Parallel()
 	hosts := regionHosts(t, "a", "b")
@@ -67,9 +68,10 @@ func TestRulesAndDashboardsAskForMetricsThatAreThere(t *testing.T) {
 	b := startMember(t, "b", hosts, a)
 	a.hears(1)
 	b.hears(1)
-	families, err := a.gatherer().Gather()
-	if err != nil {
-		t.Fatal(err)
+	c := startWithPools(t, "c", `pools: {api: {hosts: [{name: a1, address: "127.0.0.1:1"}]}}`, map[string]string{"a": "127.0.0.1:2", "b": "127.0.0.1:3"})
+	families, err := prometheus.Gatherers{a.gatherer(), c.gatherer()}.Gather()
+	if families == nil {
+		t.Fatal(err) // other errors are that both have a series
 	}
 	labels := map[string][]string{} // by metric: label=value of all its series
 	for _, f := range families {
