@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,9 +27,14 @@ type demoProcess struct {
 	ended  chan error
 }
 
+// hangUps has processes that tests start get SIGHUP, also if the tests were started so that it is
+// ignored, as by nohup: what a program handles isn't ignored by those that it starts.
+var hangUps = sync.OnceFunc(func() { signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) })
+
 // startDemoProcess runs the demo, after a line of shell.
 func startDemoProcess(t *testing.T, before string) *demoProcess {
 	t.Helper()
+	hangUps()
 	d := &demoProcess{t: t, dir: t.TempDir(), ended: make(chan error, 1)}
 	d.cmd = exec.Command("sh", "-c", before+"exec lb demo --no-shell --port 0 --admin-port 0")
 	d.cmd.Env = append(os.Environ(), "TMPDIR="+d.dir)
