@@ -228,7 +228,7 @@ func (p *place) runHAProxy(cfg, address string) {
 }
 
 // runLB imports cfg and runs lb with the result until the test ends. It returns
-// the configuration when all hosts of some weight are in the ring.
+// the configuration when all hosts of some weight are in the ring, but for backups.
 func (p *place) runLB(cfg string) *config.Config {
 	p.t.Helper()
 	var yaml, report bytes.Buffer
@@ -247,13 +247,13 @@ func (p *place) runLB(cfg string) *config.Config {
 	said := p.start(p.binary, "run", "-c", file)
 	weighty := 0
 	for _, h := range loaded.Pool.Hosts {
-		if h.Weight > 0 {
+		if h.Weight > 0 && !h.Backup {
 			weighty++
 		}
 	}
 	for _, pool := range loaded.Pools {
 		for _, h := range pool.Hosts {
-			if strings.HasSuffix(h.Address, fmt.Sprint(":", p.hostPort)) { // nobody answers at other ports
+			if !h.Backup && strings.HasSuffix(h.Address, fmt.Sprint(":", p.hostPort)) { // nobody answers at other ports
 				weighty++
 			}
 		}
