@@ -90,10 +90,11 @@ func (x *Explainer) restore(cfg *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("--at: %w", err)
 	}
-	rings, err := ringfile.Read(poolDir(cfg, x.Pool))
+	dir := poolDir(cfg, x.Pool)
+	rings, err := ringfile.Read(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("--at: the balancer of %s has kept no ring in state_dir (%s) yet; a running one may know: ask lb ctl explain --at", x.File, cfg.StateDir)
+		return fmt.Errorf("--at: the balancer of %s has kept no ring in state_dir (%s) yet; a running one may know: ask lb ctl explain --at", x.File, dir)
 	case err != nil:
 		return fmt.Errorf("--at: what the ring was can't be read: %w", err)
 	}
