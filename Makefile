@@ -85,10 +85,10 @@ mutants: ## Break five promises of the balancer on purpose, one after the other:
 	for mutant in no-claim minority forget-generations no-linger closed-stays; do $(MAKE) --no-print-directory chaos MUTANT=$$mutant SEED=$(or $(SEED),1) || exit 1; done
 
 schedules: ## Run random schedules over the machines of several balancers, and find five mutants with them (SCHEDULES=5000)
-	SCHEDULES=$(or $(SCHEDULES),600) go test -count=1 -timeout 60m ./pool -run 'TestSchedules$$'
-	go test -count=1 -tags mutants ./pool -run TestSchedulesFindMutants
+	SCHEDULES=$(or $(SCHEDULES),600) $(RUN) go test -count=1 -timeout 60m ./pool -run 'TestSchedules$$'
+	$(RUN) go test -count=1 -tags mutants ./pool -run TestSchedulesFindMutants
 
-proof: ## Look for broken promises as CI does: a hundred schedules, their mutants, and a minute of chaos (SEED=7)
+proof: ## Look for broken promises: a hundred schedules, their mutants, and a minute of chaos (SEED=7)
 	$(MAKE) --no-print-directory schedules SCHEDULES=100
 	.ci/chaos $(SEED)
 
