@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"tokenring/admin"
 	"tokenring/balancer"
 	"tokenring/config"
@@ -45,12 +47,21 @@ func (e *Edge) buildCertificates() error {
 		}
 	}
 	e.certificates.restore(e.opt.Handed)
-	if pair := e.cfg.Admin.TLS; pair != nil {
-		if e.certificates.admin, err = tlsterm.New(tlsterm.Config{Terms: tlsterm.Terms{Certificates: []tlsterm.Pair{*pair}}}, log); err != nil {
-			return fmt.Errorf("admin.tls: %w", err)
-		}
+	e.certificates.admin, err = openAdminTLS(e.cfg, log)
+	return err
+}
+
+// openAdminTLS returns the certificate of the admin endpoint; nil for none.
+func openAdminTLS(cfg *config.Config, log zerolog.Logger) (*tlsterm.Source, error) {
+	pair := cfg.Admin.TLS
+	if pair == nil {
+		return nil, nil
 	}
-	return nil
+	source, err := tlsterm.New(tlsterm.Config{Terms: tlsterm.Terms{Certificates: []tlsterm.Pair{*pair}}}, log)
+	if err != nil {
+		return nil, fmt.Errorf("admin.tls: %w", err)
+	}
+	return source, nil
 }
 
 // of returns the source for a listener with TLS.

@@ -17,7 +17,6 @@ import (
 	"tokenring/config"
 	"tokenring/filewatch"
 	"tokenring/gslb"
-	"tokenring/statefile"
 	"tokenring/steer"
 	"tokenring/tlsterm"
 )
@@ -36,9 +35,6 @@ type Names struct {
 // NewNames opens the sockets of a configuration that has the section gslb. The caller calls Run.
 func NewNames(ctx context.Context, cfg *config.Config, version string, log zerolog.Logger) (*Names, error) {
 	n := &Names{cfg: cfg, log: log}
-	if err := statefile.MakeDir(cfg.StateDir); err != nil {
-		return nil, err
-	}
 	var err error
 	if n.node, err = gslb.NewNode(ctx, cfg.GSLB, gslb.Options{Name: cfg.Name, StateDir: cfg.StateDir, Logger: log.With().Str("part", "gslb").Logger()}); err != nil {
 		return nil, err
@@ -66,10 +62,8 @@ func (n *Names) openAdmin(ctx context.Context, version string) (err error) {
 	if n.readToken, readToken, err = openReadToken(n.cfg); err != nil {
 		return err
 	}
-	if pair := n.cfg.Admin.TLS; pair != nil {
-		if n.tls, err = tlsterm.New(tlsterm.Config{Terms: tlsterm.Terms{Certificates: []tlsterm.Pair{*pair}}}, n.log); err != nil {
-			return fmt.Errorf("admin.tls: %w", err)
-		}
+	if n.tls, err = openAdminTLS(n.cfg, n.log); err != nil {
+		return err
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(n.node.Collector(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(version))
@@ -111,28 +105,13 @@ func (n *Names) Run(ctx context.Context) error {
 	if n.tls != nil {
 		group.Go(func() error { return n.tls.Run(ctx) })
 	}
-	for setting, watch := range map[string]*filewatch.Watch[string]{tokenFile: n.token, readTokenFile: n.readToken} {
-		use := n.admin.SetToken
-		if setting == readTokenFile {
-			use = n.admin.SetReadToken
-		}
-		group.Go(func() error { n.follow(ctx, setting, watch, use); return nil })
-	}
+	group.Go(func() error { followToken(ctx, n.log, tokenFile, n.token, n.admin.SetToken); return nil })
+	group.Go(func() error { followToken(ctx, n.log, readTokenFile, n.readToken, n.admin.SetReadToken); return nil })
 	for _, at := range n.node.Server().Addrs() {
 		n.log.Info().Stringer("address", at).Str("zone", n.cfg.GSLB.Zone.Name).Msg("answers queries once the regions have been probed")
 	}
 	n.log.Info().Stringer("address", n.listeners[0].Addr()).Msg("admin endpoint listening")
 	return group.Wait()
-}
-
-// follow puts each new token in a file in force, until ctx ends.
-func (n *Names) follow(ctx context.Context, setting string, watch *filewatch.Watch[string], use func(string) error) {
-	watch.Follow(ctx, func(c filewatch.Change[string]) {
-		if c.Err == nil {
-			c.Err = use(c.Value)
-		}
-		logFileChange(n.log, setting, c.Err)
-	})
 }
 
 // ready says why no queries are answered yet.
@@ -158,8 +137,8 @@ func (n *Names) status() admin.ZoneStatus {
 		if t != nil {
 			region.Serves, region.Changing = steer.Serves(r, &t.State()[i]), t.State()[i].Changing
 		}
-		for j, a := range r.Addresses {
-			check := n.node.Check(r, j)
+		for j, check := range n.node.Checks(r) {
+			a := r.Addresses[j]
 			address := admin.AddressStatus{Address: a.Addr.String(), Mode: string(steer.ModeOf(a.Mode, "")), Up: check.Up, Error: check.Error}
 			if !check.Since.IsZero() {
 				address.Since = &check.Since

@@ -21,24 +21,24 @@ const (
 
 // watchToken puts each new admin token in force, until ctx ends.
 func (e *Edge) watchToken(ctx context.Context) error {
-	e.token.Follow(ctx, func(c filewatch.Change[string]) {
-		if c.Err == nil {
-			c.Err = e.admin.SetToken(c.Value)
-		}
-		e.logChange(tokenFile, c.Err)
-	})
+	followToken(ctx, e.opt.Logger, tokenFile, e.token, e.admin.SetToken)
 	return nil
 }
 
 // watchReadToken is watchToken for the readers' token.
 func (e *Edge) watchReadToken(ctx context.Context) error {
-	e.readToken.Follow(ctx, func(c filewatch.Change[string]) {
-		if c.Err == nil {
-			c.Err = e.admin.SetReadToken(c.Value)
-		}
-		e.logChange(readTokenFile, c.Err)
-	})
+	followToken(ctx, e.opt.Logger, readTokenFile, e.readToken, e.admin.SetReadToken)
 	return nil
+}
+
+// followToken puts each new token in the file of a setting in force, until ctx ends.
+func followToken(ctx context.Context, log zerolog.Logger, setting string, watch *filewatch.Watch[string], use func(string) error) {
+	watch.Follow(ctx, func(c filewatch.Change[string]) {
+		if c.Err == nil {
+			c.Err = use(c.Value)
+		}
+		logFileChange(log, setting, c.Err)
+	})
 }
 
 // watchAffinity puts new secrets of affinity cookies in force, until ctx ends.

@@ -6,12 +6,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"path/filepath"
 	"reflect"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -36,7 +34,6 @@ type Node struct {
 	dirty   notify.Note
 	first   time.Duration // for how long the first round of probes may take
 	targets []health.Target
-	table   atomic.Pointer[Table]
 	known   known
 }
 
@@ -135,7 +132,7 @@ func hostOf(name string) string { return name[:len(name)-1] }
 func (n *Node) Server() *Server { return n.server }
 
 // Table returns what is in force; nil until the first round of probes is over.
-func (n *Node) Table() *Table { return n.table.Load() }
+func (n *Node) Table() *Table { return n.server.table.Load() }
 
 // Run probes the regions, and answers queries once each address has been probed, until ctx ends. It
 // returns when all that it has started has ended.
@@ -200,21 +197,19 @@ func (n *Node) update(now time.Time) (again time.Time) {
 	checks := n.monitor.State()
 	n.note(checks, now)
 	state, again := n.plan.stateAt(&n.known, now)
-	before := n.table.Load()
+	before := n.Table()
 	if before != nil && reflect.DeepEqual(before.state, state) {
 		return again
 	}
 	n.known.Serial = max(n.known.Serial+1, uint32(now.Unix()))
-	t := NewTable(n.plan, state, n.known.Serial)
-	n.table.Store(t)
-	n.server.Use(t)
-	if err := n.known.clone().write(n.file); err != nil {
+	n.server.Use(NewTable(n.plan, state, n.known.Serial))
+	if err := n.known.write(n.file); err != nil {
 		n.log.Error().Err(err).Msg("what is known of the regions can't be written: a start would begin anew")
 	}
 	return again
 }
 
-// note keeps the results of probes, and when verdicts have changed.
+// note keeps the results of probes, which are n's from now on, and when verdicts have changed.
 func (n *Node) note(checks health.State, now time.Time) {
 	for i := range n.plan.Regions {
 		r := &n.plan.Regions[i]
@@ -226,7 +221,7 @@ func (n *Node) note(checks health.State, now time.Time) {
 			}
 		}
 	}
-	n.known.Checks = maps.Clone(checks)
+	n.known.Checks = checks
 }
 
 // Plan returns what the answers follow from, besides the state.
@@ -241,7 +236,12 @@ func (t *Table) Serial() uint32 { return t.serial }
 // Plan returns what n was configured with.
 func (n *Node) Plan() *Plan { return n.plan }
 
-// Check returns the standing of an address of a region.
-func (n *Node) Check(region *steer.Region, address int) health.Standing {
-	return n.monitor.State()[targetName(region, address)]
+// Checks returns the standings of the addresses of a region, in their order.
+func (n *Node) Checks(region *steer.Region) []health.Standing {
+	checks := n.monitor.State()
+	all := make([]health.Standing, len(region.Addresses))
+	for i := range all {
+		all[i] = checks[targetName(region, i)]
+	}
+	return all
 }

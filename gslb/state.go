@@ -3,7 +3,6 @@ package gslb
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"time"
 
 	"tokenring/health"
@@ -48,12 +47,6 @@ func (k known) write(path string) error {
 		return err
 	}
 	return statefile.Write(path, b)
-}
-
-// clone returns a copy that shares nothing with k.
-func (k known) clone() known {
-	k.Checks, k.Changed = maps.Clone(k.Checks), maps.Clone(k.Changed)
-	return k
 }
 
 // targetName returns the name of the check of an address of a region.

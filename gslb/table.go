@@ -47,9 +47,9 @@ type choice struct {
 func NewTable(p *Plan, state steer.State, serial uint32) *Table {
 	t := &Table{plan: p, state: state, serial: serial, names: map[dnswire.Name]*entry{}}
 	t.nothing = t.negative(dnswire.NXDomain)
-	noData := t.negative(dnswire.NoError)
+	noData, anyType := t.negative(dnswire.NoError), t.anyBody()
 	for name, all := range p.names {
-		e := &entry{bodies: map[dnswire.Type]*dnswire.Body{}, noData: noData, any: t.anyBody()}
+		e := &entry{bodies: map[dnswire.Type]*dnswire.Body{}, noData: noData, any: anyType}
 		for typ, rs := range all {
 			e.bodies[typ] = t.static(typ, rs)
 		}

@@ -100,11 +100,8 @@ type Outcome struct {
 	Serving Set  // the addresses to choose from
 }
 
-// A Set is a set of a region's addresses, by index.
+// A Set is a set of a region's addresses, by index. A region has up to 64.
 type Set uint64
-
-// MaxAddresses is how many addresses a region may have.
-const MaxAddresses = 64
 
 // Has reports whether an address is in s.
 func (s Set) Has(i int) bool { return s&(1<<i) != 0 }
