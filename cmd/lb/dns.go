@@ -41,6 +41,7 @@ func (c *dnsCmd) Run(ctx context.Context, s *streams) error {
 	log := edge.NewLogger(cfg.Log, logs.Events)
 	ctx, done := untilStopped(ctx, log)
 	defer done()
+	defer reopenLogs(logs, log)()
 	edge.LogStart(log, version(), c.Config, cfg)
 	names, err := edge.NewNames(ctx, cfg, version(), log)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/rs/zerolog"
+
 	"tokenring/config"
 	"tokenring/edge"
 	"tokenring/parent"
@@ -114,11 +116,7 @@ func (c *runCmd) runForeground(ctx context.Context, s *streams, cfg *config.Conf
 	defer onSignal(syscall.SIGHUP, func() {
 		log.Warn().Msg("SIGHUP does nothing with --foreground: certificates are read again when their files change, and other changes need a restart")
 	})()
-	defer onSignal(syscall.SIGUSR1, func() {
-		if err := logs.Reopen(); err != nil {
-			log.Error().Err(err).Msg("a log can't be opened anew: lines go on to the file before")
-		}
-	})()
+	defer reopenLogs(logs, log)()
 	edge.LogStart(log, version(), c.Config, cfg)
 	sockets, err := edge.Listen(cfg, edge.Here{})
 	if err != nil {
@@ -130,6 +128,15 @@ func (c *runCmd) runForeground(ctx context.Context, s *streams, cfg *config.Conf
 	}
 	defer controlHeap(ctx)()
 	return e.Run(ctx)
+}
+
+// reopenLogs has SIGUSR1 open the files of logs anew, until stop is called.
+func reopenLogs(logs *edge.Logs, log zerolog.Logger) (stop func()) {
+	return onSignal(syscall.SIGUSR1, func() {
+		if err := logs.Reopen(); err != nil {
+			log.Error().Err(err).Msg("a log can't be opened anew: lines go on to the file before")
+		}
+	})
 }
 
 // controlHeap starts edge.ControlHeap. The caller calls stop, which waits for its end.
